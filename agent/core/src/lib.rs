@@ -1,0 +1,17 @@
+//! The pure half of `weir`: what crosses a TLS connection goes in as bytes, and usage records come
+//! out. Nothing here opens a file or a socket, or reads a clock; time is an argument.
+//!
+//! The rooms, in the order data flows through them (`agent/ARCHITECTURE.md` has the picture):
+//! [`stream`] → [`http`] → [`provider`] → [`identity`] → [`meter`], and [`pipeline`] is the only
+//! file that knows that order. A room imports only [`units`], [`secret`] and earlier rooms.
+
+#![forbid(unsafe_code)]
+
+pub mod http;
+pub mod identity;
+pub mod meter;
+pub mod pipeline;
+pub mod provider;
+pub mod secret;
+pub mod stream;
+pub mod units;

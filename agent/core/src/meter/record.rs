@@ -1,0 +1,112 @@
+//! The usage record: one model call, as the ledger stores it and as the API shows it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{Container, IdentityId, Process};
+use crate::provider::{Api, CallState};
+use crate::secret::Fingerprint;
+use crate::units::{PicoUsd, Role, Timestamp, Tokens};
+
+/// One call's id: 32 hexadecimal digits, the same whenever the same sighting is metered again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(pub String);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a record's token numbers came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UsageSource {
+    /// The provider said them.
+    Reported,
+    /// Counted from the whole text with the model's own tokenizer.
+    Counted,
+    /// Counted from part of the text, or with a tokenizer that is not the model's own.
+    Estimated,
+    /// There are none: an error before any output, or nothing to count.
+    None,
+}
+
+/// Where a record's cost came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CostSource {
+    /// The price catalogue.
+    Table,
+    /// Nothing was consumed: an error before any output. The cost is 0.
+    Free,
+    /// The catalogue has no price for this model. The cost is absent, not 0.
+    Unpriced,
+    /// The model has a price, but the usage is not known. The cost is absent, not 0.
+    Unknown,
+}
+
+/// One model call. Its JSON is the public contract: fields are added, never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// Names this call.
+    pub id: CallId,
+    /// When the request's first byte was seen.
+    pub time: Timestamp,
+    /// Who made it.
+    pub identity: IdentityId,
+    /// The process that made it.
+    pub process: Process,
+    /// The container of that process, if it runs in one.
+    pub container: Option<Container>,
+    /// The systemd unit of that process, if it belongs to one.
+    pub unit: Option<String>,
+    /// Which end of the connection was seen.
+    pub role: Role,
+    /// OpenTelemetry's `gen_ai.provider.name`.
+    pub provider: String,
+    /// The wire form.
+    pub api: Api,
+    /// What the request's `Host` says. A claim of the caller.
+    pub host: Option<String>,
+    /// The model that was asked for.
+    pub model_requested: Option<String>,
+    /// The model that served, else the one that was asked for.
+    pub model: Option<String>,
+    /// HTTP status; absent if no answer came.
+    pub status: Option<u16>,
+    /// Whether the answer is a stream of events.
+    pub streamed: bool,
+    /// How it ended.
+    pub state: CallState,
+    /// Tokens in disjoint buckets.
+    pub tokens: Tokens,
+    /// Where `tokens` came from.
+    pub usage_source: UsageSource,
+    /// What it cost; absent if that is not known, which is not the same as 0.
+    pub cost_usd: Option<PicoUsd>,
+    /// Where `cost_usd` came from.
+    pub cost_source: CostSource,
+    /// Stands for the credential that was used.
+    pub credential: Option<Fingerprint>,
+    /// From the request's first byte to the answer's last, in milliseconds.
+    pub latency_ms: u64,
+    /// From the request's first byte to the first output, in milliseconds.
+    pub ttft_ms: Option<u64>,
+    /// Bytes of this call that the kernel saw and could not hand over.
+    pub lost_bytes: u64,
+    /// The provider's id of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_id: Option<String>,
+    /// The provider's word for what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
+    /// The service tier that the answer says it was served at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
+    /// The version of the catalogue that priced it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_version: Option<String>,
+}
