@@ -1,1 +1,104 @@
-//! HTTP.
+//! HTTP as it is spoken on a connection that somebody else holds: both directions are read, nothing
+//! is ever answered, and bytes may be missing.
+//!
+//! [`h1::Connection`] turns the bytes of the two directions into [`Event`]s of numbered exchanges.
+//! [`coding`] undoes content codings, [`sse`] splits event streams. All of them take input cut
+//! anywhere.
+
+pub mod coding;
+pub mod h1;
+pub mod head;
+pub mod sse;
+
+pub use head::{BodyKind, Method, RequestHead, ResponseHead};
+
+/// Which message of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What was asked.
+    Request,
+    /// What was answered.
+    Response,
+}
+
+/// How a message ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By its own framing: nothing is missing but what [`Event::Lost`] has told.
+    Whole,
+    /// The connection was closed before.
+    Closed,
+    /// Bytes were lost and with them the place where it ends.
+    Lost,
+}
+
+/// Something that happened in an exchange. `exchange` counts the exchanges of a connection from 0.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A request began.
+    Request {
+        /// Which exchange.
+        exchange: u64,
+        /// Its head.
+        head: RequestHead,
+    },
+    /// The final answer began; interim ones (1xx) are passed over.
+    Response {
+        /// Which exchange.
+        exchange: u64,
+        /// Its head.
+        head: ResponseHead,
+    },
+    /// Part of a body, still in its content coding.
+    Body {
+        /// Which exchange.
+        exchange: u64,
+        /// Of which message.
+        side: Side,
+        /// At least one byte.
+        data: &'a [u8],
+    },
+    /// Bytes are missing here.
+    Lost {
+        /// Which exchange.
+        exchange: u64,
+        /// Of which message.
+        side: Side,
+        /// How many.
+        bytes: u64,
+    },
+    /// A message ended.
+    End {
+        /// Which exchange.
+        exchange: u64,
+        /// Which message.
+        side: Side,
+        /// How.
+        ending: Ending,
+    },
+    /// The connection speaks something else from here on and is of no more use.
+    Unreadable(Unreadable),
+}
+
+/// Why a connection can't be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unreadable {
+    /// It speaks HTTP/2.
+    Http2,
+    /// It was upgraded to another protocol (`101 Switching Protocols`).
+    Upgraded,
+    /// It became a tunnel (`CONNECT`).
+    Tunnel,
+}
+
+impl Unreadable {
+    /// The name in metrics and reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http2 => "http/2",
+            Self::Upgraded => "upgraded",
+            Self::Tunnel => "tunnel",
+        }
+    }
+}

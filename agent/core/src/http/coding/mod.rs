@@ -1,0 +1,266 @@
+//! Undoes content codings (RFC 9110, section 8.4) as a body arrives.
+
+mod zstd;
+
+use std::io::{self, Write};
+
+use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+
+use self::zstd::Zstd;
+
+/// Output up to here is never held against a body, in bytes.
+const FREE_OUTPUT: u64 = 8 * 1024 * 1024;
+/// Beyond [`FREE_OUTPUT`], the most bytes that one byte of input may become.
+const MAX_RATIO: u64 = 100;
+
+/// Decodes one body.
+pub struct Decoder {
+    coding: Coding,
+    taken: u64,
+}
+
+enum Coding {
+    Identity,
+    Gzip(Box<MultiGzDecoder<Sink>>),
+    /// `deflate` is zlib by the standard and bare deflate by some servers: the first byte tells.
+    DeflateUnknown,
+    Zlib(Box<ZlibDecoder<Sink>>),
+    Deflate(Box<DeflateDecoder<Sink>>),
+    Brotli(Box<brotli_decompressor::DecompressorWriter<Sink>>),
+    Zstd(Box<Zstd>),
+    /// What comes can't be decoded.
+    Broken,
+}
+
+/// The body can't be decoded from here on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the body can't be decoded")]
+pub struct Undecodable;
+
+impl Decoder {
+    /// A decoder for a `Content-Encoding`. A coding that isn't known, or several at once, are
+    /// undecodable from the first byte.
+    #[must_use]
+    pub fn new(coding: &str) -> Self {
+        let coding = match coding {
+            "" | "identity" => Coding::Identity,
+            "gzip" | "x-gzip" => Coding::Gzip(Box::new(MultiGzDecoder::new(Sink::default()))),
+            "deflate" => Coding::DeflateUnknown,
+            "br" => Coding::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(
+                Sink::default(),
+                4096,
+            ))),
+            "zstd" => Coding::Zstd(Box::default()),
+            _ => Coding::Broken,
+        };
+        Self { coding, taken: 0 }
+    }
+
+    /// Takes part of the body and hands what it becomes to `emit`.
+    ///
+    /// # Errors
+    /// If the body can't be decoded or grows beyond its bound, now or before.
+    pub fn feed(&mut self, data: &[u8], mut emit: impl FnMut(&[u8])) -> Result<(), Undecodable> {
+        self.taken = self.taken.saturating_add(data.len() as u64);
+        if let (Coding::DeflateUnknown, Some(&first)) = (&self.coding, data.first()) {
+            // The low half of a zlib stream's first byte is its method, always 8.
+            self.coding = if first & 0x0f == 8 {
+                Coding::Zlib(Box::new(ZlibDecoder::new(Sink::default())))
+            } else {
+                Coding::Deflate(Box::new(DeflateDecoder::new(Sink::default())))
+            };
+        }
+        let limit = FREE_OUTPUT.max(self.taken.saturating_mul(MAX_RATIO));
+        let result = match &mut self.coding {
+            Coding::Identity => {
+                emit(data);
+                Ok(())
+            }
+            Coding::Gzip(decoder) => {
+                pump(decoder.as_mut(), MultiGzDecoder::get_mut, data, limit, &mut emit)
+            }
+            Coding::DeflateUnknown => Ok(()),
+            Coding::Zlib(decoder) => {
+                pump(decoder.as_mut(), ZlibDecoder::get_mut, data, limit, &mut emit)
+            }
+            Coding::Deflate(decoder) => {
+                pump(decoder.as_mut(), DeflateDecoder::get_mut, data, limit, &mut emit)
+            }
+            Coding::Brotli(decoder) => pump(
+                decoder.as_mut(),
+                brotli_decompressor::DecompressorWriter::get_mut,
+                data,
+                limit,
+                &mut emit,
+            ),
+            Coding::Zstd(decoder) => decoder.feed(data, limit, &mut emit),
+            Coding::Broken => Err(Undecodable),
+        };
+        if result.is_err() {
+            self.coding = Coding::Broken;
+        }
+        result
+    }
+
+    /// Says that bytes are missing here: a compressed body can't be decoded any further.
+    pub fn lose(&mut self) {
+        if !matches!(self.coding, Coding::Identity) {
+            self.coding = Coding::Broken;
+        }
+    }
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Decoder({} bytes taken)", self.taken)
+    }
+}
+
+/// How much of the input is decoded at a time, so that little output is held at once.
+const STEP: usize = 4096;
+
+fn pump<D: Write>(
+    decoder: &mut D,
+    sink: impl Fn(&mut D) -> &mut Sink,
+    data: &[u8],
+    limit: u64,
+    emit: &mut impl FnMut(&[u8]),
+) -> Result<(), Undecodable> {
+    for part in data.chunks(STEP) {
+        sink(decoder).limit = limit;
+        decoder.write_all(part).and_then(|()| decoder.flush()).map_err(|_error| Undecodable)?;
+        let sink = sink(decoder);
+        if !sink.bytes.is_empty() {
+            emit(&sink.bytes);
+            sink.bytes.clear();
+        }
+    }
+    Ok(())
+}
+
+/// Where a decoder writes to. Refuses to take more than `limit` bytes in all.
+#[derive(Default)]
+struct Sink {
+    bytes: Vec<u8>,
+    total: u64,
+    limit: u64,
+}
+
+impl Write for Sink {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.total = self.total.saturating_add(data.len() as u64);
+        if self.total > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Read;
+
+    fn decode(coding: &str, parts: &[&[u8]]) -> Result<Vec<u8>, Undecodable> {
+        let mut decoder = Decoder::new(coding);
+        let mut out = Vec::new();
+        for part in parts {
+            decoder.feed(part, |bytes| out.extend_from_slice(bytes))?;
+        }
+        Ok(out)
+    }
+
+    fn encode(coding: &str, plain: &[u8]) -> Vec<u8> {
+        use flate2::Compression;
+        let mut out = Vec::new();
+        match coding {
+            "gzip" => {
+                flate2::read::GzEncoder::new(plain, Compression::fast()).read_to_end(&mut out)
+            }
+            "deflate" => {
+                flate2::read::ZlibEncoder::new(plain, Compression::fast()).read_to_end(&mut out)
+            }
+            "zstd" => {
+                out = ruzstd::encoding::compress_to_vec(
+                    plain,
+                    ruzstd::encoding::CompressionLevel::Fastest,
+                );
+                Ok(0)
+            }
+            _ => {
+                out = plain.to_vec();
+                Ok(0)
+            }
+        }
+        .unwrap();
+        out
+    }
+
+    /// `printf 'weir weir weir weir' | brotli -c | xxd -p`
+    const BROTLI: &[u8] = b"\x0b\x09\x80weir weir weir weir\x03";
+
+    #[test]
+    fn brotli_is_decoded_byte_by_byte() {
+        let parts: Vec<&[u8]> = BROTLI.chunks(1).collect();
+        assert_eq!(decode("br", &parts).unwrap(), b"weir weir weir weir");
+    }
+
+    #[test]
+    fn bare_deflate_is_told_from_zlib() {
+        let mut bare = Vec::new();
+        flate2::read::DeflateEncoder::new(&b"bare"[..], flate2::Compression::fast())
+            .read_to_end(&mut bare)
+            .unwrap();
+        assert_eq!(decode("deflate", &[&bare]).unwrap(), b"bare");
+    }
+
+    #[test]
+    fn a_bomb_is_stopped() {
+        let zeros = vec![0; 64 * 1024 * 1024];
+        for coding in ["gzip", "deflate", "zstd"] {
+            let bomb = encode(coding, &zeros);
+            assert_eq!(decode(coding, &[&bomb]), Err(Undecodable), "{coding}");
+        }
+    }
+
+    #[test]
+    fn a_hole_ends_a_compressed_body_and_no_other() {
+        for (coding, result) in [("gzip", Err(Undecodable)), ("", Ok(()))] {
+            let mut decoder = Decoder::new(coding);
+            decoder.lose();
+            assert_eq!(decoder.feed(b"more", |_| {}), result, "{coding:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same(
+            plain in prop::collection::vec(0u8..8, 0..5000),
+            coding in prop::sample::select(vec!["", "gzip", "deflate", "zstd"]),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        ) {
+            let coded = encode(coding, &plain);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(coded.len() + 1)).collect();
+            cuts.extend([0, coded.len()]);
+            cuts.sort_unstable();
+            let parts: Vec<&[u8]> = cuts.windows(2).map(|pair| &coded[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(decode(coding, &parts).unwrap(), plain);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..500),
+            coding in prop::sample::select(vec!["gzip", "deflate", "zstd", "br", "gzip, br"]),
+        ) {
+            let _ = decode(coding, &[&bytes]);
+            let with_magic = [&[0x28, 0xb5, 0x2f, 0xfd][..], &bytes].concat();
+            let _ = decode(coding, &[&with_magic]);
+        }
+    }
+}

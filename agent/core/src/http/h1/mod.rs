@@ -1,0 +1,261 @@
+//! HTTP/1.1: pairs the messages of a connection's two directions into exchanges.
+//!
+//! Which direction carries requests is found from the first head, so both ends of a connection can
+//! be read, and a connection can be joined at any time. Answers are matched to requests in order.
+
+mod chunked;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use self::reader::{Frame, Framing, Reader};
+use super::head::{Head, Method, RequestHead, ResponseHead};
+use super::{Ending, Event, Side, Unreadable};
+use crate::secret::FingerprintKey;
+use crate::units::{Direction, Role};
+
+/// Most requests that may wait for their answers on one connection.
+const MAX_PIPELINED: usize = 256;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    read: Reader,
+    write: Reader,
+    /// Which end is ours, known from the first head.
+    role: Option<Role>,
+    /// The exchanges that are not over, oldest first. At most [`MAX_PIPELINED`].
+    waiting: VecDeque<Waiting>,
+    /// How many exchanges have begun.
+    begun: u64,
+    readable: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    exchange: u64,
+    /// The request's method; `None` if the request was not seen.
+    method: Option<Method>,
+    request_open: bool,
+    /// Whether the head of its answer was seen.
+    answered: bool,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            read: Reader::new(),
+            write: Reader::new(),
+            role: None,
+            waiting: VecDeque::new(),
+            begun: 0,
+            readable: true,
+        }
+    }
+}
+
+impl Connection {
+    /// Which end of the connection is being watched, once that is known.
+    #[must_use]
+    pub const fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// Bytes held back.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        self.read.footprint() + self.write.footprint()
+    }
+
+    /// Takes one segment: what one call of the TLS library carried, or a part of it.
+    pub fn feed(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        key: &FingerprintKey,
+        mut emit: impl FnMut(Event<'_>),
+    ) {
+        if !data.is_empty() {
+            self.reader(direction).segment_begins(data);
+            self.drain(direction, data, key, &mut emit);
+        }
+    }
+
+    /// Passes over bytes that were lost.
+    pub fn lose(
+        &mut self,
+        direction: Direction,
+        bytes: u64,
+        key: &FingerprintKey,
+        mut emit: impl FnMut(Event<'_>),
+    ) {
+        if let Some((exchange, side)) = self.current(direction) {
+            emit(Event::Lost { exchange, side, bytes });
+        }
+        if self.reader(direction).skip(bytes) {
+            // The hole may have reached the end of the message.
+            self.drain(direction, &[], key, &mut emit);
+        } else {
+            self.end(direction, Ending::Lost, &mut emit);
+        }
+    }
+
+    /// Ends every exchange that is not over, because the connection is.
+    pub fn close(&mut self, mut emit: impl FnMut(Event<'_>)) {
+        let answers = match self.role {
+            Some(Role::Server) => &self.write,
+            Some(Role::Client) | None => &self.read,
+        };
+        let proper = answers.ends_with_connection();
+        for waiting in std::mem::take(&mut self.waiting) {
+            let exchange = waiting.exchange;
+            if waiting.request_open {
+                emit(Event::End { exchange, side: Side::Request, ending: Ending::Closed });
+            }
+            let ending = if waiting.answered && proper { Ending::Whole } else { Ending::Closed };
+            emit(Event::End { exchange, side: Side::Response, ending });
+        }
+    }
+
+    fn drain(
+        &mut self,
+        direction: Direction,
+        mut input: &[u8],
+        key: &FingerprintKey,
+        emit: &mut impl FnMut(Event<'_>),
+    ) {
+        while self.readable
+            && let Some(frame) = self.reader(direction).next(&mut input, key)
+        {
+            match frame {
+                Frame::Head(Head::Request(head)) => self.request(direction, head, emit),
+                Frame::Head(Head::Response(head)) => self.response(direction, head, emit),
+                Frame::Head(Head::Http2Preface) => self.unreadable(Unreadable::Http2, emit),
+                Frame::Body(data) => {
+                    if let Some((exchange, side)) = self.current(direction) {
+                        emit(Event::Body { exchange, side, data });
+                    }
+                }
+                Frame::End => self.end(direction, Ending::Whole, emit),
+                Frame::Adrift => self.end(direction, Ending::Lost, emit),
+            }
+        }
+    }
+
+    const fn reader(&mut self, direction: Direction) -> &mut Reader {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
+        }
+    }
+
+    fn side(&self, direction: Direction) -> Option<Side> {
+        Some(match (self.role?, direction) {
+            (Role::Client, Direction::Write) | (Role::Server, Direction::Read) => Side::Request,
+            (Role::Client, Direction::Read) | (Role::Server, Direction::Write) => Side::Response,
+        })
+    }
+
+    /// The message that the bytes of `direction` belong to, an answer that has not begun included.
+    fn current(&self, direction: Direction) -> Option<(u64, Side)> {
+        let side = self.side(direction)?;
+        let waiting = match side {
+            Side::Request => self.waiting.back().filter(|waiting| waiting.request_open),
+            Side::Response => self.waiting.front(),
+        };
+        Some((waiting?.exchange, side))
+    }
+
+    fn request(
+        &mut self,
+        direction: Direction,
+        head: RequestHead,
+        emit: &mut impl FnMut(Event<'_>),
+    ) {
+        let role = match direction {
+            Direction::Write => Role::Client,
+            Direction::Read => Role::Server,
+        };
+        if *self.role.get_or_insert(role) != role {
+            self.reader(direction).skip(u64::MAX);
+            return;
+        }
+        if self.waiting.len() >= MAX_PIPELINED {
+            self.end(direction.opposite(), Ending::Lost, emit);
+        }
+        self.reader(direction).begin_body(Framing::of_request(&head.body));
+        let exchange = self.open(Some(head.method));
+        emit(Event::Request { exchange, head });
+    }
+
+    fn response(
+        &mut self,
+        direction: Direction,
+        head: ResponseHead,
+        emit: &mut impl FnMut(Event<'_>),
+    ) {
+        let role = match direction {
+            Direction::Read => Role::Client,
+            Direction::Write => Role::Server,
+        };
+        if *self.role.get_or_insert(role) != role {
+            self.reader(direction).skip(u64::MAX);
+            return;
+        }
+        if head.status == 101 {
+            return self.unreadable(Unreadable::Upgraded, emit);
+        }
+        if head.status < 200 {
+            self.reader(direction).begin_head();
+            return;
+        }
+        if self.waiting.is_empty() {
+            self.open(None);
+        }
+        let Some(waiting) = self.waiting.front_mut() else { return };
+        waiting.answered = true;
+        let exchange = waiting.exchange;
+        let framing = match waiting.method {
+            Some(Method::Connect) if head.status < 300 => {
+                return self.unreadable(Unreadable::Tunnel, emit);
+            }
+            Some(Method::Head) => Framing::Length(0),
+            _ if matches!(head.status, 204 | 304) => Framing::Length(0),
+            _ => Framing::of_response(&head.body),
+        };
+        self.reader(direction).begin_body(framing);
+        emit(Event::Response { exchange, head });
+    }
+
+    fn open(&mut self, method: Option<Method>) -> u64 {
+        let exchange = self.begun;
+        self.begun += 1;
+        let request_open = method.is_some();
+        self.waiting.push_back(Waiting { exchange, method, request_open, answered: false });
+        exchange
+    }
+
+    fn end(&mut self, direction: Direction, ending: Ending, emit: &mut impl FnMut(Event<'_>)) {
+        match self.current(direction) {
+            Some((exchange, Side::Request)) => {
+                if let Some(waiting) = self.waiting.back_mut() {
+                    waiting.request_open = false;
+                }
+                emit(Event::End { exchange, side: Side::Request, ending });
+            }
+            Some((exchange, Side::Response)) => {
+                self.waiting.pop_front();
+                emit(Event::End { exchange, side: Side::Response, ending });
+            }
+            None => {}
+        }
+    }
+
+    fn unreadable(&mut self, why: Unreadable, emit: &mut impl FnMut(Event<'_>)) {
+        self.readable = false;
+        self.close(&mut *emit);
+        emit(Event::Unreadable(why));
+    }
+}

@@ -1,0 +1,280 @@
+//! Message heads. Only allow-listed fields are kept; a credential is turned into its fingerprint
+//! here, at the first parser that sees it.
+
+use std::fmt;
+
+use crate::secret::{Fingerprint, FingerprintKey};
+
+/// Most header fields a head may have.
+pub const MAX_HEADERS: usize = 256;
+/// Longest value that is kept of any field, in bytes. Longer ones are dropped whole.
+const MAX_VALUE: usize = 1024;
+
+/// A request's method, as far as it matters to whoever reads along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Its answer has a head only.
+    Head,
+    /// What every model call is.
+    Post,
+    /// Its answer turns the connection into a tunnel.
+    Connect,
+    /// Any other.
+    Other,
+}
+
+/// What is kept of a request's head.
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    /// The method.
+    pub method: Method,
+    /// The path, without the query: that may hold secrets.
+    pub path: String,
+    /// `Host`, the port included where it is there.
+    pub host: Option<String>,
+    /// Whether `anthropic-version` is there.
+    pub anthropic_version: bool,
+    /// Stands for the credential.
+    pub credential: Option<Fingerprint>,
+    /// What the body is.
+    pub body: BodyHead,
+}
+
+/// What is kept of an answer's head.
+#[derive(Clone, Debug)]
+pub struct ResponseHead {
+    /// The status code.
+    pub status: u16,
+    /// What the body is.
+    pub body: BodyHead,
+}
+
+/// What a head says of the body that follows.
+#[derive(Clone, Debug)]
+pub struct BodyHead {
+    /// By `Content-Type`.
+    pub kind: BodyKind,
+    /// `Content-Encoding` in lower case, empty for none.
+    pub coding: String,
+    pub(super) length: Option<u64>,
+    pub(super) chunked: bool,
+}
+
+/// What a body holds, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// `application/json` and `…+json`.
+    Json,
+    /// `text/event-stream`.
+    EventStream,
+    /// Nothing is said of it.
+    Unsaid,
+    /// Anything else.
+    Other,
+}
+
+/// Either head.
+#[derive(Debug)]
+pub enum Head {
+    /// A request's.
+    Request(RequestHead),
+    /// An answer's.
+    Response(ResponseHead),
+    /// The fixed first line of HTTP/2.
+    Http2Preface,
+}
+
+/// Why bytes are not a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadError;
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an HTTP/1 message head")
+    }
+}
+
+impl Head {
+    /// Parses a whole head, up to and including its blank line.
+    ///
+    /// # Errors
+    /// If it isn't one, has more than [`MAX_HEADERS`] fields, or frames its body in two ways.
+    pub fn parse(bytes: &[u8], key: &FingerprintKey) -> Result<Self, HeadError> {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        if bytes.starts_with(b"PRI * HTTP/2") {
+            return Ok(Self::Http2Preface);
+        }
+        if bytes.starts_with(b"HTTP/") {
+            let mut response = httparse::Response::new(&mut fields);
+            let complete = response.parse(bytes).map_err(|_error| HeadError)?.is_complete();
+            let status = response.code.filter(|_| complete).ok_or(HeadError)?;
+            return Ok(Self::Response(ResponseHead {
+                status,
+                body: BodyHead::parse(response.headers)?,
+            }));
+        }
+        let mut request = httparse::Request::new(&mut fields);
+        let complete = request.parse(bytes).map_err(|_error| HeadError)?.is_complete();
+        let target = request.path.filter(|_| complete).ok_or(HeadError)?;
+        let (authority, path) = split_target(target);
+        let method = match request.method {
+            Some("HEAD") => Method::Head,
+            Some("POST") => Method::Post,
+            Some("CONNECT") => Method::Connect,
+            _ => Method::Other,
+        };
+        Ok(Self::Request(RequestHead {
+            method,
+            path: bounded(path.as_bytes()).unwrap_or_default(),
+            host: authority
+                .and_then(|host| bounded(host.as_bytes()))
+                .or_else(|| field(request.headers, "host").and_then(bounded)),
+            anthropic_version: field(request.headers, "anthropic-version").is_some(),
+            credential: credential(request.headers, key),
+            body: BodyHead::parse(request.headers)?,
+        }))
+    }
+}
+
+impl BodyHead {
+    fn parse(fields: &[httparse::Header<'_>]) -> Result<Self, HeadError> {
+        let mut length = None;
+        for field in fields.iter().filter(|field| named(field, "content-length")) {
+            let value = std::str::from_utf8(field.value).map_err(|_error| HeadError)?;
+            for one in value.split(',') {
+                let parsed: u64 = one.trim().parse().map_err(|_error| HeadError)?;
+                if length.is_some_and(|length| length != parsed) {
+                    return Err(HeadError);
+                }
+                length = Some(parsed);
+            }
+        }
+        let chunked = fields
+            .iter()
+            .filter(|field| named(field, "transfer-encoding"))
+            .next_back()
+            .is_some_and(|field| field.value.to_ascii_lowercase().ends_with(b"chunked"));
+        let content_type = field(fields, "content-type").unwrap_or_default();
+        Ok(Self {
+            kind: BodyKind::of(content_type),
+            coding: field(fields, "content-encoding")
+                .and_then(bounded)
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase(),
+            length,
+            chunked,
+        })
+    }
+}
+
+impl BodyKind {
+    fn of(content_type: &[u8]) -> Self {
+        let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
+        let essence = essence.trim_ascii().to_ascii_lowercase();
+        match essence.as_slice() {
+            b"" => Self::Unsaid,
+            b"text/event-stream" => Self::EventStream,
+            b"application/json" => Self::Json,
+            other if other.ends_with(b"+json") => Self::Json,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Splits `http://host/path?query` or `/path?query` into host and path.
+fn split_target(target: &str) -> (Option<&str>, &str) {
+    let target = target.split(['?', '#']).next().unwrap_or_default();
+    let Some((_scheme, rest)) = target.split_once("://") else {
+        return (None, target);
+    };
+    match rest.find('/') {
+        Some(slash) => (Some(&rest[..slash]), &rest[slash..]),
+        None => (Some(rest), "/"),
+    }
+}
+
+/// The fingerprint of the credential that a request carries, in any of the places where model APIs
+/// look for one.
+fn credential(fields: &[httparse::Header<'_>], key: &FingerprintKey) -> Option<Fingerprint> {
+    if let Some(value) = field(fields, "authorization") {
+        let value = value.trim_ascii();
+        let end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
+        let scheme = String::from_utf8_lossy(&value[..end]).to_ascii_lowercase();
+        return Some(key.fingerprint(&scheme, value[end..].trim_ascii()));
+    }
+    ["x-api-key", "api-key"]
+        .iter()
+        .find_map(|name| Some(key.fingerprint(name, field(fields, name)?.trim_ascii())))
+}
+
+fn field<'a>(fields: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
+    fields.iter().find(|field| named(field, name)).map(|field| field.value)
+}
+
+const fn named(field: &httparse::Header<'_>, name: &str) -> bool {
+    field.name.eq_ignore_ascii_case(name)
+}
+
+/// The value as text, if it is not too long and has nothing that could disturb a terminal.
+fn bounded(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    (text.len() <= MAX_VALUE && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key() -> FingerprintKey {
+        FingerprintKey::new([7; 32])
+    }
+
+    fn request(head: &str) -> RequestHead {
+        match Head::parse(head.as_bytes(), &key()) {
+            Ok(Head::Request(head)) => head,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_keeps_no_secret() {
+        let head = request(
+            "POST /v1/chat/completions?key=sekret HTTP/1.1\r\nHost: api.openai.com\r\n\
+             Authorization: Bearer sk-sekret\r\nCookie: sekret\r\n\
+             Content-Type: application/json; charset=utf-8\r\nContent-Length: 12\r\n\r\n",
+        );
+        assert_eq!(head.method, Method::Post);
+        assert_eq!(head.path, "/v1/chat/completions");
+        assert_eq!(head.host.as_deref(), Some("api.openai.com"));
+        assert_eq!(head.body.kind, BodyKind::Json);
+        assert_eq!(head.body.length, Some(12));
+        assert_eq!(head.credential, Some(key().fingerprint("bearer", b"sk-sekret")));
+        assert!(!format!("{head:?}").contains("sekret"));
+    }
+
+    #[test]
+    fn an_absolute_target_names_the_host() {
+        let head = request("GET http://gateway:8080/v1/models HTTP/1.1\r\nHost: other\r\n\r\n");
+        assert_eq!(
+            (head.host.as_deref(), head.path.as_str()),
+            (Some("gateway:8080"), "/v1/models")
+        );
+    }
+
+    #[test]
+    fn a_body_framed_in_two_ways_is_refused() {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n";
+        assert!(Head::parse(head, &key()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Head::parse(&bytes, &key());
+            let _ = Head::parse(&[b"POST / HTTP/1.1\r\n", &bytes[..], b"\r\n\r\n"].concat(), &key());
+            let _ = Head::parse(&[b"HTTP/1.1 200 OK\r\n", &bytes[..], b"\r\n\r\n"].concat(), &key());
+        }
+    }
+}
