@@ -1,8 +1,281 @@
 //! The only file that knows the order of the rooms: feed input, drain output, repeat.
 
+mod connection;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use lru::LruCache;
+
+use self::connection::Connection;
+use crate::http::Unreadable;
 use crate::identity::Attribution;
 use crate::provider::ModelCall;
+use crate::secret::FingerprintKey;
 use crate::units::{ConnectionId, Direction, ProcessKey, Timestamp};
+
+/// Most connections that are followed at once.
+const MAX_CONNECTIONS: usize = 8192;
+/// Most memory that connections may hold back together, in bytes.
+const MAX_MEMORY: usize = 128 * 1024 * 1024;
+/// Most calls of one process that wait for its facts.
+const MAX_WAITING: usize = 1024;
+/// How long a connection may rest between exchanges before it is forgotten, in seconds.
+const IDLE_SECONDS: i64 = 10 * 60;
+/// How long an exchange may be silent before it is given up, in seconds. Answers to hard questions
+/// have come after half an hour.
+const SILENT_SECONDS: i64 = 60 * 60;
+
+/// What has gone through, and what could not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Segments taken.
+    pub segments: u64,
+    /// Bytes taken.
+    pub bytes: u64,
+    /// Connections followed now.
+    pub connections: u64,
+    /// Model calls handed out.
+    pub calls: u64,
+    /// Connections forgotten for want of room; their open calls are marked truncated.
+    pub evicted: u64,
+    /// Connections on which the process is the server: passed over.
+    pub served: u64,
+    /// Connections that speak HTTP/2: not read yet.
+    pub http2: u64,
+    /// Connections that went over to another protocol.
+    pub upgraded: u64,
+    /// Connections that became tunnels.
+    pub tunnels: u64,
+}
+
+/// From segments to model calls.
+#[derive(Debug)]
+pub struct Pipeline {
+    key: FingerprintKey,
+    connections: LruCache<ConnectionId, Connection>,
+    /// The processes that have a connection in `connections`, if anything was asked of them.
+    processes: HashMap<ProcessKey, Process>,
+    outputs: VecDeque<Output>,
+    /// The sum of what `connections` hold back, in bytes.
+    footprint: usize,
+    stats: Stats,
+}
+
+#[derive(Debug, Default)]
+struct Process {
+    connections: HashSet<ConnectionId>,
+    asked: bool,
+    attribution: Option<Attribution>,
+    /// Calls that came before the facts. At most [`MAX_WAITING`].
+    waiting: Vec<ModelCall>,
+}
+
+impl Pipeline {
+    /// A pipeline that fingerprints credentials under `key`.
+    #[must_use]
+    pub fn new(key: FingerprintKey) -> Self {
+        Self {
+            key,
+            connections: LruCache::unbounded(),
+            processes: HashMap::new(),
+            outputs: VecDeque::new(),
+            footprint: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes what happened. Outputs are to be drained after every call.
+    pub fn handle(&mut self, input: Input<'_>) {
+        match input {
+            Input::Segment { connection, direction, offset, time, data } => {
+                self.segment(connection, direction, offset, time, data);
+            }
+            Input::Closed { connection, time, read_total, write_total } => {
+                if let Some(mut state) = self.forget(connection) {
+                    let mut effects = Vec::new();
+                    state.close(read_total, write_total, time, &self.key, &mut effects);
+                    self.apply(connection, effects);
+                }
+                self.release(connection);
+            }
+            Input::Exited { process, time } => self.exited(process, time),
+            Input::Facts { process, attribution } => self.facts(process, attribution),
+            Input::Tick { time } => self.tick(time),
+        }
+    }
+
+    /// What is to be done next, if anything.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// What has gone through so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats { connections: self.connections.len() as u64, ..self.stats }
+    }
+
+    fn segment(
+        &mut self,
+        id: ConnectionId,
+        direction: Direction,
+        offset: u64,
+        time: Timestamp,
+        data: &[u8],
+    ) {
+        self.stats.segments += 1;
+        self.stats.bytes += data.len() as u64;
+        let state = self.connections.get_or_insert_mut(id, || Connection::new(id, offset, time));
+        let before = state.footprint();
+        let mut effects = Vec::new();
+        state.segment(direction, offset, time, data, &self.key, &mut effects);
+        self.footprint = (self.footprint + state.footprint()).saturating_sub(before);
+        self.processes.entry(id.process).or_default().connections.insert(id);
+        self.apply(id, effects);
+        while self.footprint > MAX_MEMORY || self.connections.len() > MAX_CONNECTIONS {
+            let Some((&oldest, _)) = self.connections.peek_lru() else { break };
+            self.stats.evicted += 1;
+            self.give_up(oldest, time);
+        }
+    }
+
+    fn exited(&mut self, process: ProcessKey, time: Timestamp) {
+        let Some(state) = self.processes.get(&process) else { return };
+        let connections: Vec<ConnectionId> = state.connections.iter().copied().collect();
+        for id in connections {
+            if let Some(mut state) = self.forget(id) {
+                let mut effects = Vec::new();
+                state.abandon(time, &mut effects);
+                self.apply(id, effects);
+            }
+            self.release(id);
+        }
+    }
+
+    fn facts(&mut self, process: ProcessKey, attribution: Attribution) {
+        let Some(state) = self.processes.get_mut(&process) else { return };
+        for call in std::mem::take(&mut state.waiting) {
+            self.stats.calls += 1;
+            self.outputs
+                .push_back(Output::Call { call: Box::new(call), attribution: attribution.clone() });
+        }
+        state.attribution = Some(attribution);
+        self.drop_if_done(process);
+    }
+
+    fn tick(&mut self, time: Timestamp) {
+        let silent: Vec<ConnectionId> = self
+            .connections
+            .iter()
+            .filter(|(_, state)| {
+                let bound = if state.is_idle() { IDLE_SECONDS } else { SILENT_SECONDS };
+                time.duration_since(state.latest()).as_secs() > bound
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in silent {
+            self.give_up(id, time);
+        }
+    }
+
+    /// Forgets a connection that may still be open.
+    fn give_up(&mut self, id: ConnectionId, time: Timestamp) {
+        if let Some(mut state) = self.forget(id) {
+            let mut effects = Vec::new();
+            state.evict(time, &mut effects);
+            self.apply(id, effects);
+        }
+        self.release(id);
+    }
+
+    fn forget(&mut self, id: ConnectionId) -> Option<Connection> {
+        let state = self.connections.pop(&id)?;
+        self.footprint = self.footprint.saturating_sub(state.footprint());
+        Some(state)
+    }
+
+    fn release(&mut self, id: ConnectionId) {
+        if let Some(process) = self.processes.get_mut(&id.process) {
+            process.connections.remove(&id);
+            self.drop_if_done(id.process);
+        }
+    }
+
+    fn drop_if_done(&mut self, process: ProcessKey) {
+        let done = |state: &Process| state.connections.is_empty() && state.waiting.is_empty();
+        if self.processes.get(&process).is_some_and(done) {
+            self.processes.remove(&process);
+        }
+    }
+
+    fn apply(&mut self, id: ConnectionId, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Interesting => self.ask(id.process),
+                Effect::Call(call) => self.hand_out(id.process, *call),
+                Effect::Skip { until } => self.outputs.push_back(Output::Steer {
+                    connection: id,
+                    steering: Steering::SkipReadsUntilWriteBeyond(until),
+                }),
+                Effect::Ignore(why) => {
+                    match why {
+                        Useless::Serves => self.stats.served += 1,
+                        Useless::Speaks(Unreadable::Http2) => self.stats.http2 += 1,
+                        Useless::Speaks(Unreadable::Upgraded) => self.stats.upgraded += 1,
+                        Useless::Speaks(Unreadable::Tunnel) => self.stats.tunnels += 1,
+                    }
+                    self.outputs
+                        .push_back(Output::Steer { connection: id, steering: Steering::Ignore });
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, process: ProcessKey) {
+        let state = self.processes.entry(process).or_default();
+        if !std::mem::replace(&mut state.asked, true) {
+            self.outputs.push_back(Output::NeedFacts(process));
+        }
+    }
+
+    fn hand_out(&mut self, process: ProcessKey, call: ModelCall) {
+        self.ask(process);
+        let state = self.processes.entry(process).or_default();
+        match &state.attribution {
+            Some(attribution) => {
+                self.stats.calls += 1;
+                self.outputs.push_back(Output::Call {
+                    call: Box::new(call),
+                    attribution: attribution.clone(),
+                });
+            }
+            None if state.waiting.len() < MAX_WAITING => state.waiting.push(call),
+            None => self.stats.evicted += 1,
+        }
+    }
+}
+
+/// What a connection wants done.
+#[derive(Debug)]
+enum Effect {
+    /// A request that may be a model call has begun: who makes it will be needed.
+    Interesting,
+    Call(Box<ModelCall>),
+    /// What is read until more than `until` bytes are written is of no use.
+    Skip {
+        until: u64,
+    },
+    Ignore(Useless),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Useless {
+    /// The process is the server.
+    Serves,
+    Speaks(Unreadable),
+}
 
 /// Something that happened on the host.
 #[derive(Debug)]

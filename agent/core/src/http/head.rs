@@ -151,8 +151,7 @@ impl BodyHead {
         }
         let chunked = fields
             .iter()
-            .filter(|field| named(field, "transfer-encoding"))
-            .next_back()
+            .rfind(|field| named(field, "transfer-encoding"))
             .is_some_and(|field| field.value.to_ascii_lowercase().ends_with(b"chunked"));
         let content_type = field(fields, "content-type").unwrap_or_default();
         Ok(Self {

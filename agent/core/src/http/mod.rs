@@ -10,6 +10,8 @@ pub mod h1;
 pub mod head;
 pub mod sse;
 
+use crate::units::Role;
+
 pub use head::{BodyKind, Method, RequestHead, ResponseHead};
 
 /// Which message of an exchange.
@@ -32,13 +34,16 @@ pub enum Ending {
     Lost,
 }
 
-/// Something that happened in an exchange. `exchange` counts the exchanges of a connection from 0.
+/// Something that happened in an exchange. `exchange` numbers the exchanges of a connection
+/// in the order in which they began.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A request began.
     Request {
         /// Which exchange.
         exchange: u64,
+        /// Which end of the connection is ours.
+        role: Role,
         /// Its head.
         head: RequestHead,
     },
@@ -46,6 +51,8 @@ pub enum Event<'a> {
     Response {
         /// Which exchange.
         exchange: u64,
+        /// Which end of the connection is ours.
+        role: Role,
         /// Its head.
         head: ResponseHead,
     },

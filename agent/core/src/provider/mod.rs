@@ -1,7 +1,20 @@
 //! Recognises a model call in an HTTP exchange and reads what it says about its usage.
 //! One file per wire form; a provider that differs only by host is a row of a table.
 
+mod anthropic_messages;
+mod exchange;
+mod form;
+mod host;
+mod json;
+mod openai_chat;
+mod openai_embeddings;
+mod openai_responses;
+mod request;
+mod usage;
+
 use serde::{Deserialize, Serialize};
+
+pub use exchange::Exchange;
 
 use crate::secret::{Fingerprint, Payload};
 use crate::units::{ConnectionId, Role, Timestamp, Tokens};
@@ -53,7 +66,7 @@ pub enum CallState {
 pub struct ModelCall {
     /// The connection it crossed.
     pub connection: ConnectionId,
-    /// Counts the exchanges of that connection, from 0.
+    /// Numbers the exchanges of that connection; no two have the same.
     pub ordinal: u64,
     /// Which end of the connection was seen.
     pub role: Role,
@@ -74,9 +87,10 @@ pub struct ModelCall {
     pub streamed: bool,
     /// How it ended.
     pub state: CallState,
-    /// The provider's own numbers.
+    /// The provider's own numbers. Where `countable` is there too, the output was still growing.
     pub usage: Option<Tokens>,
-    /// What to count where `usage` is absent and the answer was not an error.
+    /// What to count where the provider didn't say, or not all: input and output where `usage` is
+    /// absent, else the output only.
     pub countable: Option<Countable>,
     /// The provider's id of the answer.
     pub response_id: Option<String>,

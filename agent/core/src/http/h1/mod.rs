@@ -28,7 +28,7 @@ pub struct Connection {
     role: Option<Role>,
     /// The exchanges that are not over, oldest first. At most [`MAX_PIPELINED`].
     waiting: VecDeque<Waiting>,
-    /// How many exchanges have begun.
+    /// The number of the next exchange.
     begun: u64,
     readable: bool,
 }
@@ -43,24 +43,24 @@ struct Waiting {
     answered: bool,
 }
 
-impl Default for Connection {
-    fn default() -> Self {
+impl Connection {
+    /// A connection that is read from here on. Its exchanges are counted from `first_exchange`.
+    #[must_use]
+    pub fn new(first_exchange: u64) -> Self {
         Self {
             read: Reader::new(),
             write: Reader::new(),
             role: None,
             waiting: VecDeque::new(),
-            begun: 0,
+            begun: first_exchange,
             readable: true,
         }
     }
-}
 
-impl Connection {
-    /// Which end of the connection is being watched, once that is known.
+    /// Whether all that is going on is one answer, awaited or begun.
     #[must_use]
-    pub const fn role(&self) -> Option<Role> {
-        self.role
+    pub fn is_awaiting_answer_only(&self) -> bool {
+        self.waiting.len() == 1 && self.waiting.iter().all(|waiting| !waiting.request_open)
     }
 
     /// Bytes held back.
@@ -187,7 +187,7 @@ impl Connection {
         }
         self.reader(direction).begin_body(Framing::of_request(&head.body));
         let exchange = self.open(Some(head.method));
-        emit(Event::Request { exchange, head });
+        emit(Event::Request { exchange, role, head });
     }
 
     fn response(
@@ -226,12 +226,12 @@ impl Connection {
             _ => Framing::of_response(&head.body),
         };
         self.reader(direction).begin_body(framing);
-        emit(Event::Response { exchange, head });
+        emit(Event::Response { exchange, role, head });
     }
 
     fn open(&mut self, method: Option<Method>) -> u64 {
         let exchange = self.begun;
-        self.begun += 1;
+        self.begun = self.begun.saturating_add(1);
         let request_open = method.is_some();
         self.waiting.push_back(Waiting { exchange, method, request_open, answered: false });
         exchange

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::http::{Ending, Event, Side};
+use crate::http::{Event, Side};
 use Direction::{Read, Write};
 
 /// One line an event; consecutive body pieces joined.
@@ -26,10 +26,10 @@ impl Log {
         }
         self.flush();
         self.lines.push(match event {
-            Event::Request { exchange, head } => {
+            Event::Request { exchange, head, .. } => {
                 format!("{exchange} {:?} {}", head.method, head.path)
             }
-            Event::Response { exchange, head } => format!("{exchange} {}", head.status),
+            Event::Response { exchange, head, .. } => format!("{exchange} {}", head.status),
             Event::Lost { exchange, side, bytes } => format!("{exchange} {side:?} lost {bytes}"),
             Event::End { exchange, side, ending } => format!("{exchange} {side:?} {ending:?}"),
             Event::Unreadable(why) => why.as_str().to_owned(),
@@ -53,7 +53,7 @@ use Step::{Bytes, Close, Hole};
 
 fn run(steps: &[Step<'_>]) -> Vec<String> {
     let key = FingerprintKey::new([0; 32]);
-    let mut connection = Connection::default();
+    let mut connection = Connection::new(0);
     let mut log = Log::default();
     for step in steps {
         match step {
@@ -290,7 +290,7 @@ proptest! {
         ),
     ) {
         let key = FingerprintKey::new([0; 32]);
-        let mut connection = Connection::default();
+        let mut connection = Connection::new(0);
         let mut ended = std::collections::HashSet::new();
         let mut begun = 0;
         let mut check = |event: Event<'_>| match event {

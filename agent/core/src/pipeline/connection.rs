@@ -1,0 +1,196 @@
+//! One connection on its way through the rooms: stream → http → provider.
+
+use super::{Effect, Useless};
+use crate::http::{Ending, Event, Side, h1};
+use crate::provider::Exchange;
+use crate::secret::FingerprintKey;
+use crate::stream::Assembler;
+use crate::units::{ConnectionId, Direction, Role, Timestamp};
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    id: ConnectionId,
+    read: Assembler,
+    write: Assembler,
+    http: h1::Connection,
+    /// The exchanges that are not over, oldest first. `h1::Connection` bounds their number.
+    exchanges: Vec<(u64, Exchange)>,
+    latest: Timestamp,
+    /// Nothing on it is of any use.
+    ignored: bool,
+    /// The request whose answer is being skipped.
+    skipping: Option<u64>,
+}
+
+impl Connection {
+    /// A connection first seen at `offset`. Numbering its exchanges from there keeps their numbers
+    /// apart from those before it was forgotten, if it was: an exchange takes more than one byte.
+    pub(super) fn new(id: ConnectionId, offset: u64, now: Timestamp) -> Self {
+        Self {
+            id,
+            read: Assembler::default(),
+            write: Assembler::default(),
+            http: h1::Connection::new(offset),
+            exchanges: Vec::new(),
+            latest: now,
+            ignored: false,
+            skipping: None,
+        }
+    }
+
+    pub(super) fn segment(
+        &mut self,
+        direction: Direction,
+        offset: u64,
+        now: Timestamp,
+        data: &[u8],
+        key: &FingerprintKey,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.latest = now;
+        if self.ignored {
+            return;
+        }
+        let arrival = match direction {
+            Direction::Read => self.read.accept(offset, data),
+            Direction::Write => self.write.accept(offset, data),
+        };
+        let mut events = Events { id: self.id, exchanges: &mut self.exchanges, now, effects };
+        if arrival.hole > 0 {
+            self.http.lose(direction, arrival.hole, key, |event| events.take(event));
+        }
+        self.http.feed(direction, arrival.data, key, |event| events.take(event));
+        self.ignored = effects.iter().any(|effect| matches!(effect, Effect::Ignore(_)));
+        if self.ignored {
+            self.exchanges.clear();
+        } else {
+            self.skip_if_dull(effects);
+        }
+    }
+
+    /// If all that is going on is the answer to a dull request, it need not be read.
+    fn skip_if_dull(&mut self, effects: &mut Vec<Effect>) {
+        if let [(ordinal, exchange)] = self.exchanges.as_slice()
+            && exchange.is_dull()
+            && self.http.is_awaiting_answer_only()
+            && self.skipping != Some(*ordinal)
+        {
+            self.skipping = Some(*ordinal);
+            effects.push(Effect::Skip { until: self.write.position() });
+        }
+    }
+
+    pub(super) fn close(
+        &mut self,
+        read_total: u64,
+        write_total: u64,
+        now: Timestamp,
+        key: &FingerprintKey,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.ignored {
+            return;
+        }
+        let holes = [
+            (Direction::Write, self.write.finish(write_total)),
+            (Direction::Read, self.read.finish(read_total)),
+        ];
+        let mut events = Events { id: self.id, exchanges: &mut self.exchanges, now, effects };
+        for (direction, hole) in holes {
+            if hole > 0 {
+                self.http.lose(direction, hole, key, |event| events.take(event));
+            }
+        }
+        self.http.close(|event| events.take(event));
+    }
+
+    /// The process is gone: nobody says how many bytes there were in the end.
+    pub(super) fn abandon(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let mut events = Events { id: self.id, exchanges: &mut self.exchanges, now, effects };
+        self.http.close(|event| events.take(event));
+    }
+
+    /// Its exchanges go on, but not before our eyes.
+    pub(super) fn evict(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        for (_, exchange) in self.exchanges.drain(..) {
+            let call = exchange.finish(Ending::Lost, now);
+            effects.extend(call.map(|call| Effect::Call(Box::new(call))));
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.exchanges.is_empty()
+    }
+
+    pub(super) const fn latest(&self) -> Timestamp {
+        self.latest
+    }
+
+    pub(super) fn footprint(&self) -> usize {
+        let exchanges = self.exchanges.iter().map(|(_, exchange)| exchange.footprint());
+        self.http.footprint() + exchanges.sum::<usize>()
+    }
+}
+
+/// What an event of the HTTP room does to the exchanges.
+struct Events<'a> {
+    id: ConnectionId,
+    exchanges: &'a mut Vec<(u64, Exchange)>,
+    now: Timestamp,
+    effects: &'a mut Vec<Effect>,
+}
+
+impl Events<'_> {
+    fn take(&mut self, event: Event<'_>) {
+        match event {
+            // Who serves a call is not who is billed for it.
+            Event::Request { role: Role::Server, .. }
+            | Event::Response { role: Role::Server, .. } => {
+                self.effects.push(Effect::Ignore(Useless::Serves));
+            }
+            Event::Request { exchange, role: Role::Client, head } => {
+                self.begin(exchange, Exchange::new(self.id, exchange, Some(head), self.now));
+            }
+            Event::Response { exchange, role: Role::Client, head } => {
+                if self.find(exchange).is_none() {
+                    self.begin(exchange, Exchange::new(self.id, exchange, None, self.now));
+                }
+                let now = self.now;
+                if let Some(known) = self.find(exchange) {
+                    known.response(&head, now);
+                }
+            }
+            Event::Body { exchange, side, data } => {
+                let now = self.now;
+                if let Some(known) = self.find(exchange) {
+                    known.body(side, data, now);
+                }
+            }
+            Event::Lost { exchange, side, bytes } => {
+                if let Some(known) = self.find(exchange) {
+                    known.lose(side, bytes);
+                }
+            }
+            Event::End { side: Side::Request, .. } => {}
+            Event::End { exchange, side: Side::Response, ending } => {
+                if let Some(index) = self.exchanges.iter().position(|(n, _)| *n == exchange) {
+                    let (_, known) = self.exchanges.remove(index);
+                    let call = known.finish(ending, self.now);
+                    self.effects.extend(call.map(|call| Effect::Call(Box::new(call))));
+                }
+            }
+            Event::Unreadable(why) => self.effects.push(Effect::Ignore(Useless::Speaks(why))),
+        }
+    }
+
+    fn begin(&mut self, ordinal: u64, exchange: Exchange) {
+        if !exchange.is_dull() {
+            self.effects.push(Effect::Interesting);
+        }
+        self.exchanges.push((ordinal, exchange));
+    }
+
+    fn find(&mut self, ordinal: u64) -> Option<&mut Exchange> {
+        self.exchanges.iter_mut().find(|(n, _)| *n == ordinal).map(|(_, exchange)| exchange)
+    }
+}

@@ -1,0 +1,292 @@
+//! Reads JSON as it arrives, cut anywhere, and hands out its values with their paths, so that a
+//! body of any size is read without being kept.
+
+use actson::feeder::JsonFeeder;
+use actson::options::JsonParserOptionsBuilder;
+use actson::reset::Reset;
+use actson::{JsonEvent, JsonParser};
+
+/// Deepest nesting that is read.
+const MAX_DEPTH: usize = 64;
+/// Longest single value that is read, in bytes.
+const MAX_VALUE: usize = 8 * 1024 * 1024;
+/// Longest key that is told from others, in bytes.
+const MAX_KEY: usize = 64;
+/// How much input the parser is given at a time.
+const STEP: usize = 4096;
+
+/// One value, or the beginning of one that has parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Token<'a> {
+    /// An object or an array begins.
+    Begin,
+    /// A string.
+    Text(&'a str),
+    /// A whole number that is not negative.
+    Count(u64),
+    /// `true` or `false`.
+    Flag(bool),
+    /// `null`, a number of another kind, or text that isn't UTF-8.
+    Other,
+}
+
+/// Reads one JSON text.
+pub(super) struct Scanner {
+    parser: JsonParser<Input>,
+    /// Where the current value stands: `choices[].delta.content`.
+    path: String,
+    /// The length of `path` outside each open object and array. At most [`MAX_DEPTH`].
+    open: Vec<Level>,
+    /// Input since the last value ended.
+    pending: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy)]
+struct Level {
+    outside: usize,
+    inside: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    Whole,
+    Broken,
+}
+
+#[derive(Default)]
+struct Input {
+    bytes: Vec<u8>,
+    position: usize,
+}
+
+impl JsonFeeder for Input {
+    fn has_input(&self) -> bool {
+        self.position < self.bytes.len()
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    fn next_input(&mut self) -> Option<u8> {
+        let byte = self.bytes.get(self.position).copied();
+        self.position += usize::from(byte.is_some());
+        byte
+    }
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        // One mode of the parser's stack is its own.
+        let options = JsonParserOptionsBuilder::default().with_max_depth(MAX_DEPTH + 1).build();
+        Self {
+            parser: JsonParser::new_with_options(Input::default(), options),
+            path: String::new(),
+            open: Vec::new(),
+            pending: 0,
+            state: State::Reading,
+        }
+    }
+}
+
+impl Scanner {
+    /// Takes part of the text and hands each value that it completes to `visit`, with its path.
+    /// The elements of an array share the path `array[]`. After the first error nothing more is
+    /// read: what was handed out stands.
+    pub(super) fn feed(&mut self, bytes: &[u8], mut visit: impl FnMut(&str, Token<'_>)) {
+        for step in bytes.chunks(STEP) {
+            if self.state != State::Reading {
+                return;
+            }
+            self.pending += step.len();
+            self.parser.feeder.bytes.clear();
+            self.parser.feeder.bytes.extend_from_slice(step);
+            self.parser.feeder.position = 0;
+            self.read(&mut visit);
+            if self.pending > MAX_VALUE {
+                self.state = State::Broken;
+            }
+        }
+    }
+
+    /// Begins another text.
+    pub(super) fn restart(&mut self) {
+        self.parser.reset();
+        self.path.clear();
+        self.open.clear();
+        self.pending = 0;
+        self.state = State::Reading;
+    }
+
+    /// Says that bytes are missing here: nothing more can be read.
+    pub(super) fn lose(&mut self) {
+        if self.state == State::Reading {
+            self.state = State::Broken;
+        }
+    }
+
+    /// Whether the text was read to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.state == State::Whole
+    }
+
+    /// An upper bound of the bytes held back.
+    pub(super) const fn footprint(&self) -> usize {
+        self.pending
+    }
+
+    fn read(&mut self, visit: &mut impl FnMut(&str, Token<'_>)) {
+        loop {
+            let event = match self.parser.next_event() {
+                Ok(Some(JsonEvent::NeedMoreInput)) => return,
+                Ok(Some(event)) => event,
+                Ok(None) | Err(_) => {
+                    self.state = State::Broken;
+                    return;
+                }
+            };
+            self.pending = 0;
+            match event {
+                JsonEvent::StartObject => self.begin("", visit),
+                JsonEvent::StartArray => self.begin("[]", visit),
+                JsonEvent::EndObject | JsonEvent::EndArray => {
+                    if let Some(level) = self.open.pop() {
+                        self.path.truncate(level.outside);
+                    }
+                }
+                JsonEvent::FieldName => self.enter_field(),
+                JsonEvent::ValueString => {
+                    let text = self.parser.current_str();
+                    visit(&self.path, text.map_or(Token::Other, Token::Text));
+                }
+                JsonEvent::ValueInt => {
+                    let count = self.parser.current_int::<u64>();
+                    visit(&self.path, count.map_or(Token::Other, Token::Count));
+                }
+                JsonEvent::ValueTrue => visit(&self.path, Token::Flag(true)),
+                JsonEvent::ValueFalse => visit(&self.path, Token::Flag(false)),
+                JsonEvent::ValueNull | JsonEvent::ValueFloat => visit(&self.path, Token::Other),
+                JsonEvent::NeedMoreInput => return,
+            }
+            if self.open.is_empty() {
+                self.state = State::Whole;
+                return;
+            }
+        }
+    }
+
+    fn begin(&mut self, suffix: &str, visit: &mut impl FnMut(&str, Token<'_>)) {
+        visit(&self.path, Token::Begin);
+        let outside = self.path.len();
+        self.path.push_str(suffix);
+        self.open.push(Level { outside, inside: self.path.len() });
+    }
+
+    fn enter_field(&mut self) {
+        let Some(level) = self.open.last() else { return };
+        self.path.truncate(level.inside);
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        // A key that could be mistaken for a path is none that is looked for.
+        match self.parser.current_str() {
+            Ok(key) if key.len() <= MAX_KEY && !key.contains(['.', '[', ']']) => {
+                self.path.push_str(key);
+            }
+            _ => self.path.push('?'),
+        }
+    }
+}
+
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scanner(depth {}, {} bytes pending)", self.open.len(), self.pending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn scan(parts: &[&[u8]]) -> (Vec<String>, bool) {
+        let mut scanner = Scanner::default();
+        let mut seen = Vec::new();
+        for part in parts {
+            scanner.feed(part, |path, token| seen.push(format!("{path} {token:?}")));
+        }
+        (seen, scanner.is_whole())
+    }
+
+    #[test]
+    fn values_come_with_their_paths() {
+        let (seen, whole) = scan(&[
+            br#"{"a":1,"b":[{"c":"x\u00e4"},{"c":null}],"d.e":true,"f":{"g":-1.5},"h":[[2]]}"#,
+        ]);
+        assert!(whole);
+        assert_eq!(
+            seen,
+            [
+                " Begin",
+                "a Count(1)",
+                "b Begin",
+                "b[] Begin",
+                "b[].c Text(\"xä\")",
+                "b[] Begin",
+                "b[].c Other",
+                "? Flag(true)",
+                "f Begin",
+                "f.g Other",
+                "h Begin",
+                "h[] Begin",
+                "h[][] Count(2)",
+            ]
+        );
+    }
+
+    #[test]
+    fn damage_keeps_what_came_before() {
+        for text in [r#"{"a":1,"b"#, r#"{"a":1,}"#, r#"{"a":1 "b":2}"#, "{\"a\":1,\"\x01\":2}"] {
+            let (seen, whole) = scan(&[text.as_bytes()]);
+            assert_eq!(&seen[..2], [" Begin", "a Count(1)"], "{text}");
+            assert!(!whole, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_and_length_are_bounded() {
+        assert!(scan(&["[".repeat(64).as_bytes(), "]".repeat(64).as_bytes()]).1);
+        assert!(!scan(&["[".repeat(65).as_bytes(), "]".repeat(65).as_bytes()]).1);
+        let mut scanner = Scanner::default();
+        scanner.feed(b"[\"", |_, _| {});
+        let block = vec![b'x'; 1 << 20];
+        for _ in 0..20 {
+            scanner.feed(&block, |_, _| {});
+        }
+        assert!(scanner.footprint() <= MAX_VALUE + STEP);
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same(
+            value in "\\{\"a\":(1|\"[a-zä\\\\n]{0,9}\"|\\[1,2\\]|null),\"b\":\\{\"c\":[0-9]{1,5}\\}\\}",
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
+            let bytes = value.as_bytes();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let parts: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(scan(&parts), scan(&[bytes]));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(
+            prop_oneof![any::<u8>(), prop::sample::select(br#"{}[]",:\u0dD8e1-tfn"#.to_vec())], 0..200,
+        )) {
+            scan(&[&bytes]);
+        }
+    }
+}

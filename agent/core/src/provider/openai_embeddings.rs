@@ -1,0 +1,42 @@
+//! OpenAI `POST …/embeddings`.
+
+use super::Api;
+use super::form::{Answer, Form, inside};
+use super::json::Token;
+use super::request::name_of;
+use super::usage::OpenAiUsage;
+use crate::units::Tokens;
+
+#[derive(Debug, Default)]
+pub(super) struct Embeddings {
+    answer: Answer,
+    usage: OpenAiUsage,
+}
+
+impl Form for Embeddings {
+    fn api(&self) -> Api {
+        Api::Embeddings
+    }
+
+    fn read(&mut self, path: &str, token: Token<'_>) {
+        match (path, token) {
+            ("data[].object", Token::Text("embedding")) => self.answer.recognised = true,
+            ("model", Token::Text(model)) => self.answer.model = name_of(model),
+            _ => {
+                if let Some(key) = inside(path, "usage") {
+                    self.usage.read(key, token);
+                } else if let Some(key) = inside(path, "error") {
+                    self.answer.read_error(key, token);
+                }
+            }
+        }
+    }
+
+    fn usage(&self) -> Option<Tokens> {
+        self.usage.tokens()
+    }
+
+    fn answer(&self) -> &Answer {
+        &self.answer
+    }
+}

@@ -1,0 +1,160 @@
+//! What a request body says, whichever wire form it has: they agree on the keys that matter.
+
+use super::json::{Scanner, Token};
+use super::{Api, Countable, Message};
+use crate::http::RequestHead;
+use crate::http::coding::Decoder;
+
+/// Most text that is kept for counting, in bytes.
+pub(super) const MAX_TEXT: usize = 8 * 1024 * 1024;
+/// Most messages that are told apart; the text of further ones counts for the last.
+const MAX_MESSAGES: usize = 10_000;
+/// Longest model name, in bytes.
+const MAX_NAME: usize = 256;
+
+/// Reads one request body.
+#[derive(Debug)]
+pub(super) struct Question {
+    decoder: Decoder,
+    scanner: Scanner,
+    pub(super) said: Said,
+}
+
+/// What it says.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) model: Option<String>,
+    pub(super) stream: bool,
+    messages: bool,
+    input: bool,
+    /// A prompt-cache breakpoint asks for the longer lifetime.
+    pub(super) cache_ttl_1h: bool,
+    text: Countable,
+    text_bytes: usize,
+}
+
+impl Question {
+    pub(super) fn new(head: &RequestHead) -> Self {
+        Self {
+            decoder: Decoder::new(&head.body.coding),
+            scanner: Scanner::default(),
+            said: Said::default(),
+        }
+    }
+
+    pub(super) fn feed(&mut self, data: &[u8]) {
+        let (scanner, said) = (&mut self.scanner, &mut self.said);
+        let decoded = self.decoder.feed(data, |plain| {
+            scanner.feed(plain, |path, token| said.read(path, token));
+        });
+        if decoded.is_err() {
+            self.scanner.lose();
+        }
+    }
+
+    pub(super) fn lose(&mut self) {
+        self.decoder.lose();
+        self.scanner.lose();
+    }
+
+    /// The text for counting; a lower bound if the body was not read to its end.
+    pub(super) fn into_countable(self) -> Countable {
+        let mut text = self.said.text;
+        text.cut |= !self.scanner.is_whole();
+        text
+    }
+
+    /// Whether it was read to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.scanner.is_whole()
+    }
+
+    pub(super) const fn footprint(&self) -> usize {
+        self.scanner.footprint() + self.said.text_bytes
+    }
+}
+
+impl Said {
+    /// Whether this could be a model call of any form.
+    pub(super) const fn is_question(&self) -> bool {
+        self.model.is_some() && (self.messages || self.input)
+    }
+
+    /// Whether this could be a model call of this form.
+    pub(super) const fn suits(&self, api: Api) -> bool {
+        self.model.is_some()
+            && match api {
+                Api::ChatCompletions | Api::Messages => self.messages,
+                Api::Responses | Api::Embeddings => self.input,
+            }
+    }
+
+    fn read(&mut self, path: &str, token: Token<'_>) {
+        match (path, token) {
+            ("model", Token::Text(name)) => self.model = name_of(name),
+            ("stream", Token::Flag(stream)) => self.stream = stream,
+            ("messages", Token::Begin) => self.messages = true,
+            ("input", Token::Begin) => self.input = true,
+            ("messages[]" | "input[]", Token::Begin) => self.begin_message(""),
+            ("messages[].role" | "input[].role", Token::Text(role)) => {
+                if let Some(message) = self.text.input.last_mut()
+                    && role.len() <= MAX_NAME
+                {
+                    role.clone_into(&mut message.role);
+                }
+            }
+            ("system" | "instructions", Token::Text(text)) => {
+                self.begin_message("system");
+                self.push_text(text);
+            }
+            ("system" | "instructions", Token::Begin) => self.begin_message("system"),
+            ("input", Token::Text(text)) => {
+                self.input = true;
+                self.begin_message("user");
+                self.push_text(text);
+            }
+            ("input[]", Token::Text(text)) => {
+                self.begin_message("");
+                self.push_text(text);
+            }
+            (
+                "messages[].content"
+                | "messages[].content[].text"
+                | "messages[].content[].content"
+                | "messages[].content[].content[].text"
+                | "messages[].tool_calls[].function.name"
+                | "messages[].tool_calls[].function.arguments"
+                | "system[].text"
+                | "input[].content"
+                | "input[].content[].text"
+                | "input[].arguments"
+                | "input[].output",
+                Token::Text(text),
+            ) => self.push_text(text),
+            (path, Token::Text("1h")) if path.ends_with("cache_control.ttl") => {
+                self.cache_ttl_1h = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn begin_message(&mut self, role: &str) {
+        if self.text.input.len() < MAX_MESSAGES {
+            self.text.input.push(Message { role: role.to_owned(), ..Message::default() });
+        }
+    }
+
+    fn push_text(&mut self, text: &str) {
+        let Some(message) = self.text.input.last_mut() else { return };
+        let room = MAX_TEXT.saturating_sub(self.text_bytes);
+        let held = message.text.expose().len();
+        self.text.cut |= !message.text.push_within(text, held + room);
+        self.text_bytes += message.text.expose().len() - held;
+    }
+}
+
+/// A name that fits a record: bounded and with nothing that could disturb a terminal.
+pub(super) fn name_of(text: &str) -> Option<String> {
+    let fits = !text.is_empty() && text.len() <= MAX_NAME && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+}
