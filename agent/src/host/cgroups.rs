@@ -19,7 +19,7 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
 const MAX_PATH: usize = 1024;
 /// Most directories that one search visits. Shallow ones come first, so that a user who fills his
 /// own part of the tree hides nobody but himself.
-const MAX_DIRECTORIES: usize = 16_384;
+const MAX_DIRECTORIES: usize = 4096;
 /// After a search that found nothing, the next one waits this many times as long as it took: ids
 /// of cgroups that come and go must not keep us searching.
 const REST: u32 = 20;

@@ -45,7 +45,8 @@ pub struct Sighting {
 
 /// What is known of this host's processes, users, cgroups and containers. Feed it [`executed`],
 /// [`forked`] and [`exited`] as they happen and ask for an [`attribution`] when one is needed; each
-/// costs some tens of microseconds and a few file reads at most.
+/// costs some tens of microseconds. Longer, and so bounded and rare, are the search for a cgroup that
+/// no process was seen in before and the reading of a container runtime's state.
 ///
 /// [`executed`]: Self::executed
 /// [`forked`]: Self::forked
