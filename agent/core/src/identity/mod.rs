@@ -2,13 +2,29 @@
 //!
 //! The shell gathers [`ProcessFacts`]; [`resolve`] is a pure function of them.
 
+mod container;
+mod membership;
+mod namespace;
+mod placement;
+mod resolve;
+mod segment;
+
+#[cfg(test)]
+mod tests;
+
+pub use container::{ContainerId, ContainerRef, PodUid, Runtime};
+pub use membership::Membership;
+pub use namespace::{Namespace, NamespaceError};
+pub use placement::{Placement, Realm};
+pub use resolve::resolve;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// A SPIFFE-style name of a non-human identity:
 /// `spiffe://<trust-domain>/host/<host>/unit/<unit>`, `…/host/<host>/container/<name>` or
-/// `…/host/<host>/user/<name>`.
+/// `…/host/<host>/user/<name>`; what a user's own service manager runs is named below that user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IdentityId(pub String);
@@ -52,9 +68,11 @@ pub struct ProcessFacts {
     pub process: Process,
     /// The name of `uid` in the host's user database.
     pub user: Option<String>,
-    /// Path of its cgroup, from the root of the v2 hierarchy or else systemd's v1 hierarchy, as in
-    /// `/proc/PID/cgroup`.
+    /// Path of its cgroup, in the v2 hierarchy or in that v1 hierarchy which says more, as in
+    /// `/proc/PID/cgroup` ([`Membership::path`]).
     pub cgroup: Option<String>,
+    /// The name of the user whose service manager made that cgroup ([`Realm::User`]).
+    pub owner: Option<String>,
     /// The container's details, where the runtime's own state on this host had them.
     pub container: Option<Container>,
 }
