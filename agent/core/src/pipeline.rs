@@ -103,6 +103,11 @@ impl Pipeline {
             Input::Exited { process, time } => self.exited(process, time),
             Input::Facts { process, attribution } => self.facts(process, attribution),
             Input::Tick { time } => self.tick(time),
+            Input::Stop { time } => {
+                while let Some((&id, _)) = self.connections.peek_lru() {
+                    self.give_up(id, time);
+                }
+            }
         }
     }
 
@@ -321,6 +326,11 @@ pub enum Input<'a> {
     },
     /// Time passed. To be given every few seconds while any connection is open.
     Tick {
+        /// The time now.
+        time: Timestamp,
+    },
+    /// Nobody watches from here on: what is going on is handed out as far as it was seen.
+    Stop {
         /// The time now.
         time: Timestamp,
     },

@@ -43,7 +43,7 @@ pub struct Process {
     /// The path of its program in its own mount namespace; absent where the process was gone
     /// before anybody could look and its start was not seen.
     pub exe: Option<String>,
-    /// Its effective user id in the initial user namespace.
+    /// Its real user id in the initial user namespace, as the kernel stamped it.
     pub uid: u32,
 }
 

@@ -1,0 +1,163 @@
+//! `weir run`: threads and queues around the core, from start to an orderly stop.
+//!
+//! ```text
+//! weir-drain ──calls──▶ weir-meter ──entries──▶ weir-ledger ──▶ Reader ──▶ control socket
+//!      └───────────── losses ───────────────────────▲
+//! ```
+//!
+//! Every queue is bounded. When the ledger can't write, the queues fill from the right; what the
+//! leftmost can't take any more is counted, stands in the log as a loss once that can be written
+//! again, and `weir doctor` says so at once.
+
+mod doctor;
+mod error;
+mod settle;
+mod vitals;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use weir_core::identity::Namespace;
+use weir_core::meter::{Catalogue, Meter};
+use weir_core::pipeline::Pipeline;
+use weir_core::units::Timestamp;
+
+use crate::capture::{self, Capture};
+use crate::config::{Config, fingerprint_key};
+use crate::control::{Control, Socket, serve};
+use crate::host::{self, Host};
+use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
+
+pub use error::RunError;
+use settle::{Keeper, MeterQueue};
+use vitals::Vitals;
+use watch::Watch;
+
+/// Calls that may wait for the meter.
+const CALLS_MAX: usize = 4096;
+/// Entries that may wait for the ledger.
+const ENTRIES_MAX: usize = 4096;
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// If it can't start, or can't stop in good order. [`RunError`] is at the bottom of those that the
+/// user can do something about.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    forbid_core_dumps()?;
+    let started = Timestamp::now();
+    let options = Options {
+        retain_days: Some(config.ledger.retention_days.0),
+        probe: Some(Probe::itself()),
+    };
+    // The ledger's lock comes first: a second daemon must not probe anything.
+    let (mut ledger, report) = Ledger::open(&config.state_dir, started, options)?;
+    tracing::info!(state_dir = %config.state_dir.display(), ?report, "ledger open");
+    let key = fingerprint_key(&config.identity.fingerprint_key_file)?;
+    let namespace = Namespace::new(&config.trust_domain, &config.host)?;
+    let socket = Socket::bind(&config.socket, &config.control.group)?;
+    let boot = host::boot_id().context("this boot has no id")?;
+
+    let capture_options = capture::Options {
+        ring_bytes: u32::try_from(config.capture.ring_bytes.0)?,
+        ..capture::Options::default()
+    };
+    let (capture, drain) = Capture::start(&capture_options)?;
+    let waker = drain.waker()?;
+    ledger.append(Timestamp::now(), &[Entry::Start(Mark { time: started })])?;
+
+    let vitals = Arc::new(Vitals::default());
+    let reader = ledger.reader();
+    let (calls, metered) = sync_channel(CALLS_MAX);
+    let (entries, kept) = sync_channel(ENTRIES_MAX);
+    let watch = Watch::new(
+        capture.clone(),
+        drain,
+        Pipeline::new(key),
+        Host::new(namespace, host::Paths::default()),
+        calls,
+        entries.clone(),
+        Arc::clone(&vitals),
+    );
+    let meter = MeterQueue::new(
+        Meter::new(Catalogue::builtin()),
+        boot,
+        metered,
+        entries,
+        Arc::clone(&vitals),
+    );
+    let keeper = Keeper::new(ledger, kept, Arc::clone(&vitals));
+
+    let watching = spawn("weir-drain", move || watch.run())?;
+    let metering = spawn("weir-meter", move || meter.run())?;
+    let keeping = spawn("weir-ledger", move || keeper.run())?;
+
+    let control = Control {
+        reader: reader.clone(),
+        state_dir: config.state_dir.clone(),
+        host: config.host.clone(),
+        trust_domain: config.trust_domain.clone(),
+        started,
+        doctor: Box::new({
+            let vitals = Arc::clone(&vitals);
+            move || doctor::report(&capture, &reader, &vitals)
+        }),
+    };
+    tracing::info!(socket = %config.socket.display(), "watching");
+    let served = answer(socket, control);
+
+    vitals.stop();
+    waker.wake();
+    let watched = joined(watching)?;
+    joined(metering)?;
+    let closed = joined(keeping)?;
+    served?;
+    watched.context("the probes could not be read")?;
+    closed?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Answers on the socket until a signal says to stop.
+fn answer(socket: Socket, control: Control) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("weir-control")
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        serve(socket, control, stop).await?;
+        Ok(())
+    })
+}
+
+/// What passes through this process must not land in a core file, nor be read by another process.
+fn forbid_core_dumps() -> anyhow::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("core dumps can't be forbidden")
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<thread::JoinHandle<T>> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(body);
+    spawned.with_context(|| format!("the thread {name} can't be started"))
+}
+
+fn joined<T>(thread: thread::JoinHandle<T>) -> anyhow::Result<T> {
+    let name = thread.thread().name().unwrap_or("a thread").to_owned();
+    thread.join().map_err(|_panic| anyhow::anyhow!("{name} has panicked"))
+}
