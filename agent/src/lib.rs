@@ -1,3 +1,5 @@
-//! Placeholder.
+//! The IO shell of `weir`: everything that touches the kernel, the disk, a socket or a clock.
+//! `ARCHITECTURE.md` beside this crate's manifest has the rooms and the flow between them.
 
 pub mod host;
+pub mod ledger;
