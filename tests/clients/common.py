@@ -1,0 +1,43 @@
+"""What the Python clients share: their arguments, and the line they print for each call."""
+
+import argparse
+import json
+import os
+import sys
+
+
+def arguments(apis):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--api", choices=apis, default=apis[0])
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--concurrency", type=int, default=1, help="0: the synchronous client")
+    parser.add_argument("--stream", choices=["no", "yes", "mixed"], default="no")
+    parser.add_argument("--no-usage", action="store_true", help="don't ask streams for usage")
+    parser.add_argument("--play", default="", help="tells the server what to do")
+    parser.add_argument("--prompt", default="the of and to", help="what to say")
+    parser.add_argument("--prompt-bytes", type=int, default=0, help="pad the prompt to this")
+    parser.add_argument("--leave-after", type=int, default=0, help="leave a stream after N events")
+    parser.add_argument("--wait", action="store_true", help="call once, then wait for a line")
+    arguments = parser.parse_args()
+    arguments.prompt += " the" * max(0, (arguments.prompt_bytes - len(arguments.prompt)) // 4)
+    arguments.headers = {"x-play": arguments.play} if arguments.play else {}
+    return arguments
+
+
+def streamed(arguments, number):
+    """Whether call `number` is to be a stream."""
+    if arguments.api == "embeddings":
+        return False
+    return arguments.stream == "yes" or (arguments.stream == "mixed" and number % 2 == 1)
+
+
+def report(**call):
+    """Says what the SDK made of an answer."""
+    print(json.dumps(call), flush=True)
+
+
+def ready():
+    """Says that the first call is done, and waits to be told to go on."""
+    print(json.dumps({"ready": os.getpid()}), flush=True)
+    sys.stdin.readline()

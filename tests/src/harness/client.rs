@@ -1,0 +1,345 @@
+//! A real client: a process that makes calls with a real SDK, or curl.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{fs, thread};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::{Scene, Who};
+use crate::play::Play;
+
+/// How long a client may take.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// The kinds of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Python `openai`, synchronous.
+    OpenAiSync,
+    /// Python `openai`, asyncio.
+    OpenAiAsync,
+    /// Python `anthropic`, synchronous.
+    AnthropicSync,
+    /// Python `anthropic`, asyncio.
+    AnthropicAsync,
+    /// Node `openai`.
+    Node,
+    /// curl.
+    Curl,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::OpenAiSync,
+        Self::OpenAiAsync,
+        Self::AnthropicSync,
+        Self::AnthropicAsync,
+        Self::Node,
+        Self::Curl,
+    ];
+
+    /// A short name for labels and tests.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAiSync => "python-openai",
+            Self::OpenAiAsync => "python-openai-async",
+            Self::AnthropicSync => "python-anthropic",
+            Self::AnthropicAsync => "python-anthropic-async",
+            Self::Node => "node-openai",
+            Self::Curl => "curl",
+        }
+    }
+
+    /// The APIs that it speaks, by the clients' own names.
+    #[must_use]
+    pub const fn apis(self) -> &'static [&'static str] {
+        match self {
+            Self::OpenAiSync | Self::OpenAiAsync | Self::Node => {
+                &["chat", "responses", "embeddings"]
+            }
+            Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
+            Self::Curl => &["chat", "responses", "embeddings", "messages"],
+        }
+    }
+
+    /// Whether it says what it made of the answers.
+    #[must_use]
+    pub const fn reports(self) -> bool {
+        !matches!(self, Self::Curl)
+    }
+
+    /// Whether it makes one call at a time, whatever the load says.
+    const fn is_sequential(self) -> bool {
+        matches!(self, Self::OpenAiSync | Self::AnthropicSync)
+    }
+}
+
+/// Which answers are to be streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// None.
+    No,
+    /// All.
+    Yes,
+    /// Every other.
+    Mixed,
+}
+
+/// What a client is to do.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// The API, by the clients' own names.
+    pub api: &'static str,
+    /// How many calls.
+    pub count: u32,
+    /// How many at a time.
+    pub concurrency: u32,
+    /// Which are streams.
+    pub stream: Stream,
+    /// What the server is to do.
+    pub play: Play,
+    /// Whether streams are asked for their usage, where that is a choice.
+    pub ask_usage: bool,
+    /// What to say, if not the usual.
+    pub prompt: Option<String>,
+    /// At least how long the prompt is to be, in bytes.
+    pub prompt_bytes: u64,
+    /// Leave a stream after this many events; 0 for never.
+    pub leave_after: u32,
+    /// Make one call at once and the others when told to.
+    pub wait: bool,
+    /// The model to ask for, if not the usual of the API.
+    pub model: Option<&'static str>,
+    /// The end of the API key, if not the label.
+    pub key: Option<String>,
+}
+
+impl Load {
+    /// `count` calls of `api`, one at a time, not streamed.
+    #[must_use]
+    pub fn new(api: &'static str, count: u32) -> Self {
+        Self {
+            api,
+            count,
+            concurrency: 1,
+            stream: Stream::No,
+            play: Play::default(),
+            ask_usage: true,
+            prompt: None,
+            prompt_bytes: 0,
+            leave_after: 0,
+            wait: false,
+            model: None,
+            key: None,
+        }
+    }
+
+    fn model(&self) -> &'static str {
+        self.model.unwrap_or(match self.api {
+            "responses" => "gpt-5",
+            "embeddings" => "text-embedding-3-small",
+            "messages" => "claude-sonnet-4-5",
+            _ => "gpt-4o",
+        })
+    }
+
+    fn arguments(&self, kind: Kind) -> Vec<String> {
+        let concurrency = if kind.is_sequential() { 0 } else { self.concurrency };
+        let stream = match self.stream {
+            Stream::No => "no",
+            Stream::Yes => "yes",
+            Stream::Mixed => "mixed",
+        };
+        let mut arguments: Vec<String> = [
+            ("--api", self.api.to_owned()),
+            ("--model", self.model().to_owned()),
+            ("--count", self.count.to_string()),
+            ("--concurrency", concurrency.to_string()),
+            ("--stream", stream.to_owned()),
+            ("--play", self.play.header_value()),
+            ("--prompt-bytes", self.prompt_bytes.to_string()),
+            ("--leave-after", self.leave_after.to_string()),
+        ]
+        .into_iter()
+        .flat_map(|(name, value)| [name.to_owned(), value])
+        .collect();
+        if let Some(prompt) = &self.prompt {
+            arguments.extend(["--prompt".to_owned(), prompt.clone()]);
+        }
+        if !self.ask_usage {
+            arguments.push("--no-usage".to_owned());
+        }
+        if self.wait {
+            arguments.push("--wait".to_owned());
+        }
+        arguments
+    }
+}
+
+/// Who a client was: what its calls have to be attributed to.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Its name in the truth.
+    pub label: String,
+    /// Its process.
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+    /// Its program.
+    pub exe: PathBuf,
+    /// Its identity.
+    pub who: Who,
+}
+
+/// A running client. It is killed if this is dropped before it has ended.
+#[derive(Debug)]
+pub struct Client {
+    caller: Caller,
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<Value>,
+    /// Taken when it has ended.
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Client {
+    /// Starts one. With [`Load::wait`], returns when its first call is done.
+    ///
+    /// # Errors
+    /// If it can't be started, or ends before its first call.
+    pub fn start(scene: &Scene, kind: Kind, who: Who, load: &Load) -> anyhow::Result<Self> {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let label =
+            load.key.clone().unwrap_or_else(|| format!("{}.{}.{number}", kind.name(), who.name()));
+        let place = scene.place();
+        let (program, script) = match kind {
+            Kind::OpenAiSync | Kind::OpenAiAsync => (place.python.clone(), "openai_calls.py"),
+            Kind::AnthropicSync | Kind::AnthropicAsync => {
+                (place.python.clone(), "anthropic_calls.py")
+            }
+            Kind::Node => (place.node.clone(), "openai_calls.mjs"),
+            Kind::Curl => (PathBuf::from("/bin/bash"), "curl_calls.sh"),
+        };
+        let exe = if kind == Kind::Curl { PathBuf::from("/usr/bin/curl") } else { program.clone() };
+
+        let mut command = who.command(&program)?;
+        command.arg(place.clients.join(script)).args(load.arguments(kind));
+        let host = scene.server.host();
+        let authority = scene.directory().join("authority.pem");
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("TMPDIR", scene.directory())
+            .env("SSL_CERT_FILE", &authority)
+            .env("NODE_EXTRA_CA_CERTS", &authority)
+            .env("OPENAI_BASE_URL", format!("https://{host}/v1"))
+            .env("ANTHROPIC_BASE_URL", format!("https://{host}"))
+            .env("OPENAI_API_KEY", format!("sk-weir-{label}"))
+            .env("ANTHROPIC_API_KEY", format!("sk-ant-weir-{label}"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("WEIR_NODE_FOLDER", &place.node_folder);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("can't start {label}"))?;
+        let stdin = child.stdin.take().context("no standard input")?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let stderr = child.stderr.take().context("no standard error")?;
+        // As many lines as there are calls, and one more for being ready.
+        let (sender, lines) = sync_channel(load.count as usize + 2);
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if sender.send(value).is_err() {
+                    break;
+                }
+            }
+        });
+        let stderr = Some(thread::spawn(move || {
+            let mut text = String::new();
+            // What can't be read is no help in explaining a failure.
+            drop(BufReader::new(stderr).read_to_string(&mut text));
+            text
+        }));
+        let caller =
+            Caller { label, pid: child.id(), uid: who.uid()?, exe: fs::canonicalize(exe)?, who };
+        let client = Self { caller, child, stdin, lines, stderr };
+        if load.wait { client.until_ready(scene, kind, load) } else { Ok(client) }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Tells a client that waits to go on.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn go(&mut self, scene: &Scene) -> anyhow::Result<()> {
+        scene.server.open_gate();
+        writeln!(self.stdin, "go").with_context(|| format!("{} is gone", self.caller.label))
+    }
+
+    /// Waits for its end and returns what it reported of each call.
+    ///
+    /// # Errors
+    /// If it takes too long or fails.
+    pub fn finish(mut self) -> anyhow::Result<(Caller, Vec<Value>)> {
+        let mut status = None;
+        let ended = super::wait_until(&format!("{} to end", self.caller.label), LIMIT, || {
+            status = self.child.try_wait()?;
+            Ok(status.is_some())
+        });
+        if let Err(error) = ended {
+            self.kill();
+            return Err(error);
+        }
+        let reports = self.lines.iter().filter(|line| line.get("ready").is_none()).collect();
+        let complaint = self.stderr.take().map(JoinHandle::join);
+        let complaint = complaint.and_then(Result::ok).unwrap_or_default();
+        // Curl's status is that of its last transfer, which may be meant to fail.
+        let failed = status.is_none_or(|status| !status.success());
+        anyhow::ensure!(
+            !failed || self.caller.exe.ends_with("curl"),
+            "{} failed:\n{complaint}",
+            self.caller.label
+        );
+        Ok((self.caller.clone(), reports))
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        // Both fail only if it has ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    fn until_ready(self, scene: &Scene, kind: Kind, load: &Load) -> anyhow::Result<Self> {
+        let first = self.lines.recv_timeout(Duration::from_secs(60));
+        if kind == Kind::Curl {
+            let label = &self.caller.label;
+            let done = || scene.server.journal().calls().iter().any(|call| call.label == *label);
+            super::wait_until("curl's first call", Duration::from_secs(20), || Ok(done()))?;
+        } else {
+            first.with_context(|| format!("{} made no first call of {}", kind.name(), load.api))?;
+            self.lines.recv_timeout(Duration::from_secs(60)).context("it is not ready")?;
+        }
+        Ok(self)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

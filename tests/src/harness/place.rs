@@ -1,0 +1,59 @@
+//! Where the programs are that the tests run.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+/// The programs and folders. What is missing is found out when it is asked for.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// `weir`, as `cargo xtask build` leaves it.
+    pub weir: PathBuf,
+    /// The Python interpreter that has the SDKs.
+    pub python: PathBuf,
+    /// Node.
+    pub node: PathBuf,
+    /// The folder in which npm installed the SDK.
+    pub node_folder: PathBuf,
+    /// The clients' scripts.
+    pub clients: PathBuf,
+    /// The configuration that is shipped.
+    pub packaging: PathBuf,
+}
+
+impl Place {
+    /// Finds them in the workspace. `WEIR_BIN` names another `weir`.
+    ///
+    /// # Errors
+    /// If the clients have not been installed.
+    pub fn find() -> anyhow::Result<Self> {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let workspace = here.parent().context("the tests are not in a workspace")?;
+        let target = env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| workspace.join("target"), |target| workspace.join(target));
+        let weir =
+            env::var_os("WEIR_BIN").map_or_else(|| target.join("release/weir"), PathBuf::from);
+        let tools = workspace.join("target/tools");
+        let python = tools.join("python/bin/python");
+        let node_folder = tools.join("node");
+        anyhow::ensure!(
+            python.exists() && node_folder.join("node_modules/openai").exists(),
+            "the clients are not installed; run `cargo xtask setup`"
+        );
+        let node = on_path("node").context("node is not installed; run `cargo xtask setup`")?;
+        Ok(Self {
+            weir,
+            python,
+            node,
+            node_folder,
+            clients: here.join("clients"),
+            packaging: workspace.join("packaging"),
+        })
+    }
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists())
+}

@@ -1,0 +1,42 @@
+//! The server's certificate, made at its start, and the TLS it offers: 1.2 and 1.3, HTTP/1.1 only.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio_rustls::rustls::{DEFAULT_VERSIONS, ServerConfig};
+
+/// A key pair's public side that clients can trust, and the server's configuration.
+pub(super) struct Identity {
+    /// The certificate authority, PEM.
+    pub(super) authority: String,
+    /// What the server offers.
+    pub(super) config: Arc<ServerConfig>,
+}
+
+/// Makes an authority and a certificate for `localhost` and `127.0.0.1`.
+pub(super) fn identity() -> anyhow::Result<Identity> {
+    let authority_key = KeyPair::generate()?;
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(DnType::CommonName, "weir test authority");
+    let authority_certificate = authority.self_signed(&authority_key)?;
+
+    let key = KeyPair::generate()?;
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let certificate = CertificateParams::new(names)?
+        .signed_by(&key, &Issuer::from_params(&authority, &authority_key))?;
+
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(DEFAULT_VERSIONS)?
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
+        .context("the certificate and the key don't fit together")?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Identity { authority: authority_certificate.pem(), config: Arc::new(config) })
+}

@@ -1,0 +1,209 @@
+//! `cargo xtask setup`: installs what building and testing need, where it is missing.
+//!
+//! Rust components come from rustup, programs from Debian's packages, everything else goes into
+//! `target/tools`: `bin` has bpf-linker, `python` the Python SDKs, `node` the Node SDK. Takes no
+//! time where everything is there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::workspace::{Workspace, is_root, output, step, succeeds};
+
+const BPF_LINKER: &str = "0.13.0";
+
+/// Programs that the build and the tests call, and the Debian package that has each.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("cc", "build-essential"),
+    ("curl", "curl"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("setpriv", "util-linux"),
+];
+
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
+    fs::create_dir_all(&workspace.tools)?;
+    packages()?;
+    components(workspace)?;
+    bpf_linker(workspace)?;
+    python(workspace)?;
+    node(workspace)
+}
+
+fn packages() -> anyhow::Result<()> {
+    let mut missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !succeeds(Command::new("which").arg(program)))
+        .map(|&(_, package)| package)
+        .collect();
+    if !succeeds(Command::new(PYTHON).args(["-c", "import ensurepip, venv"])) {
+        missing.push("python3-venv");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let wanted = missing.join(" ");
+    anyhow::ensure!(
+        succeeds(Command::new("which").arg("apt-get")),
+        "these are missing, and only on Debian and its kin can they be installed for you: {wanted}"
+    );
+    step("package lists", apt()?.arg("update"))?;
+    let install = ["install", "--yes", "--no-install-recommends"];
+    step(&format!("packages {wanted}"), apt()?.args(install).args(missing))
+}
+
+/// The distribution's own: it is where every user can run it, and links the system's OpenSSL.
+const PYTHON: &str = "/usr/bin/python3";
+
+fn apt() -> anyhow::Result<Command> {
+    let mut command = if is_root() {
+        Command::new("env")
+    } else {
+        anyhow::ensure!(
+            succeeds(Command::new("which").arg("sudo")),
+            "Debian packages are missing, and installing them needs root or sudo"
+        );
+        let mut sudo = Command::new("sudo");
+        sudo.arg("env");
+        sudo
+    };
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
+    Ok(command)
+}
+
+fn components(workspace: &Workspace) -> anyhow::Result<()> {
+    let source = sysroot(workspace)?.join("lib/rustlib/src/rust/library/Cargo.lock");
+    let there = source.exists()
+        && succeeds(&mut workspace.cargo(["clippy", "--version"]))
+        && succeeds(&mut workspace.cargo(["fmt", "--version"]));
+    if there {
+        return Ok(());
+    }
+    let add = ["component", "add", "clippy", "rust-src", "rustfmt"];
+    step("components of the toolchain", workspace.command("rustup").args(add))
+}
+
+/// bpf-linker against the LLVM that the toolchain itself comes with: nothing else fits as surely,
+/// and no LLVM needs to be installed.
+fn bpf_linker(workspace: &Workspace) -> anyhow::Result<()> {
+    let program = workspace.tools.join("bin/bpf-linker");
+    let version = output(Command::new(&program).arg("--version")).unwrap_or_default();
+    if version.trim().ends_with(BPF_LINKER) {
+        return Ok(());
+    }
+    let libraries = sysroot(workspace)?.join("lib");
+    let Llvm { file, major } = Llvm::find(&libraries)?;
+    let scratch = workspace.tools.join("bpf-linker-build");
+    let flags = format!(
+        "-C link-arg={} -C link-arg=-Wl,-rpath,{}",
+        libraries.join(file).display(),
+        libraries.display()
+    );
+    let mut install = workspace.cargo(["install", "bpf-linker", "--locked", "--force"]);
+    install.args(["--version", BPF_LINKER, "--no-default-features"]);
+    install.args(["--features", &format!("llvm-{major},no-llvm-linking")]);
+    install.arg("--root").arg(&workspace.tools);
+    install.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", &scratch);
+    install.env_remove("CARGO_ENCODED_RUSTFLAGS");
+    step(&format!("bpf-linker {BPF_LINKER} (about a minute)"), &mut install)?;
+    fs::remove_dir_all(scratch).context("can't remove what bpf-linker was built in")
+}
+
+/// The LLVM library of a toolchain.
+#[derive(Debug, PartialEq, Eq)]
+struct Llvm {
+    file: String,
+    major: u32,
+}
+
+impl Llvm {
+    fn find(libraries: &Path) -> anyhow::Result<Self> {
+        fs::read_dir(libraries)?
+            .filter_map(Result::ok)
+            .find_map(|entry| Self::named(&entry.file_name().to_string_lossy()))
+            .with_context(|| format!("the toolchain has no LLVM in {}", libraries.display()))
+    }
+
+    /// From a name such as `libLLVM.so.22.1-rust-1.95.0-stable`.
+    fn named(file: &str) -> Option<Self> {
+        let version = file.strip_prefix("libLLVM.so.")?;
+        let major = version.split(['.', '-']).next()?.parse().ok()?;
+        Some(Self { file: file.to_owned(), major })
+    }
+}
+
+fn sysroot(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let path = output(workspace.command("rustc").args(["--print", "sysroot"]))?;
+    Ok(path.trim().into())
+}
+
+/// The Python SDKs in an environment of their own.
+fn python(workspace: &Workspace) -> anyhow::Result<()> {
+    let wanted = workspace.root.join("tests/clients/requirements.txt");
+    let folder = workspace.tools.join("python");
+    if Stamp::of(&folder, &wanted)?.is_current() {
+        return Ok(());
+    }
+    // `--clear`: an environment made for another version of Python is of no use.
+    let venv = ["-m", "venv", "--clear"];
+    step("Python environment", Command::new(PYTHON).args(venv).arg(&folder))?;
+    let mut install = Command::new(folder.join("bin/python"));
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    install.args(["--no-deps", "--requirement"]).arg(&wanted);
+    step("Python SDKs", &mut install)?;
+    Stamp::of(&folder, &wanted)?.write()
+}
+
+/// The Node SDK in a folder of its own.
+fn node(workspace: &Workspace) -> anyhow::Result<()> {
+    let clients = workspace.root.join("tests/clients");
+    let (wanted, folder) = (clients.join("package-lock.json"), workspace.tools.join("node"));
+    if Stamp::of(&folder, &wanted)?.is_current() {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder)?;
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(clients.join(file), folder.join(file))?;
+    }
+    let install = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+    step("Node SDK", Command::new("npm").args(install).current_dir(&folder))?;
+    Stamp::of(&folder, &wanted)?.write()
+}
+
+/// A copy of the list that a folder was filled from, left in it when that was done.
+struct Stamp {
+    file: PathBuf,
+    wanted: String,
+}
+
+impl Stamp {
+    fn of(folder: &Path, list: &Path) -> anyhow::Result<Self> {
+        let wanted =
+            fs::read_to_string(list).with_context(|| format!("can't read {}", list.display()))?;
+        Ok(Self { file: folder.join("installed"), wanted })
+    }
+
+    fn is_current(&self) -> bool {
+        fs::read_to_string(&self.file).is_ok_and(|installed| installed == self.wanted)
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
+        Ok(fs::write(&self.file, &self.wanted)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn llvm_is_known_by_its_name() {
+        let file = "libLLVM.so.22.1-rust-1.95.0-stable";
+        assert_eq!(Llvm::named(file), Some(Llvm { file: file.to_owned(), major: 22 }));
+        for other in ["libLLVM-22-rust-1.95.0-stable.so", "librustc_driver.so", "libLLVM.so.x"] {
+            assert_eq!(Llvm::named(other), None, "{other}");
+        }
+    }
+}

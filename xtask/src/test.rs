@@ -1,0 +1,62 @@
+//! `cargo xtask test`: everything CI checks, the quickest first.
+
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::workspace::{Workspace, is_root, step, step_keeping, succeeds};
+use crate::{build, setup, tidy};
+
+/// How lines of the test runner begin that sum up a test program.
+const SUMMARY: &str = "test result:";
+
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
+    setup::run(workspace)?;
+    step("formatting", &mut workspace.cargo(["fmt", "--all", "--check"]))?;
+    tidy::run(workspace)?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    step("clippy", &mut workspace.cargo(clippy))?;
+    let doc = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
+    step("documentation", workspace.cargo(doc).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    build::run(workspace)?;
+
+    let plain = ["test", "--workspace", "--exclude", "weir-tests"];
+    let (plain, mut summary) = step_keeping(
+        "unit, property, snapshot and doc tests",
+        &mut workspace.cargo(plain),
+        SUMMARY,
+    );
+    let end_to_end = ["test", "--package", "weir-tests", "--no-fail-fast"];
+    let mut end_to_end = workspace.cargo(end_to_end);
+    end_to_end.env("WEIR_BIN", workspace.weir());
+    let privilege = privilege(&mut end_to_end)?;
+    let (end_to_end, more) = step_keeping("end-to-end tests", &mut end_to_end, SUMMARY);
+    summary.extend(more);
+
+    println!("\nformatting, tidy, clippy and documentation: ok");
+    summary.iter().for_each(|line| println!("{line}"));
+    if let Some(reason) = privilege {
+        println!("the end-to-end tests that need root were skipped: {reason}");
+    }
+    plain.and(end_to_end)
+}
+
+/// Sees to it that the end-to-end tests run as root if they are to. Says why not, if not.
+fn privilege(tests: &mut Command) -> anyhow::Result<Option<&'static str>> {
+    if is_root() {
+        return Ok(None);
+    }
+    if std::env::var_os("WEIR_E2E").is_none_or(|value| value != "require") {
+        return Ok(Some("you are not root; WEIR_E2E=require runs them through sudo"));
+    }
+    anyhow::ensure!(
+        succeeds(Command::new("sudo").args(["--non-interactive", "true"])),
+        "WEIR_E2E=require, but we are not root, and sudo asks for a password"
+    );
+    let host = crate::workspace::output(Command::new("rustc").args(["--print", "host-tuple"]))
+        .context("which target are the tests built for?")?;
+    let runner = host.trim().to_uppercase().replace('-', "_");
+    let keep = "--preserve-env=PATH,WEIR_BIN,WEIR_E2E,CARGO_TARGET_DIR";
+    tests.env(format!("CARGO_TARGET_{runner}_RUNNER"), format!("sudo --non-interactive {keep}"));
+    Ok(None)
+}
