@@ -1,7 +1,9 @@
 //! The commands that a developer of `weir` types. `cargo xtask help` lists them.
 
+mod bench;
 mod build;
 mod demo;
+mod prices;
 mod setup;
 mod test;
 mod tidy;
@@ -43,6 +45,9 @@ enum Task {
     /// The rules of the code base that no other tool checks: which room may import which, the
     /// length of files, leftovers.
     Tidy,
+    /// The benchmarks of the pure pipeline. Compare what one run prints, not runs or machines.
+    Bench,
+    Prices(prices::Args),
 }
 
 fn main() -> ExitCode {
@@ -63,5 +68,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Demo => demo::run(&workspace),
         Task::Test => test::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
+        Task::Bench => bench::run(&workspace),
+        Task::Prices(arguments) => prices::run(arguments),
     }
 }

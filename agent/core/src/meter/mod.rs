@@ -1,6 +1,160 @@
 //! From a model call and its maker to the record that is stored: tokens counted where the provider
 //! said nothing, priced by the catalogue.
+//!
+//! Not for the path that captured bytes take: counting may load a tokenizer and read megabytes.
 
+pub mod catalogue;
+mod count;
 mod record;
 
+use sha2::{Digest, Sha256};
+
+use crate::identity::Attribution;
+use crate::provider::{CallState, ModelCall};
+use crate::units::{ConnectionId, PicoUsd, Timestamp, Tokens};
+pub use catalogue::Catalogue;
 pub use record::{CallId, CostSource, UsageRecord, UsageSource};
+
+/// Makes usage records of model calls.
+#[derive(Debug)]
+pub struct Meter {
+    catalogue: Catalogue,
+}
+
+impl Meter {
+    /// A meter that prices by `catalogue`.
+    #[must_use]
+    pub const fn new(catalogue: Catalogue) -> Self {
+        Self { catalogue }
+    }
+
+    /// What it prices by.
+    #[must_use]
+    pub const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Measures one call. `boot_id` is the kernel's id of this boot
+    /// (`/proc/sys/kernel/random/boot_id`): times since boot mean nothing without it.
+    #[must_use]
+    pub fn measure(
+        &self,
+        call: ModelCall,
+        attribution: &Attribution,
+        boot_id: &str,
+    ) -> UsageRecord {
+        let model = call.model_served.clone().or_else(|| call.model_requested.clone());
+        let (tokens, usage_source) = usage(&call, model.as_deref().unwrap_or_default());
+        let (cost_usd, cost_source) = self.price(&call, model.as_deref(), &tokens, usage_source);
+        let asked = matches!(cost_source, CostSource::Table | CostSource::Unpriced);
+        UsageRecord {
+            id: call_id(boot_id, call.connection, call.ordinal),
+            time: call.started,
+            identity: attribution.identity.clone(),
+            process: attribution.process.clone(),
+            container: attribution.container.clone(),
+            unit: attribution.unit.clone(),
+            role: call.role,
+            provider: call.provider.to_owned(),
+            api: call.api,
+            host: call.host,
+            model_requested: call.model_requested,
+            model,
+            status: call.status,
+            streamed: call.streamed,
+            state: call.state,
+            tokens,
+            usage_source,
+            cost_usd,
+            cost_source,
+            credential: call.credential,
+            latency_ms: milliseconds(call.started, call.ended),
+            ttft_ms: call.first_output.map(|first| milliseconds(call.started, first)),
+            lost_bytes: call.lost_bytes,
+            response_id: call.response_id,
+            error_type: call.error_type,
+            service_tier: call.service_tier,
+            price_version: asked.then(|| self.catalogue.version().to_owned()),
+        }
+    }
+
+    fn price(
+        &self,
+        call: &ModelCall,
+        model: Option<&str>,
+        tokens: &Tokens,
+        usage_source: UsageSource,
+    ) -> (Option<PicoUsd>, CostSource) {
+        match usage_source {
+            UsageSource::Reported | UsageSource::Counted | UsageSource::Estimated => {
+                let tier = call.service_tier.as_deref();
+                let cost =
+                    model.and_then(|model| self.catalogue.cost(call.provider, model, tier, tokens));
+                let source = cost.map_or(CostSource::Unpriced, |_| CostSource::Table);
+                (cost, source)
+            }
+            UsageSource::None if failed_before_output(call) => {
+                (Some(PicoUsd::ZERO), CostSource::Free)
+            }
+            UsageSource::None => (None, CostSource::Unknown),
+        }
+    }
+}
+
+/// The call's tokens: what the provider said, else what can be counted.
+fn usage(call: &ModelCall, model: &str) -> (Tokens, UsageSource) {
+    if let Some(tokens) = call.usage {
+        return (tokens, UsageSource::Reported);
+    }
+    let Some(text) = call.countable.as_ref().filter(|_| !failed_before_output(call)) else {
+        return (Tokens::default(), UsageSource::None);
+    };
+    let counted = count::count(model, call.api, text);
+    if counted.tokens == Tokens::default() {
+        return (Tokens::default(), UsageSource::None);
+    }
+    let whole = match call.state {
+        CallState::Complete => call.lost_bytes == 0,
+        CallState::Aborted | CallState::Truncated | CallState::Error => false,
+    };
+    let source = if counted.exact && whole { UsageSource::Counted } else { UsageSource::Estimated };
+    (counted.tokens, source)
+}
+
+/// Whether the provider refused the call, or failed it before there was any output. Neither
+/// provider bills that.
+fn failed_before_output(call: &ModelCall) -> bool {
+    let refused = call.status.is_some_and(|status| status >= 400);
+    let failed = match call.state {
+        CallState::Error => {
+            let text = call.countable.as_ref().map(|text| text.output.expose());
+            let has_text = text.is_some_and(|text| !text.is_empty());
+            // Of an answer that isn't a stream, the first output is the error itself.
+            let has_begun = has_text || (call.streamed && call.first_output.is_some());
+            !has_begun
+        }
+        CallState::Complete | CallState::Aborted | CallState::Truncated => false,
+    };
+    call.usage.is_none() && (refused || failed)
+}
+
+/// The first half of SHA-256 over everything that tells one sighting from another.
+fn call_id(boot_id: &str, connection: ConnectionId, ordinal: u64) -> CallId {
+    let mut hash = Sha256::new();
+    hash.update((boot_id.len() as u64).to_be_bytes());
+    hash.update(boot_id);
+    hash.update(connection.process.pid.to_be_bytes());
+    for part in [connection.process.start_ns, connection.handle, connection.generation, ordinal] {
+        hash.update(part.to_be_bytes());
+    }
+    let digest = hash.finalize();
+    CallId(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// From `start` to `end`, 0 if the clock was set back in between.
+fn milliseconds(start: Timestamp, end: Timestamp) -> u64 {
+    u64::try_from(end.duration_since(start).as_millis()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

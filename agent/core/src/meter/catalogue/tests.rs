@@ -1,0 +1,253 @@
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+
+fn builtin() -> Catalogue {
+    Catalogue::builtin().unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[track_caller]
+fn check(provider: &str, model: &str, tier: Option<&str>, tokens: Tokens, dollars: Option<&str>) {
+    let cost = builtin().cost(provider, model, tier, &tokens).map(|cost| cost.to_string());
+    assert_eq!(cost.as_deref(), dollars, "{provider} {model} {tier:?}");
+}
+
+fn input(count: u64) -> Tokens {
+    Tokens { input_uncached: count, ..Tokens::default() }
+}
+
+/// BerriAI/litellm#9812: Anthropic's console said $0.0544; charging the write as input too makes
+/// it $0.0913.
+#[test]
+fn a_cache_write_is_charged_once() {
+    let tokens = Tokens {
+        input_uncached: 3,
+        cache_write_5m: 12_304,
+        output_visible: 550,
+        ..Tokens::default()
+    };
+    check("anthropic", "claude-3-7-sonnet-20250219", None, tokens, Some("0.054399"));
+}
+
+/// BerriAI/litellm#14849: the same mistake for reads.
+#[test]
+fn a_cache_read_is_charged_once_and_at_its_own_price() {
+    let tokens = Tokens { input_uncached: 5_005, cache_read: 257_955, ..Tokens::default() };
+    // 5,005 × $2.50 + 257,955 × $1.25 a million.
+    check("openai", "gpt-4o", None, tokens, Some("0.33495625"));
+}
+
+#[test]
+fn the_cliff_is_above_272000_tokens_and_moves_every_price() {
+    check("openai", "gpt-5.5", None, input(272_000), Some("1.36"));
+    check("openai", "gpt-5.5", None, input(272_001), Some("2.72001"));
+    let cached = |input_uncached| Tokens {
+        input_uncached,
+        cache_read: 272_000,
+        output_visible: 1_000,
+        ..Tokens::default()
+    };
+    check("openai", "gpt-5.5", None, cached(0), Some("0.166"));
+    check("openai", "gpt-5.5", None, cached(1), Some("0.31701"));
+}
+
+#[test]
+fn a_tier_replaces_the_standard_prices_or_has_none() {
+    check("openai", "gpt-5.5", Some("default"), input(1_000_000), Some("10.00"));
+    check("openai", "gpt-5.5", Some("flex"), input(1_000_000), Some("5.00"));
+    // This tier has no cliff, although the standard prices do.
+    check("openai", "gpt-5.5", Some("priority"), input(1_000_000), Some("12.50"));
+    check("anthropic", "claude-opus-4-5", Some("standard"), input(1_000_000), Some("5.00"));
+    check("anthropic", "claude-opus-4-5", Some("batch"), input(1_000_000), Some("2.50"));
+    check("anthropic", "claude-opus-4-5", Some("priority"), input(1_000_000), None);
+    check("openai", "gpt-5.5", Some("scale"), input(1_000_000), None);
+}
+
+#[test]
+fn the_lifetime_of_a_cache_write_has_its_price() {
+    let hour = Tokens { cache_write_1h: 1_000_000, ..Tokens::default() };
+    check("anthropic", "claude-opus-4-5", None, hour, Some("10.00"));
+    let half_day = Tokens { cache_write_12h: 100_000, ..Tokens::default() };
+    check("openai", "gpt-6-sol", None, half_day, Some("0.50"));
+    // Anthropic sells no such thing, so nobody knows what it would cost.
+    check("anthropic", "claude-opus-4-5", None, half_day, None);
+}
+
+/// appstrate#1025, archestra#6912: unknown shown as $0, or priced by a model of a similar name.
+#[test]
+fn an_unknown_model_has_no_price() {
+    for (provider, model) in [
+        ("openai", "gpt-99"),
+        ("openai", "gpt-4o-unheard-of"),
+        ("openai", "ft:gpt-5.5:org::id"),
+        ("openai", "us.anthropic.claude-opus-4-5"),
+        ("anthropic", "claude-opus-45"),
+        ("aws.bedrock", "claude-opus-4-5"),
+        ("openai", ""),
+    ] {
+        check(provider, model, None, input(1), None);
+    }
+}
+
+#[test]
+fn releases_and_prefixes_lead_to_the_model() {
+    let catalogue = builtin();
+    for (provider, wire, id) in [
+        ("openai", "gpt-4o-2024-08-06", "gpt-4o"),
+        ("openai", "gpt-4o-2024-05-13", "gpt-4o-2024-05-13"),
+        ("openai", "openai/gpt-4o", "gpt-4o"),
+        ("openai", "anthropic/claude-opus-4-1-20250805", "claude-opus-4-1"),
+        ("anthropic", "claude-opus-4-1@20250805", "claude-opus-4-1"),
+        ("anthropic", "claude-3-5-sonnet-latest", "claude-3-5-sonnet"),
+        ("openai", "ft:gpt-4o-2024-08-06:org::id", "ft:gpt-4o"),
+    ] {
+        let found = catalogue.find(provider, wire).map(|row| row.id.as_str());
+        assert_eq!(found, Some(id), "{wire}");
+    }
+}
+
+/// What genai-prices itself makes of tokens and prices; `grid.json` says which version.
+#[test]
+fn genai_prices_agrees() {
+    #[derive(Deserialize)]
+    struct Grid {
+        cases: Vec<Case>,
+    }
+    #[derive(Deserialize)]
+    struct Case {
+        provider: String,
+        model: String,
+        tier: Option<String>,
+        /// All input, cached or not.
+        input: u64,
+        cache_read: u64,
+        cache_write: u64,
+        output: u64,
+        cost_usd: PicoUsd,
+    }
+    let grid: Grid = serde_json::from_str(include_str!("grid.json")).unwrap();
+    let catalogue = builtin();
+    for case in grid.cases {
+        let tokens = Tokens {
+            input_uncached: case.input - case.cache_read - case.cache_write,
+            cache_read: case.cache_read,
+            cache_write_other: case.cache_write,
+            output_visible: case.output,
+            ..Tokens::default()
+        };
+        let cost = catalogue.cost(&case.provider, &case.model, case.tier.as_deref(), &tokens);
+        assert_eq!(cost, Some(case.cost_usd), "{} {:?} {tokens:?}", case.model, case.tier);
+    }
+}
+
+#[test]
+fn every_error_of_a_file_is_reported() {
+    let text = r#"{"schema": 1, "date": "2026-11-23", "sources": {}, "models": [
+        {"provider": "p", "id": "a", "source": "s", "taken": "2026-11-23", "standard": []},
+        {"provider": "p", "id": "A", "source": "s", "taken": "2026-11-23",
+         "standard": [{"input": "-1"}], "tiers": {"flex": [{"above": 5, "input": "1"}]}},
+        {"provider": "p", "id": "b", "source": "s", "taken": "2026-11-23", "standard": [{"inptu": "1"}]}
+    ]}"#;
+    insta::assert_snapshot!(Catalogue::parse(text).unwrap_err(), @r#"
+    a: no source is called "s"
+    a: prices "standard" must begin at 0 tokens, rise in `above` and be 0 to 100000
+    A: no source is called "s"
+    A: prices "flex" must begin at 0 tokens, rise in `above` and be 0 to 100000
+    A: prices "standard" must begin at 0 tokens, rise in `above` and be 0 to 100000
+    A is listed twice
+    model number 3: unknown field `inptu`, expected one of `above`, `input`, `cache_read`, `cache_write`, `cache_write_1h`, `cache_write_12h`, `output`
+    "#);
+    insta::assert_snapshot!(
+        Catalogue::parse("{}").unwrap_err(),
+        @"not a price file: missing field `schema` at line 1 column 2"
+    );
+    let newer = r#"{"schema": 2, "date": "2026-11-23", "sources": {}, "models": []}"#;
+    insta::assert_snapshot!(
+        Catalogue::parse(newer).unwrap_err(),
+        @"schema 2 is not the one this program reads, 1"
+    );
+}
+
+#[test]
+fn the_version_names_the_date_and_the_text() {
+    let text = r#"{"schema": 1, "date": "2026-11-23", "sources": {}, "models": []}"#;
+    let version = Catalogue::parse(text).unwrap().version().to_owned();
+    assert!(version.starts_with("2026-11-23-") && version.len() == 19, "{version}");
+    let other = text.replace("[]", "[ ]");
+    assert_ne!(version, Catalogue::parse(&other).unwrap().version());
+}
+
+fn any_tokens(most: u64) -> impl Strategy<Value = Tokens> {
+    prop::array::uniform7(0..=most).prop_map(|counts| Tokens {
+        input_uncached: counts[0],
+        cache_read: counts[1],
+        cache_write_5m: counts[2],
+        cache_write_30m: counts[3],
+        cache_write_other: counts[4],
+        output_visible: counts[5],
+        reasoning: counts[6],
+        ..Tokens::default()
+    })
+}
+
+proptest! {
+    #[test]
+    fn more_tokens_never_cost_less(a in any_tokens(1 << 20), b in any_tokens(1 << 20)) {
+        for row in builtin().rows().iter().filter(|row| row.standard[0].output.is_some()) {
+            let one = cost::cost(&row.standard, &a);
+            let both = cost::cost(&row.standard, &a.saturating_add(&b));
+            prop_assert!(one.is_some() && one <= both, "{}: {one:?} {both:?}", row.id);
+        }
+    }
+
+    /// Each of the three is rounded by at most half a pico-dollar.
+    #[test]
+    fn without_a_cliff_costs_add_up(a in any_tokens(1 << 40), b in any_tokens(1 << 40)) {
+        let has_output = |row: &&ModelRow| row.standard[0].output.is_some();
+        for row in builtin().rows().iter().filter(|row| row.standard.len() == 1).filter(has_output) {
+            let of = |tokens| cost::cost(&row.standard, tokens).map(|cost| cost.0);
+            let apart = of(&a).zip(of(&b)).map(|(a, b)| a + b);
+            let together = of(&a.saturating_add(&b));
+            let difference = apart.zip(together).map(|(apart, together)| (apart - together).abs());
+            prop_assert!(difference.is_some_and(|difference| difference <= 1), "{}", row.id);
+        }
+    }
+
+    #[test]
+    fn no_count_is_too_large(tokens in any_tokens(u64::MAX), all in prop::bool::ANY) {
+        let dearest = Rates {
+            above: 0,
+            input: cost::LARGEST_RATE,
+            cache_read: None,
+            cache_write: None,
+            cache_write_1h: Some(cost::LARGEST_RATE),
+            cache_write_12h: Some(cost::LARGEST_RATE),
+            output: Some(cost::LARGEST_RATE),
+        };
+        let long = if all { u64::MAX } else { 0 };
+        let tokens = Tokens { cache_write_1h: long, cache_write_12h: long, ..tokens };
+        prop_assert!(cost::cost(&[dearest], &tokens) >= Some(PicoUsd::ZERO));
+    }
+
+    #[test]
+    fn no_name_is_too_hostile(provider in any::<String>(), model in any::<String>()) {
+        let catalogue = builtin();
+        prop_assert!(catalogue.find(&provider, &model).is_none());
+        let _found_or_not = catalogue.find("openai", &model);
+    }
+
+    /// The parser reads or refuses whatever single character of the real file is exchanged.
+    #[test]
+    fn no_file_is_too_damaged(at in any::<prop::sample::Index>(), with in any::<char>()) {
+        let text: String = BUILTIN.chars().take(6000).collect();
+        let text = text.rsplit_once(",\n    {").map_or("", |(rows, _)| rows).to_owned() + "]}";
+        prop_assert!(Catalogue::parse(&text).is_ok());
+        let at = at.index(text.len());
+        let damaged: String = text
+            .char_indices()
+            .map(|(position, character)| if position == at { with } else { character })
+            .collect();
+        let _read_or_refused = Catalogue::parse(&damaged);
+    }
+}

@@ -1,0 +1,163 @@
+//! `cargo xtask prices`: makes `packaging/prices.json` anew from the price data that two PyPI
+//! packages carry, and shows what has changed.
+//!
+//! ```text
+//! $ pip install genai-prices && pip install --no-deps litellm
+//! $ cargo xtask prices --check
+//! changed gpt-5.6-luna: standard Input 0.25 → 0.20
+//! disagreement gpt-6-luna / gpt-6-luna: CacheRead 0.02 / 0.01
+//! 1 change in 155 models; run `cargo xtask prices` to take it over
+//! ```
+
+mod diff;
+mod genai;
+mod litellm;
+mod merge;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use jiff::civil::Date;
+use serde::Deserialize;
+use weir_core::meter::Catalogue;
+use weir_core::meter::catalogue::format::{PriceFile, SCHEMA, Source};
+
+const EXTRACT: &str = include_str!("prices/extract.py");
+
+/// Refresh the price catalogue from PyPI's `genai-prices` and `litellm`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Change nothing; fail if the catalogue would change
+    #[arg(long)]
+    check: bool,
+    /// Prices of genai-prices, as `xtask/src/prices/extract.py genai-prices` prints them
+    #[arg(long, value_name = "FILE")]
+    genai_prices: Option<PathBuf>,
+    /// Prices of litellm, as `xtask/src/prices/extract.py litellm` prints them
+    #[arg(long, value_name = "FILE")]
+    litellm: Option<PathBuf>,
+    /// The Python whose installed packages are read where no file is given
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// The catalogue
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/prices.json"))]
+    catalogue: PathBuf,
+}
+
+/// What the extraction script prints.
+#[derive(Deserialize)]
+struct Extract {
+    version: String,
+    models: serde_json::Value,
+}
+
+/// Compares the catalogue with its sources and, unless only asked to check, writes it.
+///
+/// # Errors
+/// If a source can't be read or understood, if the outcome isn't a valid catalogue, or if there is a
+/// difference and `--check` was given.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
+    let genai = extract(merge::GENAI, args.genai_prices.as_deref(), &args.python)?;
+    let litellm = extract(merge::LITELLM, args.litellm.as_deref(), &args.python)?;
+    let sources = BTreeMap::from([
+        (
+            merge::GENAI.to_owned(),
+            Source {
+                version: genai.version,
+                url: "https://github.com/pydantic/genai-prices".to_owned(),
+                license: "MIT, Copyright (c) Pydantic Services Inc. 2025 to present".to_owned(),
+            },
+        ),
+        (
+            merge::LITELLM.to_owned(),
+            Source {
+                version: litellm.version,
+                url: "https://github.com/BerriAI/litellm".to_owned(),
+                license: "MIT, Copyright (c) 2023 Berri AI".to_owned(),
+            },
+        ),
+    ]);
+    let mut skipped = Vec::new();
+    let genai = genai::read(genai.models, today, &mut skipped).context(merge::GENAI)?;
+    let litellm = litellm::read(litellm.models, &mut skipped).context(merge::LITELLM)?;
+    let (models, disagreements) = merge::merge(genai, litellm, today)?;
+    let mut new = PriceFile { schema: SCHEMA, date: today, sources, models };
+
+    let old: Option<PriceFile> = match fs::read_to_string(&args.catalogue) {
+        Ok(text) => Some(serde_json::from_str(&text).context("the present catalogue")?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| args.catalogue.display().to_string()),
+    };
+    keep_dates(&mut new, old.as_ref());
+    let changes = diff::changes(old.as_ref(), &new);
+    for line in &changes {
+        println!("{line}");
+    }
+    for line in &disagreements {
+        println!("disagreement {line}");
+    }
+    for line in &skipped {
+        println!("left out {line}");
+    }
+    println!("{} changes; {} models", changes.len(), new.models.len());
+    let text = render(&new)?;
+    Catalogue::parse(&text).context("the new catalogue is wrong")?;
+    if args.check {
+        ensure!(changes.is_empty(), "the catalogue differs from its sources");
+        return Ok(());
+    }
+    fs::write(&args.catalogue, text).with_context(|| args.catalogue.display().to_string())
+}
+
+fn extract(package: &str, file: Option<&Path>, python: &Path) -> Result<Extract> {
+    let text = match file {
+        Some(file) => fs::read(file).with_context(|| file.display().to_string())?,
+        None => {
+            let output = Command::new(python).args(["-c", EXTRACT, package]).output()?;
+            if !output.status.success() {
+                let reason = String::from_utf8_lossy(&output.stderr);
+                bail!("{} can't read the package {package}:\n{reason}", python.display());
+            }
+            output.stdout
+        }
+    };
+    serde_json::from_slice(&text).with_context(|| format!("what was extracted from {package}"))
+}
+
+/// Rows that stay as they are keep the date on which they were taken; if all do, so does the file.
+fn keep_dates(new: &mut PriceFile, old: Option<&PriceFile>) {
+    let Some(old) = old else { return };
+    let mut latest: Option<Date> = None;
+    for row in &mut new.models {
+        if let Some(before) = old.models.iter().find(|before| before.id == row.id) {
+            let mut same = row.clone();
+            same.taken = before.taken;
+            if same == *before {
+                *row = same;
+            }
+        }
+        latest = latest.max(Some(row.taken));
+    }
+    if new.models == old.models && new.sources == old.sources {
+        new.date = old.date;
+    }
+}
+
+/// One row a line, so that a difference between two catalogues reads as one of models.
+fn render(file: &PriceFile) -> Result<String> {
+    let head = PriceFile::<()> {
+        schema: file.schema,
+        date: file.date,
+        sources: file.sources.clone(),
+        models: Vec::new(),
+    };
+    let head = serde_json::to_string_pretty(&head)?;
+    let head = head.strip_suffix("[]\n}").context("the head doesn't end in the models")?;
+    let rows = file.models.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    Ok(format!("{head}[\n    {}\n  ]\n}}\n", rows.join(",\n    ")))
+}

@@ -1,0 +1,78 @@
+//! What is different between two catalogues, a line for each fact.
+
+use std::collections::BTreeMap;
+
+use weir_core::meter::catalogue::format::{ModelRow, PriceFile, Rates};
+
+use super::table::{Table, show};
+
+/// The differences, dates aside. Without an `old` catalogue every model is new.
+pub(super) fn changes(old: Option<&PriceFile>, new: &PriceFile) -> Vec<String> {
+    let before = by_id(old.map(|old| old.models.as_slice()).unwrap_or_default());
+    let after = by_id(&new.models);
+    let mut lines = Vec::new();
+    for (name, source) in &new.sources {
+        match old.and_then(|old| old.sources.get(name)) {
+            Some(known) if known == source => {}
+            Some(known) => {
+                lines.push(format!("source {name} {} → {}", known.version, source.version));
+            }
+            None => lines.push(format!("source {name} {}", source.version)),
+        }
+    }
+    lines.extend(
+        before.keys().filter(|id| !after.contains_key(*id)).map(|id| format!("removed {id}")),
+    );
+    for (id, row) in after {
+        match before.get(id) {
+            None => lines.push(format!("added {id}: {}", prices("standard", &row.standard))),
+            Some(known) => compare(known, row, &mut lines),
+        }
+    }
+    lines
+}
+
+fn by_id(models: &[ModelRow]) -> BTreeMap<&str, &ModelRow> {
+    models.iter().map(|row| (row.id.as_str(), row)).collect()
+}
+
+fn compare(old: &ModelRow, new: &ModelRow, lines: &mut Vec<String>) {
+    let id = &new.id;
+    if (&old.aliases, &old.provider) != (&new.aliases, &new.provider) {
+        lines.push(format!("changed {id}: names {:?} → {:?}", old.aliases, new.aliases));
+    }
+    if (&old.source, &old.supplement) != (&new.source, &new.supplement) {
+        let (from, to) = (sources(old), sources(new));
+        lines.push(format!("changed {id}: source {from} → {to}"));
+    }
+    let tables = |row: &ModelRow| {
+        let mut tables = row.tiers.clone();
+        tables.insert("standard".to_owned(), row.standard.clone());
+        tables
+    };
+    let (old, new) = (tables(old), tables(new));
+    for (name, rates) in &old {
+        match new.get(name) {
+            Some(new) if new == rates => {}
+            Some(new) => {
+                lines.push(format!("changed {id}: {} → {}", prices(name, rates), prices("", new)))
+            }
+            None => lines.push(format!("changed {id}: no more {}", prices(name, rates))),
+        }
+    }
+    for (name, rates) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
+        lines.push(format!("changed {id}: new {}", prices(name, rates)));
+    }
+}
+
+fn sources(row: &ModelRow) -> String {
+    let supplement = row.supplement.iter().map(|name| format!(" and {name}"));
+    [row.source.clone()].into_iter().chain(supplement).collect()
+}
+
+fn prices(name: &str, rates: &[Rates]) -> String {
+    let kinds = Table::from(rates).0;
+    let kinds: Vec<String> =
+        kinds.iter().map(|(kind, steps)| format!("{kind:?} {}", show(steps))).collect();
+    format!("{name} {}", kinds.join("; ")).trim_start().to_owned()
+}

@@ -1,0 +1,140 @@
+//! Makes catalogue rows of two data sets.
+//!
+//! `genai-prices` is followed where it has a model: its prices carry dates and were checked by its
+//! keepers. LiteLLM adds the kinds of token and the tiers that the first has no words for, if the
+//! two agree on everything that both name; and the models that only it knows.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use jiff::civil::Date;
+use weir_core::meter::catalogue::format::ModelRow;
+use weir_core::meter::catalogue::without_date;
+
+use super::table::Found;
+
+pub(super) const GENAI: &str = "genai-prices";
+pub(super) const LITELLM: &str = "litellm";
+
+/// The rows, sorted, and what the two sets disagree on, a line each.
+pub(super) fn merge(
+    genai: Vec<Found>,
+    litellm: Vec<Found>,
+    today: Date,
+) -> Result<(Vec<ModelRow>, Vec<String>)> {
+    let mut disagreements = Vec::new();
+    let mut taken = BTreeSet::new();
+    let mut rows: Vec<(Found, &str, bool)> = Vec::new();
+    for mut model in genai {
+        model.aliases.retain(|alias| *alias != model.id);
+        let names: Vec<&String> = model.aliases.iter().chain([&model.id]).collect();
+        let twin = names
+            .iter()
+            .rev()
+            .find_map(|name| litellm.iter().find(|other| other.id == **name))
+            .cloned();
+        let supplemented =
+            twin.is_some_and(|twin| supplement(&mut model, &twin, &mut disagreements));
+        taken.insert(model.id.clone());
+        model.aliases.retain(|alias| taken.insert(alias.clone()));
+        rows.push((model, GENAI, supplemented));
+    }
+    for model in &mut rows {
+        let (model, ..) = model;
+        let names = model.prefixes.iter().filter(|prefix| is_name(prefix));
+        let names: Vec<String> =
+            names.filter(|name| taken.insert((*name).clone())).cloned().collect();
+        model.aliases.extend(names);
+    }
+    for model in litellm {
+        if taken.contains(&model.id) {
+            continue;
+        }
+        let undated = without_date(&model.id);
+        let release_of = rows.iter().find(|(other, ..)| {
+            undated != model.id
+                && other.aliases.iter().chain([&other.id]).any(|name| name == undated)
+        });
+        if let Some((other, ..)) = release_of {
+            let differ = other.standard.disagreements(&model.standard);
+            let claimed = other.prefixes.iter().any(|prefix| model.id.starts_with(prefix));
+            if !differ.is_empty() {
+                let (ours, theirs) = (&other.id, &model.id);
+                disagreements.push(format!("{ours} / {theirs}: {}", differ.join("; ")));
+            }
+            // Lookup finds the other row by itself.
+            if claimed || differ.is_empty() {
+                continue;
+            }
+        }
+        taken.insert(model.id.clone());
+        rows.push((model, LITELLM, false));
+    }
+    let mut rows = rows
+        .into_iter()
+        .map(|(model, source, supplemented)| row(model, source, supplemented, today))
+        .collect::<Result<Vec<_>>>()?;
+    rows.sort_by(|a, b| (&a.provider, &a.id).cmp(&(&b.provider, &b.id)));
+    Ok((rows, disagreements))
+}
+
+/// Whether the beginning of a name is itself one: not an open end, nor half a date, nor that of
+/// any fine-tuned model.
+fn is_name(prefix: &str) -> bool {
+    !prefix.starts_with("ft:")
+        && !prefix.ends_with(['-', '.', '@', ':'])
+        && !prefix.rsplit('-').next().is_some_and(|part| part.starts_with("20") && part.len() == 4)
+}
+
+/// Completes `model` from what the other set says of it, unless the two contradict each other.
+fn supplement(model: &mut Found, twin: &Found, disagreements: &mut Vec<String>) -> bool {
+    let mut differ = model.standard.disagreements(&twin.standard);
+    for (tier, table) in &model.tiers {
+        if let Some(other) = twin.tiers.get(tier) {
+            differ.extend(
+                table.disagreements(other).into_iter().map(|line| format!("{tier} {line}")),
+            );
+        }
+    }
+    if !differ.is_empty() {
+        disagreements.push(format!("{} / {}: {}", model.id, twin.id, differ.join("; ")));
+        return false;
+    }
+    let mut filled = model.standard.fill_from(&twin.standard);
+    for (tier, other) in &twin.tiers {
+        match model.tiers.get_mut(tier) {
+            Some(table) => filled |= table.fill_from(other),
+            None => {
+                model.tiers.insert(tier.clone(), other.clone());
+                filled = true;
+            }
+        }
+    }
+    filled
+}
+
+fn row(model: Found, source: &str, supplemented: bool, today: Date) -> Result<ModelRow> {
+    let context = || format!("{}: no complete prices", model.id);
+    let standard = model.standard.rates().with_context(context)?;
+    let tiers = model
+        .tiers
+        .iter()
+        .map(|(tier, table)| {
+            let mut table = table.clone();
+            table.complete_from(&model.standard);
+            Ok((tier.clone(), table.rates().with_context(context)?))
+        })
+        .collect::<Result<_>>()?;
+    let mut aliases = model.aliases;
+    aliases.sort();
+    Ok(ModelRow {
+        provider: model.provider,
+        id: model.id,
+        aliases,
+        source: source.to_owned(),
+        supplement: supplemented.then(|| LITELLM.to_owned()),
+        taken: today,
+        standard,
+        tiers,
+    })
+}
