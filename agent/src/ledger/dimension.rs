@@ -1,0 +1,147 @@
+//! What usage can be broken down by.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize};
+use weir_core::meter::UsageRecord;
+use weir_core::units::Role;
+
+/// Bytes kept of each value. Two values that are the same so far count as one.
+const VALUE_MAX: usize = 1024;
+
+/// One way to break usage down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dimension {
+    /// Who is billed.
+    Identity,
+    /// The model that served.
+    Model,
+    /// The provider.
+    Provider,
+    /// The fingerprint of the credential.
+    Credential,
+    /// The wire form.
+    Api,
+    /// The path of the program.
+    Process,
+}
+
+impl Dimension {
+    /// Each of them.
+    pub const ALL: [Self; 6] =
+        [Self::Identity, Self::Model, Self::Provider, Self::Credential, Self::Api, Self::Process];
+
+    /// Its name in queries and in rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Model => "model",
+            Self::Provider => "provider",
+            Self::Credential => "credential",
+            Self::Api => "api",
+            Self::Process => "process",
+        }
+    }
+}
+
+impl fmt::Display for Dimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that is no [`Dimension`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "can't break usage down by {0:?}: use identity, model, provider, credential, api or process"
+)]
+pub struct ParseDimensionError(String);
+
+impl FromStr for Dimension {
+    type Err = ParseDimensionError;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|dimension| dimension.as_str() == word)
+            .ok_or_else(|| ParseDimensionError(word.to_owned()))
+    }
+}
+
+/// The values by which one row of a report differs from the others. Serialises as one field for
+/// each dimension, a string or null.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowKey(pub Vec<(Dimension, Option<String>)>);
+
+impl Serialize for RowKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (dimension, value) in &self.0 {
+            map.serialize_entry(dimension.as_str(), value)?;
+        }
+        map.end()
+    }
+}
+
+/// Everything that the index can tell two calls of one hour apart by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Traits {
+    pub(super) role: Role,
+    pub(super) uid: u32,
+    identity: String,
+    model: Option<String>,
+    provider: String,
+    credential: Option<String>,
+    api: String,
+    exe: Option<String>,
+}
+
+impl Traits {
+    pub(super) fn of(record: &UsageRecord) -> Self {
+        Self {
+            role: record.role,
+            uid: record.process.uid,
+            identity: kept(&record.identity.0),
+            model: record.model.as_deref().map(kept),
+            provider: kept(&record.provider),
+            credential: record.credential.as_ref().map(|print| kept(&print.to_string())),
+            api: record.api.as_str().to_owned(),
+            exe: record.process.exe.as_deref().map(kept),
+        }
+    }
+
+    /// The row that calls with these traits belong to.
+    pub(super) fn key(&self, by: &[Dimension]) -> RowKey {
+        let value = |dimension| match dimension {
+            Dimension::Identity => Some(self.identity.clone()),
+            Dimension::Model => self.model.clone(),
+            Dimension::Provider => Some(self.provider.clone()),
+            Dimension::Credential => self.credential.clone(),
+            Dimension::Api => Some(self.api.clone()),
+            Dimension::Process => self.exe.clone(),
+        };
+        RowKey(by.iter().map(|dimension| (*dimension, value(*dimension))).collect())
+    }
+}
+
+fn kept(text: &str) -> String {
+    text[..text.floor_char_boundary(VALUE_MAX)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_dimension_is_read_by_its_name() {
+        for dimension in Dimension::ALL {
+            assert_eq!(dimension.as_str().parse(), Ok(dimension));
+            assert_eq!(serde_json::to_value(dimension).unwrap(), dimension.as_str());
+        }
+        assert!("Model".parse::<Dimension>().is_err());
+    }
+}

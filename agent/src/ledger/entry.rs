@@ -1,0 +1,118 @@
+//! What a line of the log can say.
+
+use serde::{Deserialize, Serialize};
+use weir_core::meter::UsageRecord;
+use weir_core::units::Timestamp;
+
+/// Bytes kept of each text of a record. Twice what the longest header or path that matters has,
+/// and short enough that no record comes near the longest line a reader accepts.
+const TEXT_MAX: usize = 4096;
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Entry {
+    /// A model call.
+    Call(Box<UsageRecord>),
+    /// Something was lost.
+    Loss(Loss),
+    /// The daemon began to watch the host.
+    Start(Mark),
+    /// The daemon stopped watching, in good order. The time to the next start is a gap in coverage.
+    Stop(Mark),
+}
+
+/// An interval in which something that may have been part of a call was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Nothing was lost before this.
+    pub from: Timestamp,
+    /// Nothing was lost after this, until another interval says so.
+    pub to: Timestamp,
+    /// At least so many bytes.
+    pub bytes: u64,
+    /// At least so many kernel records.
+    pub records: u64,
+    /// Where it was lost: the name of the loss counter.
+    pub cause: String,
+}
+
+/// The start or the end of a run of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// When.
+    pub time: Timestamp,
+}
+
+/// What kind of entry a line holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Call,
+    Loss,
+    Start,
+    Stop,
+}
+
+impl Entry {
+    /// Reads an entry of `kind` from its line. What else is in the line is ignored.
+    pub(super) fn read(kind: Kind, line: &[u8]) -> serde_json::Result<Self> {
+        Ok(match kind {
+            Kind::Call => Self::Call(serde_json::from_slice(line)?),
+            Kind::Loss => Self::Loss(serde_json::from_slice(line)?),
+            Kind::Start => Self::Start(serde_json::from_slice(line)?),
+            Kind::Stop => Self::Stop(serde_json::from_slice(line)?),
+        })
+    }
+
+    /// The same with each text cut to a length that keeps the line within bounds.
+    pub(super) fn bounded(&self) -> Self {
+        let mut entry = self.clone();
+        match &mut entry {
+            Self::Call(record) => bound_record(record),
+            Self::Loss(loss) => cut(&mut loss.cause),
+            Self::Start(_) | Self::Stop(_) => {}
+        }
+        entry
+    }
+
+    /// The latest moment at which it shows that the daemon was watching.
+    pub(super) fn alive_at(&self) -> Timestamp {
+        match self {
+            Self::Call(record) => {
+                let latency = i64::try_from(record.latency_ms).unwrap_or(i64::MAX);
+                let ended = record.time.as_millisecond().saturating_add(latency);
+                Timestamp::from_millisecond(ended).map_or(record.time, |end| end.max(record.time))
+            }
+            Self::Loss(loss) => loss.to,
+            Self::Start(mark) | Self::Stop(mark) => mark.time,
+        }
+    }
+}
+
+fn bound_record(record: &mut UsageRecord) {
+    for text in [&mut record.id.0, &mut record.identity.0, &mut record.provider] {
+        cut(text);
+    }
+    let optional = [
+        &mut record.process.exe,
+        &mut record.unit,
+        &mut record.host,
+        &mut record.model_requested,
+        &mut record.model,
+        &mut record.response_id,
+        &mut record.error_type,
+        &mut record.service_tier,
+        &mut record.price_version,
+    ];
+    optional.into_iter().flatten().for_each(cut);
+    if let Some(container) = &mut record.container {
+        cut(&mut container.id);
+        let optional = [&mut container.name, &mut container.image, &mut container.runtime];
+        optional.into_iter().flatten().for_each(cut);
+    }
+}
+
+fn cut(text: &mut String) {
+    text.truncate(text.floor_char_boundary(TEXT_MAX));
+}

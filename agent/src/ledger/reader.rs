@@ -1,0 +1,346 @@
+//! Answers questions from any thread while the writer appends.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use weir_core::meter::UsageRecord;
+use weir_core::units::{Role, Timestamp};
+
+use super::anchor::Anchor;
+use super::dimension::{RowKey, Traits};
+use super::entry::{Entry, Loss};
+use super::error::LedgerError;
+use super::index::{Extent, Gap, Hour, Index, touches};
+use super::position::Position;
+use super::query::{CallsQuery, INTERVALS_MAX, StoredCall, UsageQuery, UsageReport, UsageRow};
+use super::usage::Usage;
+use super::walk::Walk;
+use super::{Health, index_error};
+
+/// What writer and readers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) state_dir: PathBuf,
+    pub(super) log_dir: PathBuf,
+    status: Mutex<Status>,
+    /// Absent while it can't be used; then readers take everything from the log.
+    index: RwLock<Option<Index>>,
+}
+
+/// The state of the ledger.
+#[derive(Clone, Debug)]
+pub(super) struct Status {
+    /// The end of what is acknowledged. Never before the index's position.
+    pub(super) committed: Position,
+    pub(super) anchor: Anchor,
+    pub(super) health: Health,
+}
+
+impl Shared {
+    pub(super) const fn new(state_dir: PathBuf, log_dir: PathBuf, status: Status) -> Self {
+        Self { state_dir, log_dir, status: Mutex::new(status), index: RwLock::new(None) }
+    }
+
+    // A panic elsewhere leaves these whole: each is replaced in one assignment.
+
+    pub(super) fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn index(&self) -> RwLockReadGuard<'_, Option<Index>> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Option<Index>> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the ledger. Cheap to clone, and usable from any thread; each answer is exact for a moment
+/// between the call and the return.
+#[derive(Clone, Debug)]
+pub struct Reader(pub(super) Arc<Shared>);
+
+impl Reader {
+    /// The end of what is acknowledged: nothing before it changes any more.
+    #[must_use]
+    pub fn committed(&self) -> Position {
+        self.0.status().committed
+    }
+
+    /// What doesn't work at the moment.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.0.status().health.clone()
+    }
+
+    /// Sums over the calls of an interval. Exact for any interval: whole hours come from the index,
+    /// the parts of hours at its ends, and what the index doesn't cover yet, from the log.
+    ///
+    /// # Errors
+    /// If the log or the index can't be read.
+    pub fn usage(&self, query: &UsageQuery) -> Result<UsageReport, LedgerError> {
+        let index = self.0.index();
+        let status = self.0.status().clone();
+        let mut sums = Sums::new(query);
+        let mut found = Found { alive: status.anchor.alive(), ..Found::default() };
+        let mut covered = status.anchor.position();
+        let mut walks = Vec::new();
+        if let Some(index) = index.as_ref() {
+            let failed = |source| index_error(&self.0.state_dir, source);
+            let part = from_index(index, query, &mut sums).map_err(failed)?;
+            for bytes in part {
+                walks.push(Walk::new(&self.0.log_dir, bytes.start, bytes.end)?);
+            }
+            found.losses = index.losses(&sums.within).map_err(failed)?;
+            found.gaps = index.gaps(&sums.within).map_err(failed)?;
+            found.damaged = index.state().damaged;
+            found.first = index.state().first;
+            found.alive = found.alive.max(index.state().alive);
+            covered = covered.max(index.state().position);
+        }
+        let mut rest = Walk::new(&self.0.log_dir, covered, status.committed)?;
+        // The files are open: from here on neither the writer nor retention has to wait for us.
+        drop(index);
+        for walk in &mut walks {
+            while let Some(item) = walk.step()? {
+                if let Some(Entry::Call(record)) = item.entry
+                    && !sums.whole_hours.contains(&Hour::of(record.time))
+                {
+                    sums.add(&record);
+                }
+            }
+        }
+        while let Some(item) = rest.step()? {
+            found.take(item.entry, &mut sums);
+        }
+        Ok(report(query, sums, found, &status.anchor))
+    }
+
+    /// Calls in the order in which they were stored, up to what is acknowledged now. Reads the log
+    /// line by line as the iterator is advanced, from near the first that can be of interest.
+    ///
+    /// # Errors
+    /// If the log or the index can't be read.
+    pub fn calls(&self, query: CallsQuery) -> Result<Calls, LedgerError> {
+        let index = self.0.index();
+        let status = self.0.status().clone();
+        let mut from = status.anchor.position().max(query.from.unwrap_or(Position::START));
+        if let (Some(index), Some(since)) = (index.as_ref(), query.since) {
+            let extents =
+                index.extents().map_err(|source| index_error(&self.0.state_dir, source))?;
+            let relevant = extents.into_iter().filter(|extent| extent.hour >= Hour::of(since));
+            let first = relevant.map(|extent| starts(&extent)).min();
+            let skip = first.unwrap_or(index.state().position).min(index.state().position);
+            from = if skip > from { skip } else { from };
+        }
+        let walk = Walk::new(&self.0.log_dir, from, status.committed)?;
+        let left = query.limit.unwrap_or(usize::MAX);
+        Ok(Calls { walk, query, left, damaged: 0 })
+    }
+}
+
+/// The answer to a [`CallsQuery`].
+#[derive(Debug)]
+pub struct Calls {
+    walk: Walk,
+    query: CallsQuery,
+    left: usize,
+    damaged: u64,
+}
+
+impl Calls {
+    /// How many lines were passed over because they can't be read.
+    #[must_use]
+    pub const fn damaged(&self) -> u64 {
+        self.damaged
+    }
+}
+
+impl Iterator for Calls {
+    type Item = Result<StoredCall, LedgerError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.left > 0 {
+            let item = match self.walk.step() {
+                Ok(item) => item?,
+                Err(error) => {
+                    self.left = 0;
+                    return Some(Err(error));
+                }
+            };
+            let next = item.after();
+            match item.entry {
+                Some(Entry::Call(record)) if self.query.wants(&record) => {
+                    self.left -= 1;
+                    return Some(Ok(StoredCall { next, record: *record }));
+                }
+                Some(Entry::Call(_) | Entry::Loss(_) | Entry::Start(_) | Entry::Stop(_)) => {}
+                None => self.damaged += 1,
+            }
+        }
+        None
+    }
+}
+
+/// Sums in the making.
+struct Sums<'a> {
+    query: &'a UsageQuery,
+    within: Range<Timestamp>,
+    /// Those that the index answers for.
+    whole_hours: Range<Hour>,
+    rows: HashMap<RowKey, Usage>,
+}
+
+impl<'a> Sums<'a> {
+    fn new(query: &'a UsageQuery) -> Self {
+        let within = query.since..query.until.max(query.since);
+        let first = Hour::of(within.start);
+        let whole = if Hour::begins_at(within.start) { first } else { first.next() };
+        let whole_hours = whole..Hour::of(within.end).max(whole);
+        Self { query, within, whole_hours, rows: HashMap::new() }
+    }
+
+    fn add(&mut self, record: &UsageRecord) {
+        if self.within.contains(&record.time) {
+            self.add_sum(&Traits::of(record), &Usage::of(record));
+        }
+    }
+
+    fn add_sum(&mut self, traits: &Traits, usage: &Usage) {
+        let counts = match traits.role {
+            Role::Client => self.query.uid.is_none_or(|uid| uid == traits.uid),
+            Role::Server => false,
+        };
+        if counts {
+            self.rows.entry(traits.key(&self.query.by)).or_default().add(usage);
+        }
+    }
+}
+
+/// What else is found on the way.
+#[derive(Default)]
+struct Found {
+    losses: Vec<Loss>,
+    gaps: Vec<Gap>,
+    damaged: u64,
+    first: Option<Timestamp>,
+    alive: Option<Timestamp>,
+}
+
+impl Found {
+    /// Takes a line that the index doesn't cover.
+    fn take(&mut self, entry: Option<Entry>, sums: &mut Sums<'_>) {
+        let Some(entry) = entry else {
+            self.damaged = self.damaged.saturating_add(1);
+            return;
+        };
+        let alive = entry.alive_at();
+        match entry {
+            Entry::Call(record) => sums.add(&record),
+            Entry::Loss(loss) if touches(loss.from, loss.to, &sums.within) => {
+                self.losses.push(loss);
+            }
+            Entry::Start(mark) => {
+                let last = self.alive.unwrap_or(mark.time);
+                let gap = Gap { from: last.min(mark.time), to: last.max(mark.time) };
+                if self.alive.is_some() && touches(gap.from, gap.to, &sums.within) {
+                    self.gaps.push(gap);
+                }
+                self.alive = Some(mark.time);
+            }
+            Entry::Loss(_) | Entry::Stop(_) => {}
+        }
+        self.first = self.first.or(Some(alive));
+        self.alive = self.alive.max(Some(alive));
+    }
+}
+
+/// Adds the whole hours, and returns where in the log the parts of hours at the ends are.
+fn from_index(
+    index: &Index,
+    query: &UsageQuery,
+    sums: &mut Sums<'_>,
+) -> Result<Vec<Range<Position>>, super::IndexError> {
+    let extents = index.extents()?;
+    let mut days: Vec<_> = extents.iter().map(|extent| extent.day).collect();
+    days.dedup();
+    let mut by_number = HashMap::new();
+    for day in days {
+        index.sum(day, sums.whole_hours.clone(), &mut by_number)?;
+    }
+    for (number, usage) in by_number {
+        sums.add_sum(&index.traits(number)?, &usage);
+    }
+    let last = Hour::of(query.until);
+    let end = if Hour::begins_at(query.until) { last } else { last.next() };
+    let touched = Hour::of(query.since)..end;
+    let partial = |hour: &Hour| touched.contains(hour) && !sums.whole_hours.contains(hour);
+    let mut parts = Vec::new();
+    for extent in extents.into_iter().filter(|extent| partial(&extent.hour)) {
+        // Extents of neighbouring hours overlap where calls of both ended in turn: join them, so
+        // that no line is read twice.
+        let start = starts(&extent);
+        let end = Position { offset: extent.bytes.end, ..start };
+        parts.push(start..end);
+    }
+    Ok(joined(parts))
+}
+
+fn starts(extent: &Extent) -> Position {
+    Position { day: extent.day, offset: extent.bytes.start, seq: Position::START.seq }
+}
+
+/// Joins ranges that overlap.
+fn joined(mut parts: Vec<Range<Position>>) -> Vec<Range<Position>> {
+    parts.sort_unstable_by_key(|part| part.start);
+    let mut joined: Vec<Range<Position>> = Vec::new();
+    for part in parts {
+        match joined.last_mut() {
+            Some(last) if part.start < last.end => last.end = last.end.max(part.end),
+            Some(_) | None => joined.push(part),
+        }
+    }
+    joined
+}
+
+fn report(query: &UsageQuery, sums: Sums<'_>, found: Found, anchor: &Anchor) -> UsageReport {
+    let mut totals = Usage::default();
+    let mut rows: Vec<UsageRow> =
+        sums.rows.into_iter().map(|(key, usage)| UsageRow { key, usage }).collect();
+    rows.sort_unstable_by(|a, b| {
+        let dearest = b.usage.cost.cmp(&a.usage.cost);
+        dearest.then(b.usage.calls.cmp(&a.usage.calls)).then_with(|| a.key.cmp(&b.key))
+    });
+    rows.iter().for_each(|row| totals.add(&row.usage));
+    let cut = (*anchor != Anchor::WHOLE).then(|| anchor.day.start());
+    let whole = cut.is_none_or(|cut| query.since >= cut)
+        && found.losses.is_empty()
+        && found.gaps.is_empty()
+        && found.damaged == 0;
+    let Found { mut losses, mut gaps, damaged, first, alive: _ } = found;
+    let omitted =
+        losses.len().saturating_sub(INTERVALS_MAX) + gaps.len().saturating_sub(INTERVALS_MAX);
+    losses.truncate(INTERVALS_MAX);
+    gaps.truncate(INTERVALS_MAX);
+    UsageReport {
+        by: query.by.clone(),
+        since: query.since,
+        until: query.until,
+        complete: whole && totals.lost_bytes == 0,
+        rows,
+        totals,
+        losses,
+        gaps,
+        omitted: omitted as u64,
+        damaged_lines: damaged,
+        begins: cut.or(first),
+    }
+}
+
+/// Where the log of a state directory is.
+pub(super) fn log_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("log")
+}

@@ -1,0 +1,48 @@
+//! Records for the tests of this room.
+
+use weir_core::identity::{IdentityId, Process};
+use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
+use weir_core::provider::{Api, CallState};
+use weir_core::units::{PicoUsd, Role, Timestamp, Tokens};
+
+/// So many seconds after the start of 23 November 2026.
+pub(super) fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_392_000 + seconds).unwrap()
+}
+
+/// A call whose every part follows from `number`.
+pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
+    UsageRecord {
+        id: CallId(format!("{number:032x}")),
+        time,
+        identity: IdentityId(format!("spiffe://weir.local/host/h/unit/u{}.service", number % 3)),
+        process: Process {
+            pid: 100,
+            exe: (!number.is_multiple_of(4)).then(|| "/usr/bin/python3".to_owned()),
+            uid: u32::try_from(number % 2).unwrap(),
+        },
+        container: None,
+        unit: None,
+        role: Role::Client,
+        provider: "openai".to_owned(),
+        api: if number.is_multiple_of(2) { Api::ChatCompletions } else { Api::Responses },
+        host: Some("api.openai.com".to_owned()),
+        model_requested: None,
+        model: (!number.is_multiple_of(7)).then(|| format!("model-{}", number % 5)),
+        status: Some(200),
+        streamed: false,
+        state: if number.is_multiple_of(11) { CallState::Error } else { CallState::Complete },
+        tokens: Tokens { input_uncached: number, reasoning: 3, ..Tokens::default() },
+        usage_source: UsageSource::Reported,
+        cost_usd: (!number.is_multiple_of(5)).then(|| PicoUsd(i128::from(number) * 1_000_003)),
+        cost_source: CostSource::Table,
+        credential: None,
+        latency_ms: 1000,
+        ttft_ms: None,
+        lost_bytes: 0,
+        response_id: None,
+        error_type: None,
+        service_tier: None,
+        price_version: None,
+    }
+}
