@@ -41,7 +41,9 @@ pub fn ensure() -> anyhow::Result<()> {
 fn kernel(release: &str) -> Check {
     let (major, minor) = OLDEST_KERNEL;
     match version(release) {
-        Some(version) if version >= OLDEST_KERNEL => Check::ok("kernel", format!("Linux {release}")),
+        Some(version) if version >= OLDEST_KERNEL => {
+            Check::ok("kernel", format!("Linux {release}"))
+        }
         Some(_) => Check::fail(
             "kernel",
             format!("this is Linux {release}, and the probes need {major}.{minor} or newer"),

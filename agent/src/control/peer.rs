@@ -25,7 +25,11 @@ impl Peer {
     pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
         let uid = credentials.uid();
-        Ok(Self { uid, pid: credentials.pid(), role: role(uid, rustix::process::geteuid().as_raw()) })
+        Ok(Self {
+            uid,
+            pid: credentials.pid(),
+            role: role(uid, rustix::process::geteuid().as_raw()),
+        })
     }
 }
 

@@ -56,9 +56,8 @@ impl Socket {
     /// # Errors
     /// See [`SocketError`].
     pub fn bind(path: &Path, group: &str) -> Result<Self, SocketError> {
-        let failed = |action| {
-            move |source| SocketError::Io { action, path: path.to_owned(), source }
-        };
+        let failed =
+            |action| move |source| SocketError::Io { action, path: path.to_owned(), source };
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(failed("make the directory of"))?;
         }

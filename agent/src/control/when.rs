@@ -44,7 +44,7 @@ fn ago(text: &str) -> Option<SignedDuration> {
 
 fn midnight(text: &str) -> Option<Timestamp> {
     let date: Date = (text.len() == 10).then(|| text.parse().ok())??;
-    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()
 }
 
 #[cfg(test)]
