@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// Another process holds this state directory.
-    #[error("another weir is running on {}{}", .dir.display(), pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    #[error("another weir is running on {}{}", .dir.display(), in_brackets(*pid))]
     AlreadyRunning {
         /// The state directory.
         dir: PathBuf,
@@ -97,6 +97,10 @@ impl IndexError {
             | Self::Probe(_) => false,
         }
     }
+}
+
+fn in_brackets(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }
 
 const fn is_full(kind: io::ErrorKind) -> bool {

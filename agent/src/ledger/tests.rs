@@ -183,6 +183,22 @@ fn after_an_unclean_boot_the_index_is_made_anew() {
 }
 
 #[test]
+fn a_trial_that_is_still_running_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut ledger, _) = open(dir.path());
+    ledger.append(time(0), &calls(0..5, time(0))).unwrap();
+    ledger.close().unwrap();
+    let store = fs::File::open(dir.path().join("index/db")).unwrap();
+    rustix::fs::flock(&store, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(store);
+    });
+    let (_ledger, report) = open(dir.path());
+    assert_eq!(report.index.unwrap().rebuilt, None);
+}
+
+#[test]
 fn an_index_of_another_log_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let (mut ledger, _) = open(dir.path());

@@ -1,10 +1,14 @@
 //! Opens the index whatever state it is in: as it is, without its snapshots, or made anew from the
 //! log.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use weir_core::units::Timestamp;
 
 use super::Index;
@@ -21,6 +25,9 @@ const DIR: &str = "index";
 const MARKER: &str = "index.dirty";
 /// Lines taken in at once when catching up.
 const BATCH: usize = 1000;
+/// How long the trial of a killed run may still hold the store. It is killed with its run, so this
+/// is only for a machine under great load.
+const LEFTOVER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How the index was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +98,7 @@ impl Opening<'_> {
         files::replace(self.state_dir, MARKER, boot.as_bytes())?;
         files::private_dir(&dir)?;
         remove_snapshots(&dir, |name| name.ends_with(".generating"))?;
+        wait_until_free(&dir)?;
         let mut index = match self.try_open(&dir) {
             Ok(index) => index,
             Err(error) if error.is_disk_full() => return Err(error),
@@ -178,6 +186,22 @@ impl Opening<'_> {
 pub(in crate::ledger) fn mark_closed(state_dir: &Path) -> io::Result<()> {
     files::if_found(fs::remove_file(state_dir.join(MARKER)))?;
     files::sync_dir(state_dir)
+}
+
+/// Waits until no process has the store open. We hold the lock of the state directory, so the only
+/// one that can is the trial of a run that was killed while it waited for it.
+fn wait_until_free(dir: &Path) -> io::Result<()> {
+    let Some(store) = files::if_found(File::open(dir.join("db")))? else { return Ok(()) };
+    let deadline = Instant::now() + LEFTOVER_PATIENCE;
+    loop {
+        match flock(&store, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(5));
+            }
+            Err(errno) => return Err(errno.into()),
+        }
+    }
 }
 
 /// Removes the store's snapshots whose name is `wanted`. It makes new ones from its log.

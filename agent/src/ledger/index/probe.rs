@@ -6,6 +6,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, set_parent_process_death_signal};
+
 use super::Index;
 use crate::ledger::error::IndexError;
 
@@ -69,6 +71,8 @@ pub fn answer_probe(mut arguments: impl Iterator<Item = OsString>) -> Option<Exi
     if arguments.nth(1)? != ARGUMENT {
         return None;
     }
+    // Not to outlive whoever waits for the answer. If that one is gone already, the next one waits.
+    let _best_effort = set_parent_process_death_signal(Some(Signal::KILL));
     let opened = Index::open(Path::new(&arguments.next()?), false);
     Some(match opened {
         Ok(_index) => ExitCode::SUCCESS,
