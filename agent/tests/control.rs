@@ -5,6 +5,7 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -126,6 +127,38 @@ fn the_daemon_says_who_and_how_it_is() {
     assert_eq!(doctor["checks"][0]["status"], "fail");
     let verification = get(&daemon, "/v1/ledger/verify").unwrap();
     assert_eq!(verification["whole"], true);
+}
+
+/// The kernel gives the connecting thread's user id to the other end, and a thread of root's can
+/// take on another (credentials(7)); without root there is nobody else to be.
+#[test]
+fn another_user_of_the_group_may_read_but_not_everything() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can be another user");
+        return;
+    }
+    let daemon = Daemon::shared_with("root");
+    let directory = daemon.directory.path();
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o711)).unwrap();
+    let as_nobody = |target: &'static str| {
+        let socket = daemon.socket();
+        let asking = std::thread::spawn(move || {
+            rustix::thread::set_thread_uid(rustix::thread::Uid::from_raw(65_534)).unwrap();
+            let mut stream = UnixStream::connect(socket).unwrap();
+            let request =
+                format!("GET {target} HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        asking.join().unwrap()
+    };
+    let usage = as_nobody("/v1/usage");
+    assert!(usage.starts_with("HTTP/1.1 200 "), "{usage}");
+    let verify = as_nobody("/v1/ledger/verify");
+    assert!(verify.starts_with("HTTP/1.1 403 "), "{verify}");
+    assert!(verify.contains(r#"{"error":{"code":"forbidden","message":"#), "{verify}");
 }
 
 #[test]

@@ -21,6 +21,11 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn start() -> Self {
+        Self::shared_with("no-such-group")
+    }
+
+    /// One whose socket members of `group` may use.
+    pub(crate) fn shared_with(group: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let state_dir = directory.path().join("state");
         let options = Options { retain_days: None, probe: None };
@@ -36,7 +41,7 @@ impl Daemon {
                 ..DoctorReport::default()
             }),
         };
-        let socket = Socket::bind(&socket_in(directory.path()), "no-such-group").unwrap();
+        let socket = Socket::bind(&socket_in(directory.path()), group).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime =
