@@ -1,2 +1,10 @@
-//! Placeholder.
-fn main() {}
+//! The `weir` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(code) = weir::ledger::answer_probe(std::env::args_os()) {
+        return code;
+    }
+    weir::cli::main(|_config| anyhow::bail!("this build has no daemon"))
+}

@@ -1,0 +1,105 @@
+//! The report as text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::cli::name::printable;
+use crate::cli::output::{counted, grouped};
+use crate::control::DoctorReport;
+
+pub(super) fn text(report: &DoctorReport) -> String {
+    let mut page = Page::default();
+    let width = report.checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
+    for check in &report.checks {
+        page.line(format_args!("{:<4}  {:<width$}  {}", check.status, check.name, check.detail));
+        if let Some(advice) = &check.advice {
+            page.line(format_args!("      {:<width$}  → {advice}", ""));
+        }
+    }
+    if !report.capture.is_empty() {
+        page.heading("TLS code");
+        for target in &report.capture {
+            let users = counted(target.users, "process", "processes");
+            let path = printable(&target.path);
+            page.line(format_args!("  {}  {path}  ({users})", target.outcome));
+        }
+    }
+    page.counts("Lost since the start", &report.losses);
+    page.counts("Protocols not understood yet", &report.unsupported);
+    page.counts("Models without a price", &report.unpriced);
+    if report.served_calls > 0 {
+        page.heading("Served");
+        let calls = counted(report.served_calls, "call", "calls");
+        page.line(format_args!("  {calls} answered by this host: recorded, billed to nobody here"));
+    }
+    if !report.unknown.is_empty() {
+        page.heading("Not known without a daemon");
+        for unknown in &report.unknown {
+            page.line(format_args!("  {unknown}"));
+        }
+    }
+    page.0
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a string can't fail.
+        let _ = writeln!(self.0, "{line}");
+    }
+
+    fn heading(&mut self, heading: &str) {
+        self.line(format_args!("\n{heading}"));
+    }
+
+    fn counts(&mut self, heading: &str, counts: &BTreeMap<String, u64>) {
+        if counts.is_empty() {
+            return;
+        }
+        self.heading(heading);
+        let width = counts.values().map(|count| grouped(*count).len()).max().unwrap_or_default();
+        for (name, count) in counts {
+            self.line(format_args!("  {:>width$}  {}", grouped(*count), printable(name)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{CaptureTarget, Check};
+
+    #[test]
+    fn everything_is_said() {
+        let report = DoctorReport {
+            checks: vec![
+                Check::ok("kernel", "Linux 6.1.0-28-amd64"),
+                Check::warn("prices", "2 calls to a model without a price", "add it"),
+                Check::fail("ledger", "the disk is full", "make room"),
+            ],
+            capture: vec![CaptureTarget {
+                path: "/usr/lib/x86_64-linux-gnu/libssl.so.3".to_owned(),
+                outcome: "attached".to_owned(),
+                users: 12,
+            }],
+            losses: [("ring_full".to_owned(), 0), ("truncated".to_owned(), 1024)].into(),
+            served_calls: 1,
+            unsupported: [("http/2".to_owned(), 7)].into(),
+            unpriced: [("own-model".to_owned(), 2)].into(),
+            unknown: Vec::new(),
+        };
+        insta::assert_snapshot!(text(&report));
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        let report = DoctorReport {
+            checks: vec![Check::ok("kernel", "Linux 6.1.0")],
+            unknown: vec!["what was lost".to_owned()],
+            ..DoctorReport::default()
+        };
+        insta::assert_snapshot!(text(&report));
+    }
+}

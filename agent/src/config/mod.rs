@@ -1,0 +1,162 @@
+//! The configuration: one TOML file, read whole, checked whole. A key that is not known is an
+//! error, and all errors are reported at once, each with its place. `packaging/weir.toml` explains
+//! every key.
+
+mod fingerprint_key;
+mod problem;
+mod read;
+mod section;
+mod units;
+
+use std::path::{Path, PathBuf};
+
+pub use fingerprint_key::{FingerprintKeyError, fingerprint_key};
+pub use problem::{ConfigError, Problem};
+pub use units::{ByteSize, Days, ParseByteSizeError};
+
+/// Where the configuration is looked for when no file is named. It need not exist.
+pub const DEFAULT_FILE: &str = "/etc/weir/weir.toml";
+
+/// Everything that can be set. Values are checked: paths are absolute, numbers within their bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the ledger and the fingerprint key are kept. 0700, the daemon's own.
+    pub state_dir: PathBuf,
+    /// The Unix socket that the daemon answers on.
+    pub socket: PathBuf,
+    /// What this host is called in identities: letters, digits, `.`, `-` and `_`.
+    pub host: String,
+    /// The trust domain of the identities: lower case letters, digits, `.`, `-` and `_`.
+    pub trust_domain: String,
+    /// Capture.
+    pub capture: Capture,
+    /// Ledger.
+    pub ledger: Ledger,
+    /// Identity.
+    pub identity: Identity,
+    /// Control socket.
+    pub control: Control,
+    /// The daemon's own log.
+    pub log: Log,
+}
+
+/// `[capture]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Size of the ring that the kernel hands bytes over in: a power of two from 64 KiB to 1 GiB.
+    pub ring_bytes: ByteSize,
+}
+
+/// `[ledger]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// How many whole days of usage are kept, from 1 to 36,500.
+    pub retention_days: Days,
+}
+
+/// `[identity]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The key that credentials are fingerprinted with; see [`fingerprint_key`].
+    pub fingerprint_key_file: PathBuf,
+}
+
+/// `[control]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// The group whose members may read through the socket.
+    pub group: String,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least serious level that is logged.
+    pub level: LogLevel,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How serious a line of the daemon's log must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what needs somebody's attention.
+    Error,
+    /// And what may soon.
+    Warn,
+    /// And what was done.
+    Info,
+    /// And why.
+    Debug,
+    /// And each step.
+    Trace,
+}
+
+/// How a line of the daemon's log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What the command line or the environment says in place of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Wins over the file's `state_dir`.
+    pub state_dir: Option<PathBuf>,
+    /// Wins over the file's `socket`.
+    pub socket: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let state_dir = PathBuf::from("/var/lib/weir");
+        Self {
+            socket: PathBuf::from("/run/weir/weir.sock"),
+            host: hostname(),
+            trust_domain: "weir.local".to_owned(),
+            capture: Capture { ring_bytes: ByteSize(16 << 20) },
+            ledger: Ledger { retention_days: Days(400) },
+            identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
+            control: Control { group: "weir".to_owned() },
+            log: Log { level: LogLevel::Info, format: LogFormat::Text },
+            state_dir,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `file`, or [`DEFAULT_FILE`] if it is there, or else takes the defaults; then lets
+    /// `overrides` win.
+    ///
+    /// # Errors
+    /// The file can't be read, or anything in it is wrong.
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let default = Path::new(DEFAULT_FILE);
+        match file.or_else(|| default.exists().then_some(default)) {
+            Some(path) => read::file(path, overrides),
+            None => Ok(read::merge(read::Draft::default(), overrides)),
+        }
+    }
+
+    /// Reads a configuration from `text`; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// Anything in it is wrong.
+    pub fn parse(text: &str, path: &Path, overrides: Overrides) -> Result<Self, ConfigError> {
+        read::text(text, path, overrides)
+    }
+}
+
+fn default_fingerprint_key_file(state_dir: &Path) -> PathBuf {
+    state_dir.join("fingerprint.key")
+}
+
+/// The kernel's name of this host, as far as it can stand in an identity.
+fn hostname() -> String {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy();
+    if read::is_path_segment(&name) { name.into_owned() } else { "localhost".to_owned() }
+}

@@ -1,0 +1,182 @@
+//! From the text of a configuration file to a [`Config`].
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{ConfigError, Found};
+use super::section::{Section, count, shares_line, text as string};
+use super::units::{ByteSize, Days};
+use super::{Config, LogFormat, LogLevel, Overrides, default_fingerprint_key_file};
+
+/// A configuration is a page; what is longer is not one.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// What a file says; `None` where it leaves the default.
+#[derive(Default)]
+pub(super) struct Draft {
+    state_dir: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    host: Option<String>,
+    trust_domain: Option<String>,
+    ring_bytes: Option<ByteSize>,
+    retention_days: Option<Days>,
+    fingerprint_key_file: Option<PathBuf>,
+    group: Option<String>,
+    level: Option<LogLevel>,
+    format: Option<LogFormat>,
+}
+
+pub(super) fn file(path: &Path, overrides: Overrides) -> Result<Config, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut content = String::new();
+    file.take(MAX_FILE_BYTES).read_to_string(&mut content).map_err(unreadable)?;
+    text(&content, path, overrides)
+}
+
+pub(super) fn text(
+    content: &str,
+    path: &Path,
+    overrides: Overrides,
+) -> Result<Config, ConfigError> {
+    let (table, syntax) = DeTable::parse_recoverable(content);
+    let broken: Vec<_> = syntax.iter().map(|error| error.span().unwrap_or(0..0)).collect();
+    let mut found = Vec::new();
+    let draft = draft(table.into_inner(), &mut found);
+    found.retain(|problem| !shares_line(content, &problem.span, &broken));
+    found.extend(syntax.iter().zip(broken).map(|(error, span)| Found {
+        span,
+        key: None,
+        message: error.message().to_owned(),
+    }));
+    if found.is_empty() {
+        return Ok(merge(draft, overrides));
+    }
+    found.sort_by_key(|problem| problem.span.start);
+    let problems = found.into_iter().map(|problem| problem.locate(content)).collect();
+    Err(ConfigError::Invalid { path: path.to_owned(), problems })
+}
+
+/// Flags over file over defaults.
+pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
+    let mut config = Config::default();
+    set(&mut config.state_dir, overrides.state_dir.or(draft.state_dir));
+    config.identity.fingerprint_key_file = default_fingerprint_key_file(&config.state_dir);
+    set(&mut config.identity.fingerprint_key_file, draft.fingerprint_key_file);
+    set(&mut config.socket, overrides.socket.or(draft.socket));
+    set(&mut config.host, draft.host);
+    set(&mut config.trust_domain, draft.trust_domain);
+    set(&mut config.capture.ring_bytes, draft.ring_bytes);
+    set(&mut config.ledger.retention_days, draft.retention_days);
+    set(&mut config.control.group, draft.group);
+    set(&mut config.log.level, draft.level);
+    set(&mut config.log.format, draft.format);
+    config
+}
+
+/// Whether `text` can be one segment of an identity's path (SPIFFE-ID, section 2.2).
+pub(super) fn is_path_segment(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    !text.is_empty() && !matches!(text, "." | "..") && text.bytes().all(allowed)
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
+    let mut top = Section::top(table, found);
+    let draft = Draft {
+        state_dir: top.take("state_dir", absolute_path),
+        socket: top.take("socket", socket_path),
+        host: top.take("host", host),
+        trust_domain: top.take("trust_domain", trust_domain),
+        ring_bytes: top.table("capture", |section| section.take("ring_bytes", ring_bytes)),
+        retention_days: top.table("ledger", |section| section.take("retention_days", days)),
+        fingerprint_key_file: top
+            .table("identity", |section| section.take("fingerprint_key_file", absolute_path)),
+        group: top.table("control", |section| section.take("group", group)),
+        ..Draft::default()
+    };
+    let (level, format) = top.table("log", |section| {
+        (section.take("level", log_level), section.take("format", log_format))
+    });
+    top.finish();
+    Draft { level, format, ..draft }
+}
+
+fn absolute_path(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    string(value)
+        .filter(|path| path.starts_with('/') && !path.contains('\0'))
+        .map(PathBuf::from)
+        .ok_or_else(|| "an absolute path such as \"/var/lib/weir\"".to_owned())
+}
+
+fn socket_path(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    /// `sun_path` has 108 bytes, the last of which is 0 (unix(7)).
+    const LONGEST: usize = 107;
+    let path = absolute_path(value)?;
+    if path.as_os_str().len() > LONGEST {
+        return Err(format!("a path of at most {LONGEST} bytes"));
+    }
+    Ok(path)
+}
+
+fn host(value: &DeValue<'_>) -> Result<String, String> {
+    string(value)
+        .filter(|host| is_path_segment(host))
+        .map(str::to_owned)
+        .ok_or_else(|| "a name of letters, digits, `.`, `-` and `_`".to_owned())
+}
+
+fn trust_domain(value: &DeValue<'_>) -> Result<String, String> {
+    string(value)
+        .filter(|name| is_path_segment(name) && !name.bytes().any(|b| b.is_ascii_uppercase()))
+        .map(str::to_owned)
+        .ok_or_else(|| "a name of lower case letters, digits, `.`, `-` and `_`".to_owned())
+}
+
+fn ring_bytes(value: &DeValue<'_>) -> Result<ByteSize, String> {
+    let size = count(value).map(ByteSize).or_else(|| string(value)?.parse().ok());
+    size.filter(|size| size.0.is_power_of_two() && (1 << 16..=1 << 30).contains(&size.0))
+        .ok_or_else(|| "a power of two from \"64KiB\" to \"1GiB\"".to_owned())
+}
+
+fn days(value: &DeValue<'_>) -> Result<Days, String> {
+    count(value)
+        .and_then(|count| u32::try_from(count).ok())
+        .filter(|count| (1..=36_500).contains(count))
+        .map(Days)
+        .ok_or_else(|| "a number of days from 1 to 36500".to_owned())
+}
+
+fn group(value: &DeValue<'_>) -> Result<String, String> {
+    string(value)
+        .filter(|name| is_path_segment(name))
+        .map(str::to_owned)
+        .ok_or_else(|| "the name of a group such as \"weir\"".to_owned())
+}
+
+fn log_level(value: &DeValue<'_>) -> Result<LogLevel, String> {
+    match string(value) {
+        Some("error") => Ok(LogLevel::Error),
+        Some("warn") => Ok(LogLevel::Warn),
+        Some("info") => Ok(LogLevel::Info),
+        Some("debug") => Ok(LogLevel::Debug),
+        Some("trace") => Ok(LogLevel::Trace),
+        Some(_) | None => Err("\"error\", \"warn\", \"info\", \"debug\" or \"trace\"".to_owned()),
+    }
+}
+
+fn log_format(value: &DeValue<'_>) -> Result<LogFormat, String> {
+    match string(value) {
+        Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(_) | None => Err("\"text\" or \"json\"".to_owned()),
+    }
+}

@@ -1,0 +1,197 @@
+//! The paths of the API: each reads its parameters, asks the ledger or the daemon, and answers.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use serde::Deserialize;
+use weir_core::units::Timestamp;
+
+use super::calls::{CallsStream, Follow};
+use super::doctor::DoctorReport;
+use super::error::ApiError;
+use super::peer::{Peer, Role};
+use super::server::Control;
+use super::{Health, Verification, verification, when};
+use crate::ledger::{CallsQuery, Dimension, LedgerError, UsageQuery, UsageReport};
+
+/// From when on is answered if nobody says.
+const SINCE: &str = "24h";
+
+type Answer<T> = Result<Json<T>, ApiError>;
+type Parameters<T> = Result<Query<T>, QueryRejection>;
+
+pub(super) fn router(control: Arc<Control>) -> Router {
+    Router::new()
+        .route("/v1/health", get(health))
+        .route("/v1/usage", get(usage))
+        .route("/v1/calls", get(calls))
+        .route("/v1/doctor", get(doctor))
+        .route("/v1/ledger/verify", get(verify))
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn(audit))
+        .with_state(control)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParameters {}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UsageParameters {
+    /// Dimensions with commas between.
+    by: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallsParameters {
+    since: Option<String>,
+    until: Option<String>,
+    identity: Option<String>,
+    #[serde(default)]
+    follow: bool,
+}
+
+async fn health(
+    State(control): State<Arc<Control>>,
+    parameters: Parameters<NoParameters>,
+) -> Answer<Health> {
+    let Query(NoParameters {}) = parameters.map_err(bad_parameters)?;
+    Ok(Json(Health {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: control.started,
+        host: control.host.clone(),
+        trust_domain: control.trust_domain.clone(),
+    }))
+}
+
+async fn usage(
+    State(control): State<Arc<Control>>,
+    parameters: Parameters<UsageParameters>,
+) -> Answer<UsageReport> {
+    let Query(parameters) = parameters.map_err(bad_parameters)?;
+    let by = parameters.by.as_deref().unwrap_or("identity,model");
+    let now = Timestamp::now();
+    let query = UsageQuery {
+        by: dimensions(by)?,
+        since: time(parameters.since.as_deref().unwrap_or(SINCE), now)?,
+        until: time(parameters.until.as_deref().unwrap_or("now"), now)?,
+        uid: None,
+    };
+    let report = blocking(move || control.reader.usage(&query)).await?;
+    Ok(Json(report.map_err(failed)?))
+}
+
+async fn calls(
+    State(control): State<Arc<Control>>,
+    parameters: Parameters<CallsParameters>,
+) -> Result<Response, ApiError> {
+    let Query(parameters) = parameters.map_err(bad_parameters)?;
+    let now = Timestamp::now();
+    let follow = if parameters.follow { Follow::Yes } else { Follow::No };
+    let since = match (parameters.since.as_deref(), follow) {
+        (Some(since), Follow::Yes | Follow::No) => Some(time(since, now)?),
+        (None, Follow::No) => Some(time(SINCE, now)?),
+        (None, Follow::Yes) => None,
+    };
+    let until = parameters.until.as_deref().map(|until| time(until, now)).transpose()?;
+    if follow == Follow::Yes && until.is_some() {
+        return Err(ApiError::BadRequest("`follow` has no end: leave out `until`".to_owned()));
+    }
+    let query = CallsQuery {
+        from: since.is_none().then(|| control.reader.committed()),
+        since,
+        until,
+        identity: parameters.identity,
+        ..CallsQuery::default()
+    };
+    let reader = control.reader.clone();
+    let stream = blocking(move || CallsStream::open(reader, query)).await?.map_err(failed)?;
+    Ok(stream.into_response(follow))
+}
+
+async fn doctor(
+    State(control): State<Arc<Control>>,
+    parameters: Parameters<NoParameters>,
+) -> Answer<DoctorReport> {
+    let Query(NoParameters {}) = parameters.map_err(bad_parameters)?;
+    Ok(Json(blocking(move || (control.doctor)()).await?))
+}
+
+/// Reads the whole log, so not everybody may ask for it.
+async fn verify(
+    State(control): State<Arc<Control>>,
+    Extension(peer): Extension<Peer>,
+    parameters: Parameters<NoParameters>,
+) -> Answer<Verification> {
+    let Query(NoParameters {}) = parameters.map_err(bad_parameters)?;
+    match peer.role {
+        Role::Admin => {}
+        Role::Auditor => return Err(ApiError::Forbidden),
+    }
+    let report = blocking(move || verification::verify(&control.state_dir)).await?;
+    Ok(Json(report.map_err(failed)?))
+}
+
+/// Logs who that is not an administrator reads what.
+async fn audit(Extension(peer): Extension<Peer>, request: Request, next: Next) -> Response {
+    match peer.role {
+        Role::Admin => {}
+        Role::Auditor => tracing::info!(
+            uid = peer.uid,
+            pid = peer.pid,
+            method = %request.method(),
+            target = %request.uri(),
+            "read by another user",
+        ),
+    }
+    next.run(request).await
+}
+
+/// Runs what reads files where it can't hold up the event loop.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|panicked| ApiError::Ledger(panicked.to_string()))
+}
+
+fn dimensions(text: &str) -> Result<Vec<Dimension>, ApiError> {
+    let mut dimensions = Vec::new();
+    for word in text.split(',').filter(|word| !word.is_empty()) {
+        let dimension: Dimension =
+            word.parse().map_err(|error: crate::ledger::ParseDimensionError| {
+                ApiError::BadRequest(error.to_string())
+            })?;
+        if dimensions.contains(&dimension) {
+            return Err(ApiError::BadRequest(format!("`by` names {dimension} twice")));
+        }
+        dimensions.push(dimension);
+    }
+    Ok(dimensions)
+}
+
+fn time(text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
+    when::parse(text, now).map_err(|error| ApiError::BadRequest(error.to_string()))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err asks for")]
+fn bad_parameters(rejection: QueryRejection) -> ApiError {
+    ApiError::BadRequest(rejection.body_text())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err asks for")]
+fn failed(error: LedgerError) -> ApiError {
+    tracing::error!(%error, "the ledger could not answer");
+    ApiError::Ledger(error.to_string())
+}

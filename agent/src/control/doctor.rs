@@ -1,0 +1,108 @@
+//! What `weir doctor` and `/v1/doctor` say: what works, what doesn't, and what is not known.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The state of the daemon and of what it depends on. Fields are added, never changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoctorReport {
+    /// Each thing that was looked at.
+    pub checks: Vec<Check>,
+    /// Each program or library in which TLS code was looked for and found, or not.
+    #[serde(default)]
+    pub capture: Vec<CaptureTarget>,
+    /// What was lost since the start, by the name of the hop where it was lost. A hop that lost
+    /// nothing is there with 0.
+    #[serde(default)]
+    pub losses: BTreeMap<String, u64>,
+    /// Calls seen from the end that answered: recorded, but billed to nobody on this host.
+    #[serde(default)]
+    pub served_calls: u64,
+    /// Connections whose protocol is not understood yet, by its name.
+    #[serde(default)]
+    pub unsupported: BTreeMap<String, u64>,
+    /// Calls to models that the catalogue has no price for, by model.
+    #[serde(default)]
+    pub unpriced: BTreeMap<String, u64>,
+    /// What can't be said, and why: without a daemon, all that only it knows.
+    #[serde(default)]
+    pub unknown: Vec<String>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What, in a word or two: `kernel`, `ledger`.
+    pub name: String,
+    /// How it is.
+    pub status: Status,
+    /// What was found, in a sentence.
+    pub detail: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// It works, but something is missing or about to be.
+    Warn,
+    /// It doesn't work.
+    Fail,
+}
+
+/// A file with TLS code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureTarget {
+    /// Its path, as one of its processes sees it.
+    pub path: String,
+    /// `attached`, or why it is not.
+    pub outcome: String,
+    /// How many processes were seen to use it.
+    pub users: u64,
+}
+
+impl DoctorReport {
+    /// The worst of the checks; [`Status::Ok`] if there are none.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok)
+    }
+}
+
+impl Check {
+    /// A check that came out well.
+    #[must_use]
+    pub fn ok(name: &str, detail: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), status: Status::Ok, detail: detail.into(), advice: None }
+    }
+
+    /// A check that came out so-so, and what to do.
+    #[must_use]
+    pub fn warn(name: &str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
+        let advice = Some(advice.into());
+        Self { name: name.to_owned(), status: Status::Warn, detail: detail.into(), advice }
+    }
+
+    /// A check that failed, and what to do.
+    #[must_use]
+    pub fn fail(name: &str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { status: Status::Fail, ..Self::warn(name, detail, advice) }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! The local API: HTTP/1.1 and JSON over a Unix socket, and the client of it that the command line
+//! uses. `curl --unix-socket /run/weir/weir.sock 'http://weir/v1/usage?by=identity'` works too.
+//!
+//! | path | parameters | answer |
+//! |---|---|---|
+//! | `GET /v1/health` | | [`Health`] |
+//! | `GET /v1/usage` | `by`, `since`, `until` | [`crate::ledger::UsageReport`] |
+//! | `GET /v1/calls` | `since`, `until`, `identity`, `follow` | a call a line, as they are read |
+//! | `GET /v1/doctor` | | [`DoctorReport`] |
+//! | `GET /v1/ledger/verify` | | [`Verification`]; for root only |
+//!
+//! Times are written as [`when::parse`] reads them. A parameter that is not known is refused. What
+//! fails answers `{"error": {"code": …, "message": …}}`.
+//!
+//! Who may connect is decided by the socket's mode; who may do what, by the user id that the kernel
+//! gives for the other end. Reads by anybody but root and the daemon's own user are logged.
+
+mod api;
+mod calls;
+mod client;
+mod doctor;
+mod error;
+mod peer;
+mod server;
+mod socket;
+mod verification;
+pub mod when;
+
+use serde::{Deserialize, Serialize};
+use weir_core::units::Timestamp;
+
+pub use client::{Client, ClientError, Lines};
+pub use doctor::{CaptureTarget, Check, DoctorReport, Status};
+pub use server::{Control, serve};
+pub use socket::{Socket, SocketError};
+pub use verification::{Verification, verify};
+
+/// The daemon that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Its version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started: Timestamp,
+    /// What identities of this host call it.
+    pub host: String,
+    /// The trust domain of the identities.
+    pub trust_domain: String,
+}

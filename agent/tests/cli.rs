@@ -1,0 +1,176 @@
+//! The binary as people and scripts meet it: what it prints and how it exits.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use support::{Daemon, call};
+
+fn weir(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(arguments).env_remove("WEIR_SOCKET").env("COLUMNS", "100");
+    command
+}
+
+/// Everything that came out, and the exit code.
+fn shown(output: &Output) -> String {
+    format!(
+        "{}{}[exit {}]",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        output.status.code().unwrap(),
+    )
+}
+
+fn asked(daemon: &Daemon, arguments: &[&str]) -> Output {
+    weir(arguments).env("WEIR_SOCKET", daemon.socket()).output().unwrap()
+}
+
+#[test]
+fn help_teaches() {
+    for command in ["", "run", "usage", "calls", "doctor", "config check", "ledger verify"] {
+        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let name = format!("help {command}").trim_end().replace(' ', "_");
+        insta::assert_snapshot!(name, shown(&weir(&arguments).output().unwrap()));
+    }
+}
+
+#[test]
+fn wrong_arguments_are_usage_errors() {
+    for arguments in [
+        &["usage", "--by", "colour"][..],
+        &["usage", "--since", "yesterday"],
+        &["calls", "--follow", "--until", "now"],
+        &["frobnicate"],
+    ] {
+        assert_eq!(weir(arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn without_a_daemon_it_says_how_to_start_one() {
+    let output = weir(&["usage", "--socket", "/nonexistent/weir.sock"]).output().unwrap();
+    insta::assert_snapshot!(shown(&output));
+}
+
+#[test]
+fn the_table_of_a_daemon() {
+    let mut daemon = Daemon::start();
+    daemon.store(&[call(1, "ann", "gpt-5"), call(2, "ann", "gpt-5"), call(3, "bob", "own")]);
+    let output = asked(&daemon, &["usage"]);
+    let text = shown(&output);
+    let rows: Vec<_> = text.lines().take_while(|line| !line.is_empty()).collect();
+    insta::assert_snapshot!(rows.join("\n"));
+    assert!(text.contains(", complete"), "{text}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn json_and_csv_of_a_daemon() {
+    let mut daemon = Daemon::start();
+    daemon.store(&[call(1, "ann", "gpt-5")]);
+    let output = asked(&daemon, &["usage", "--by", "model", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["rows"][0]["model"], "gpt-5");
+    assert_eq!(report["rows"][0]["cost_usd"], "0.00125");
+    let output = asked(&daemon, &["usage", "--by", "model,api", "--format", "csv"]);
+    insta::assert_snapshot!(shown(&output));
+}
+
+#[test]
+fn calls_are_listed_and_followed() {
+    let mut daemon = Daemon::start();
+    daemon.store(&[call(1, "ann", "gpt-5")]);
+    let listed = shown(&asked(&daemon, &["calls"]));
+    assert!(listed.contains("user/ann") && listed.contains("$0.0012"), "{listed}");
+    let mut follower = weir(&["calls", "--follow", "--since", "1h", "--format", "json"])
+        .env("WEIR_SOCKET", daemon.socket())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    for number in 1..4 {
+        let line: serde_json::Value =
+            serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(line["id"], format!("{number:032x}"));
+        daemon.store(&[call(number + 1, "ann", "gpt-5")]);
+    }
+    // Its reader goes away: the next line it writes ends it, quietly.
+    drop(lines);
+    daemon.store(&[call(9, "ann", "gpt-5")]);
+    assert_eq!(follower.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_failing_check_fails_the_doctor() {
+    let daemon = Daemon::start();
+    insta::assert_snapshot!(shown(&asked(&daemon, &["doctor"])));
+}
+
+#[test]
+fn a_doctor_without_a_daemon_looks_for_itself() {
+    let output = weir(&["doctor", "--socket", "/nonexistent/weir.sock"]).output().unwrap();
+    let text = shown(&output);
+    assert!(text.contains("kernel types"), "{text}");
+    assert!(text.contains("nothing answers on /nonexistent/weir.sock"), "{text}");
+    assert!(text.contains("Not known without a daemon"), "{text}");
+    assert_eq!(output.status.code(), Some(10));
+}
+
+#[test]
+fn configurations_are_checked() {
+    let data = |name| format!("{}/tests/data/config/{name}", env!("CARGO_MANIFEST_DIR"));
+    let good = weir(&["config", "check", &data("good/full.toml")]).output().unwrap();
+    assert_eq!(good.status.code(), Some(0));
+    let bad = weir(&["config", "check", "bad/duplicate_key.toml"])
+        .current_dir(data(""))
+        .output()
+        .unwrap();
+    insta::assert_snapshot!("config_check_bad", shown(&bad));
+    let absent = weir(&["config", "check", "/nonexistent/weir.toml"]).output().unwrap();
+    insta::assert_snapshot!("config_check_absent", shown(&absent));
+    let run = weir(&["run", "--config", &data("bad/syntax.toml")]).output().unwrap();
+    assert_eq!(run.status.code(), Some(6));
+}
+
+#[test]
+fn the_ledger_is_verified_beside_the_daemon_and_rebuilt_without_it() {
+    let mut daemon = Daemon::start();
+    daemon.store(&[call(1, "ann", "gpt-5"), call(2, "ann", "gpt-5")]);
+    let state_dir = daemon.directory.path().join("state");
+    let state = state_dir.to_str().unwrap();
+    let verified = weir(&["ledger", "verify", "--state-dir", state]).output().unwrap();
+    assert_eq!(shown(&verified), "1 file, 2 lines (1 to 2): whole\n[exit 0]");
+    let refused = weir(&["ledger", "rebuild", "--state-dir", state]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(7), "{}", shown(&refused));
+
+    let copy = tempfile::tempdir().unwrap();
+    copy_log(&state_dir, copy.path());
+    let copied = copy.path().to_str().unwrap();
+    let rebuilt = weir(&["ledger", "rebuild", "--state-dir", copied]).output().unwrap();
+    assert_eq!(shown(&rebuilt), "the index was made anew from 2 lines\n[exit 0]");
+    damage(copy.path());
+    let damaged = weir(&["ledger", "verify", "--state-dir", copied]).output().unwrap();
+    assert_eq!(damaged.status.code(), Some(9), "{}", shown(&damaged));
+}
+
+fn copy_log(from: &Path, to: &Path) {
+    std::fs::create_dir(to.join("log")).unwrap();
+    for file in std::fs::read_dir(from.join("log")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join("log").join(file.file_name())).unwrap();
+    }
+}
+
+/// Makes one call somebody else's.
+fn damage(state_dir: &Path) {
+    for file in std::fs::read_dir(state_dir.join("log")).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replacen("user/ann", "user/bob", 1)).unwrap();
+    }
+}

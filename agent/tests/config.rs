@@ -1,0 +1,103 @@
+//! The configuration as files: what is accepted, and what is said of what is not.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use weir::config::{ByteSize, Config, Days, LogFormat, LogLevel, Overrides};
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("weir.toml"), Overrides::default())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn nothing_said_means_the_defaults() {
+    assert_eq!(parse(include_str!("data/config/good/empty.toml")), Ok(Config::default()));
+}
+
+#[test]
+fn everything_can_be_said() {
+    let config = parse(include_str!("data/config/good/full.toml")).unwrap();
+    assert_eq!(config.state_dir, PathBuf::from("/srv/weir"));
+    assert_eq!(config.socket, PathBuf::from("/srv/weir.sock"));
+    assert_eq!(config.host, "build-7");
+    assert_eq!(config.trust_domain, "example.org");
+    assert_eq!(config.capture.ring_bytes, ByteSize(65_536));
+    assert_eq!(config.ledger.retention_days, Days(30));
+    assert_eq!(config.identity.fingerprint_key_file, PathBuf::from("/etc/weir/fleet.key"));
+    assert_eq!(config.control.group, "metering");
+    assert_eq!(config.log.level, LogLevel::Debug);
+    assert_eq!(config.log.format, LogFormat::Json);
+}
+
+#[test]
+fn sizes_have_units() {
+    let config = parse(include_str!("data/config/good/size_in_units.toml")).unwrap();
+    assert_eq!(config.capture.ring_bytes, ByteSize(64 << 20));
+}
+
+#[test]
+fn all_errors_are_reported_at_once() {
+    let bad = |text| parse(text).unwrap_err();
+    insta::assert_snapshot!("many_errors", bad(include_str!("data/config/bad/many_errors.toml")));
+    insta::assert_snapshot!("syntax", bad(include_str!("data/config/bad/syntax.toml")));
+    insta::assert_snapshot!("wrong_shapes", bad(include_str!("data/config/bad/wrong_shapes.toml")));
+    insta::assert_snapshot!(
+        "duplicate_key",
+        bad(include_str!("data/config/bad/duplicate_key.toml"))
+    );
+}
+
+#[test]
+fn flags_win_over_the_file_and_move_what_depends_on_them() {
+    let overrides =
+        Overrides { state_dir: Some("/tmp/state".into()), socket: Some("/tmp/socket".into()) };
+    let text = "state_dir = '/srv/weir'\nsocket = '/srv/weir.sock'";
+    let config = Config::parse(text, Path::new("weir.toml"), overrides).unwrap();
+    assert_eq!(config.state_dir, PathBuf::from("/tmp/state"));
+    assert_eq!(config.socket, PathBuf::from("/tmp/socket"));
+    let key_file = PathBuf::from("/tmp/state/fingerprint.key");
+    assert_eq!(config.identity.fingerprint_key_file, key_file);
+}
+
+/// Explanations begin with `# `, settings with `#` alone: with the latter uncommented, the packaged
+/// file must say exactly the defaults, and all of them.
+#[test]
+fn the_packaged_file_shows_the_defaults() {
+    let packaged = include_str!("../../packaging/weir.toml");
+    assert_eq!(parse(packaged), Ok(Config::default()));
+    let setting = |line: &str| line.starts_with('#') && !line.starts_with("# ");
+    let host = |line: &str| line.starts_with("#host = ");
+    let said: String = packaged
+        .lines()
+        .filter(|line| !host(line))
+        .map(|line| format!("{}\n", if setting(line) { &line[1..] } else { line }))
+        .collect();
+    assert_eq!(parse(&said), Ok(Config::default()));
+    let settings = packaged.lines().filter(|line| setting(line)).count();
+    assert_eq!(settings, 10, "a key is missing from packaging/weir.toml or from this count");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error_when_it_was_named() {
+    let error = Config::load(Some(Path::new("/nonexistent/weir.toml")), Overrides::default());
+    assert_eq!(error.unwrap_err().to_string(), "/nonexistent/weir.toml can't be read");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC*") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn nothing_like_a_configuration_makes_it_panic(
+        pieces in prop::collection::vec(prop::sample::select(&[
+            "[", "]", "[[", "]]", "=", "==", ".", ",", "\n", " ", "\"", "'", "\"\"\"", "{", "}",
+            "#", "ledger", "log", "host", "retention_days", "ring_bytes", "level", "1", "-1", "0x",
+            "1e9", "2026-11-23", "true", "\"16MiB\"", "\\u0000", "ö",
+        ][..]), 0..40)
+    ) {
+        let _ = parse(&pieces.concat());
+    }
+}

@@ -1,0 +1,115 @@
+//! A ledger with a few calls in it, and a control socket that answers from it.
+
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+use weir::control::{Check, Control, DoctorReport, Socket, serve};
+use weir::ledger::{Entry, Ledger, Options};
+use weir_core::identity::{IdentityId, Process};
+use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
+use weir_core::provider::{Api, CallState};
+use weir_core::units::{PicoUsd, Role, Timestamp, Tokens};
+
+/// What answers as the daemon would. Stops when dropped.
+pub(crate) struct Daemon {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) ledger: Ledger,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Daemon {
+    pub(crate) fn start() -> Self {
+        Self::shared_with("no-such-group")
+    }
+
+    /// One whose socket members of `group` may use.
+    pub(crate) fn shared_with(group: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let state_dir = directory.path().join("state");
+        let options = Options { retain_days: None, probe: None };
+        let (ledger, _report) = Ledger::open(&state_dir, Timestamp::now(), options).unwrap();
+        let control = Control {
+            reader: ledger.reader(),
+            state_dir,
+            host: "host-1".to_owned(),
+            trust_domain: "weir.local".to_owned(),
+            started: Timestamp::now(),
+            doctor: Box::new(|| DoctorReport {
+                checks: vec![Check::fail("ring", "the reader has stopped", "restart the daemon")],
+                ..DoctorReport::default()
+            }),
+        };
+        let socket = Socket::bind(&socket_in(directory.path()), group).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let stopped = async { drop(stopped.await) };
+            runtime.block_on(serve(socket, control, stopped)).unwrap();
+        });
+        Self { directory, ledger, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        socket_in(self.directory.path())
+    }
+
+    pub(crate) fn store(&mut self, calls: &[UsageRecord]) {
+        let entries: Vec<_> =
+            calls.iter().cloned().map(|call| Entry::Call(Box::new(call))).collect();
+        self.ledger.append(Timestamp::now(), &entries).unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// A call a minute ago.
+pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
+    UsageRecord {
+        id: CallId(format!("{number:032x}")),
+        time: Timestamp::now() - jiff::SignedDuration::from_secs(60),
+        identity: IdentityId(format!("spiffe://weir.local/host/host-1/user/{user}")),
+        process: Process { pid: 100, exe: Some("/usr/bin/python3".to_owned()), uid: 1000 },
+        container: None,
+        unit: None,
+        role: Role::Client,
+        provider: "openai".to_owned(),
+        api: Api::ChatCompletions,
+        host: Some("api.openai.com".to_owned()),
+        model_requested: Some(model.to_owned()),
+        model: Some(model.to_owned()),
+        status: Some(200),
+        streamed: false,
+        state: CallState::Complete,
+        tokens: Tokens {
+            input_uncached: 1_000,
+            cache_read: 200,
+            output_visible: 50,
+            ..Tokens::default()
+        },
+        usage_source: UsageSource::Reported,
+        cost_usd: Some(PicoUsd(1_250_000_000)),
+        cost_source: CostSource::Table,
+        credential: None,
+        latency_ms: 800,
+        ttft_ms: None,
+        lost_bytes: 0,
+        response_id: None,
+        error_type: None,
+        service_tier: None,
+        price_version: None,
+    }
+}
+
+fn socket_in(directory: &Path) -> PathBuf {
+    directory.join("weir.sock")
+}
