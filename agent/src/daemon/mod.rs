@@ -10,7 +10,7 @@
 //! again, and `weir doctor` says so at once.
 
 mod doctor;
-mod error;
+mod failure;
 mod settle;
 mod vitals;
 mod watch;
@@ -32,10 +32,10 @@ use crate::control::{Control, Socket, serve};
 use crate::host::{self, Host};
 use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
 
-pub use error::RunError;
+use failure::Coded;
 use settle::{Keeper, MeterQueue};
 use vitals::Vitals;
-use watch::Watch;
+use watch::{Flow, LossTeller, Watch};
 
 /// Calls that may wait for the meter.
 const CALLS_MAX: usize = 4096;
@@ -45,8 +45,8 @@ const ENTRIES_MAX: usize = 4096;
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If it can't start, or can't stop in good order. [`RunError`] is at the bottom of those that the
-/// user can do something about.
+/// If it can't start, or can't stop in good order, with the [`Exit`](crate::exit::Exit) that says
+/// what kind of remedy there is.
 pub fn run(config: Config) -> anyhow::Result<()> {
     forbid_core_dumps()?;
     let started = Timestamp::now();
@@ -55,42 +55,42 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         probe: Some(Probe::itself()),
     };
     // The ledger's lock comes first: a second daemon must not probe anything.
-    let (mut ledger, report) = Ledger::open(&config.state_dir, started, options)?;
+    let (mut ledger, report) = Ledger::open(&config.state_dir, started, options).coded()?;
     tracing::info!(state_dir = %config.state_dir.display(), ?report, "ledger open");
     let key = fingerprint_key(&config.identity.fingerprint_key_file)?;
     let namespace = Namespace::new(&config.trust_domain, &config.host)?;
-    let socket = Socket::bind(&config.socket, &config.control.group)?;
+    let socket = Socket::bind(&config.socket, &config.control.group).coded()?;
     let boot = host::boot_id().context("this boot has no id")?;
 
-    let capture_options = capture::Options {
+    let options = capture::Options {
         ring_bytes: u32::try_from(config.capture.ring_bytes.0)?,
         ..capture::Options::default()
     };
-    let (capture, drain) = Capture::start(&capture_options)?;
-    let waker = drain.waker()?;
-    ledger.append(Timestamp::now(), &[Entry::Start(Mark { time: started })])?;
+    let (capture, drain) = Capture::start(&options).coded()?;
+    let waker = drain.waker();
+    ledger.append(Timestamp::now(), &[Entry::Start(Mark { time: started })]).coded()?;
 
     let vitals = Arc::new(Vitals::default());
     let reader = ledger.reader();
     let (calls, metered) = sync_channel(CALLS_MAX);
     let (entries, kept) = sync_channel(ENTRIES_MAX);
-    let watch = Watch::new(
-        capture.clone(),
-        drain,
-        Pipeline::new(key),
-        Host::new(namespace, host::Paths::default()),
+    let flow = Flow {
+        capture: capture.clone(),
+        pipeline: Pipeline::new(key),
+        host: Host::new(namespace, host::Paths::default()),
         calls,
-        entries.clone(),
-        Arc::clone(&vitals),
-    );
-    let meter = MeterQueue::new(
-        Meter::new(Catalogue::builtin()),
+        losses: LossTeller::new(capture.clone(), entries.clone(), Arc::clone(&vitals)),
+        vitals: Arc::clone(&vitals),
+    };
+    let watch = Watch::new(drain, flow);
+    let meter = MeterQueue {
+        meter: Meter::new(Catalogue::builtin()?),
         boot,
-        metered,
+        calls: metered,
         entries,
-        Arc::clone(&vitals),
-    );
-    let keeper = Keeper::new(ledger, kept, Arc::clone(&vitals));
+        vitals: Arc::clone(&vitals),
+    };
+    let keeper = Keeper { ledger, entries: kept, vitals: Arc::clone(&vitals) };
 
     let watching = spawn("weir-drain", move || watch.run())?;
     let metering = spawn("weir-meter", move || meter.run())?;
@@ -117,7 +117,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let closed = joined(keeping)?;
     served?;
     watched.context("the probes could not be read")?;
-    closed?;
+    closed.coded()?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,0 +1,139 @@
+//! What the daemon tells `weir doctor` about itself.
+
+use std::sync::atomic::Ordering;
+
+use super::vitals::Vitals;
+use super::watch::losses;
+use crate::capture::{Capture, Outcome, Target};
+use crate::control::{CaptureTarget, Check, DoctorReport};
+use crate::ledger::{Health, Reader};
+use crate::preflight;
+
+/// The report as of now.
+pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> DoctorReport {
+    let status = capture.status();
+    let stats = vitals.pipeline();
+    let unpriced = vitals.unpriced_models();
+    let mut checks: Vec<Check> = preflight::checks().into_iter().map(|(_exit, check)| check).collect();
+    checks.extend([
+        probes(&status.targets),
+        ledger(&reader.health()),
+        lost(losses(capture, vitals).map(|(_cause, records, _bytes)| records).sum()),
+        room(stats.evicted),
+        prices(unpriced.values().sum()),
+    ]);
+    let mut lost_by_cause: Vec<(String, u64)> = losses(capture, vitals)
+        .map(|(cause, records, _bytes)| (cause.to_owned(), records))
+        .collect();
+    lost_by_cause.extend([
+        ("evicted".to_owned(), stats.evicted),
+        ("ledger_failed".to_owned(), vitals.entries_dropped.load(Ordering::Relaxed)),
+        ("hint_dropped".to_owned(), status.hints_dropped),
+    ]);
+    DoctorReport {
+        checks,
+        capture: status.targets.iter().map(shown).collect(),
+        losses: lost_by_cause.into_iter().collect(),
+        served_connections: stats.served,
+        unsupported: [
+            ("http/2", stats.http2),
+            ("upgraded", stats.upgraded),
+            ("tunnel", stats.tunnels),
+        ]
+        .into_iter()
+        .map(|(protocol, count)| (protocol.to_owned(), count))
+        .collect(),
+        unpriced,
+        unknown: Vec::new(),
+    }
+}
+
+fn probes(targets: &[Target]) -> Check {
+    let count = |wanted: fn(&Outcome) -> bool| {
+        targets.iter().filter(|target| wanted(&target.outcome)).count()
+    };
+    let attached = count(|outcome| matches!(outcome, Outcome::Attached { .. }));
+    let refused = count(|outcome| matches!(outcome, Outcome::Refused { .. }));
+    if refused > 0 {
+        return Check::fail(
+            "probes",
+            format!("attached to {attached} files, refused on {refused}"),
+            "see the reasons below; calls made through those files are not seen",
+        );
+    }
+    match attached {
+        0 => Check::warn(
+            "probes",
+            "no TLS library that can be probed is installed or in use",
+            "nothing to do if nothing here uses OpenSSL; it will be found when something does",
+        ),
+        1 => Check::ok("probes", "attached to 1 file with TLS code"),
+        _ => Check::ok("probes", format!("attached to {attached} files with TLS code")),
+    }
+}
+
+fn ledger(health: &Health) -> Check {
+    match health {
+        Health { log: Some(error), .. } => Check::fail(
+            "ledger",
+            format!("the usage log can't be written: {error}"),
+            "make room or mend the disk; what waits is written as soon as that works",
+        ),
+        Health { index: Some(error), .. } => Check::warn(
+            "ledger",
+            format!("the index can't be used: {error}"),
+            "answers stay exact but are slower; the index is opened or made anew by itself",
+        ),
+        Health { retention: Some(error), .. } => Check::warn(
+            "ledger",
+            format!("days that are due can't be removed: {error}"),
+            "remove the cause, or the disk fills up",
+        ),
+        Health { log: None, index: None, retention: None } => {
+            Check::ok("ledger", "the usage log and its index can be written")
+        }
+    }
+}
+
+fn lost(records: u64) -> Check {
+    match records {
+        0 => Check::ok("losses", "nothing was lost"),
+        _ => Check::warn(
+            "losses",
+            format!("{records} records were lost since the start"),
+            "see the causes below; for ring_full, raise capture.ring_bytes",
+        ),
+    }
+}
+
+fn room(evicted: u64) -> Check {
+    match evicted {
+        0 => Check::ok("memory", "no connection had to be forgotten for want of room"),
+        _ => Check::warn(
+            "memory",
+            format!("{evicted} connections were forgotten for want of room"),
+            "their open calls are marked truncated",
+        ),
+    }
+}
+
+fn prices(calls: u64) -> Check {
+    match calls {
+        0 => Check::ok("prices", "every model called since the start has a price"),
+        _ => Check::warn(
+            "prices",
+            format!("{calls} calls to models without a price since the start"),
+            "their tokens are counted and their cost is left out of every sum; see the models below",
+        ),
+    }
+}
+
+fn shown(target: &Target) -> CaptureTarget {
+    let outcome = match &target.outcome {
+        Outcome::Attached { functions } => format!("attached ({})", functions.join(", ")),
+        Outcome::Loader => "attached (dynamic loader)".to_owned(),
+        Outcome::Unreadable { reason } => format!("unreadable: {reason}"),
+        Outcome::Refused { reason } => format!("refused: {reason}"),
+    };
+    CaptureTarget { path: target.path.clone(), outcome }
+}
