@@ -56,8 +56,11 @@ fn run() -> Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    ledger.close()?;
-    Ok(())
+    match ledger.close() {
+        // The store may find only now that it could not write while the disk was full.
+        Err(error) if error.is_disk_full() => say("full"),
+        closed => Ok(closed?),
+    }
 }
 
 fn say(line: &str) -> Result<()> {
