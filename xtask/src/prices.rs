@@ -4,9 +4,11 @@
 //! ```text
 //! $ pip install genai-prices && pip install --no-deps litellm
 //! $ cargo xtask prices --check
-//! changed gpt-5.6-luna: standard Input 0.25 → 0.20
-//! disagreement gpt-6-luna / gpt-6-luna: CacheRead 0.02 / 0.01
-//! 1 change in 155 models; run `cargo xtask prices` to take it over
+//! changed gpt-4o-mini: standard Input 0.16 → 0.15
+//! disagreement gpt-5.5-pro / gpt-5.5-pro: batch Input 15.00 / 15.00, 30.00 above 272000
+//! left out gpt-realtime
+//! 1 changes; 126 models
+//! Error: the catalogue differs from its sources
 //! ```
 
 mod diff;
@@ -21,7 +23,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use jiff::civil::Date;
 use serde::Deserialize;
 use weir_core::meter::Catalogue;
 use weir_core::meter::catalogue::format::{PriceFile, SCHEMA, Source};
@@ -132,7 +133,6 @@ fn extract(package: &str, file: Option<&Path>, python: &Path) -> Result<Extract>
 /// Rows that stay as they are keep the date on which they were taken; if all do, so does the file.
 fn keep_dates(new: &mut PriceFile, old: Option<&PriceFile>) {
     let Some(old) = old else { return };
-    let mut latest: Option<Date> = None;
     for row in &mut new.models {
         if let Some(before) = old.models.iter().find(|before| before.id == row.id) {
             let mut same = row.clone();
@@ -141,7 +141,6 @@ fn keep_dates(new: &mut PriceFile, old: Option<&PriceFile>) {
                 *row = same;
             }
         }
-        latest = latest.max(Some(row.taken));
     }
     if new.models == old.models && new.sources == old.sources {
         new.date = old.date;

@@ -1,6 +1,6 @@
 //! What is different between two catalogues, a line for each fact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::meter::catalogue::format::{ModelRow, PriceFile, Rates};
 
@@ -25,7 +25,7 @@ pub(super) fn changes(old: Option<&PriceFile>, new: &PriceFile) -> Vec<String> {
     );
     for (id, row) in after {
         match before.get(id) {
-            None => lines.push(format!("added {id}: {}", prices("standard", &row.standard))),
+            None => lines.push(format!("added {id}: {}", prices(&row.standard))),
             Some(known) => compare(known, row, &mut lines),
         }
     }
@@ -51,17 +51,19 @@ fn compare(old: &ModelRow, new: &ModelRow, lines: &mut Vec<String>) {
         tables
     };
     let (old, new) = (tables(old), tables(new));
-    for (name, rates) in &old {
-        match new.get(name) {
-            Some(new) if new == rates => {}
-            Some(new) => {
-                lines.push(format!("changed {id}: {} → {}", prices(name, rates), prices("", new)))
-            }
-            None => lines.push(format!("changed {id}: no more {}", prices(name, rates))),
+    let nothing = Vec::new();
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for name in names {
+        let table = |tables: &BTreeMap<String, Vec<Rates>>| {
+            Table::from(tables.get(name).unwrap_or(&nothing).as_slice()).0
+        };
+        let (old, new) = (table(&old), table(&new));
+        let kinds: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        for kind in kinds.into_iter().filter(|kind| old.get(kind) != new.get(kind)) {
+            let price = |table: &BTreeMap<_, _>| table.get(kind).map_or("none".to_owned(), show);
+            let (from, to) = (price(&old), price(&new));
+            lines.push(format!("changed {id}: {name} {kind:?} {from} → {to}"));
         }
-    }
-    for (name, rates) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
-        lines.push(format!("changed {id}: new {}", prices(name, rates)));
     }
 }
 
@@ -70,9 +72,9 @@ fn sources(row: &ModelRow) -> String {
     [row.source.clone()].into_iter().chain(supplement).collect()
 }
 
-fn prices(name: &str, rates: &[Rates]) -> String {
+fn prices(rates: &[Rates]) -> String {
     let kinds = Table::from(rates).0;
     let kinds: Vec<String> =
         kinds.iter().map(|(kind, steps)| format!("{kind:?} {}", show(steps))).collect();
-    format!("{name} {}", kinds.join("; ")).trim_start().to_owned()
+    kinds.join("; ")
 }

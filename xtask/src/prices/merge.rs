@@ -138,3 +138,55 @@ fn row(model: Found, source: &str, supplemented: bool, today: Date) -> Result<Mo
         tiers,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::table::{Kind, Table};
+    use super::*;
+
+    fn found(id: &str, prices: &[(Kind, &str)]) -> Found {
+        let standard = prices
+            .iter()
+            .map(|(kind, price)| (*kind, BTreeMap::from([(0, price.parse().unwrap())])))
+            .collect();
+        Found {
+            provider: "openai".to_owned(),
+            id: id.to_owned(),
+            aliases: Vec::new(),
+            prefixes: Vec::new(),
+            standard: Table(standard),
+            tiers: BTreeMap::new(),
+        }
+    }
+
+    fn merged(genai: Found, litellm: Vec<Found>) -> (Vec<ModelRow>, Vec<String>) {
+        merge(vec![genai], litellm, jiff::civil::date(2026, 11, 23)).unwrap()
+    }
+
+    #[test]
+    fn a_source_that_agrees_adds_what_the_other_lacks() {
+        let more = found("m", &[(Kind::Input, "2"), (Kind::CacheWrite12h, "5")]);
+        let (rows, disagreements) = merged(found("m", &[(Kind::Input, "2")]), vec![more]);
+        assert_eq!(rows[0].standard[0].cache_write_12h.unwrap().to_string(), "5.00");
+        assert_eq!((rows[0].supplement.as_deref(), disagreements.len()), (Some(LITELLM), 0));
+    }
+
+    #[test]
+    fn a_source_that_disagrees_adds_nothing() {
+        let more = found("m", &[(Kind::Input, "3"), (Kind::CacheWrite12h, "5")]);
+        let (rows, disagreements) = merged(found("m", &[(Kind::Input, "2")]), vec![more]);
+        assert_eq!(rows[0].standard[0].cache_write_12h, None);
+        assert_eq!(disagreements, ["m / m: Input 2.00 / 3.00"]);
+    }
+
+    #[test]
+    fn a_release_has_a_row_only_if_its_price_differs() {
+        let same = found("m-2026-01-02", &[(Kind::Input, "2")]);
+        let dearer = found("m-2025-01-02", &[(Kind::Input, "4")]);
+        let (rows, _) = merged(found("m", &[(Kind::Input, "2")]), vec![same, dearer]);
+        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, ["m", "m-2025-01-02"]);
+    }
+}

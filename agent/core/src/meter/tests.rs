@@ -113,12 +113,14 @@ fn what_was_refused_is_free() {
 #[test]
 fn without_usage_the_text_is_counted() {
     use {CostSource as C, UsageSource as U};
-    // 3 of input around the conversation, 2 of output.
-    let cost = Some("0.00000165");
+    // 2 of output.
+    let cost = Some("0.0000012");
     let whole = || ModelCall { countable: hello(), ..call() };
     check(whole(), U::Counted, C::Table, cost);
     check(ModelCall { lost_bytes: 1, ..whole() }, U::Estimated, C::Table, cost);
     check(ModelCall { state: CallState::Aborted, ..whole() }, U::Estimated, C::Table, cost);
+    let nothing = ModelCall { countable: Some(Countable::default()), ..call() };
+    check(nothing, U::None, C::Unknown, None);
     let failed = ModelCall { state: CallState::Error, streamed: true, ..whole() };
     check(failed, U::Estimated, C::Table, cost);
 }

@@ -45,6 +45,8 @@ pub(super) fn count(model: &str, api: Api, text: &Countable) -> Count {
         .sum();
     let frame = match api {
         Api::Embeddings => 0,
+        // The request was not seen, and what isn't seen isn't counted.
+        Api::ChatCompletions | Api::Responses | Api::Messages if text.input.is_empty() => 0,
         Api::ChatCompletions | Api::Responses | Api::Messages => {
             PER_MESSAGE * text.input.len() as u64 + PER_CONVERSATION
         }
