@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::workspace::{Workspace, is_root, step, step_keeping, succeeds};
+use crate::workspace::{Workspace, is_root, output, step, step_watched, succeeds};
 use crate::{build, setup, tidy};
 
 /// How lines of the test runner begin that sum up a test program.
@@ -20,22 +20,22 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     step("documentation", workspace.cargo(doc).env("RUSTDOCFLAGS", "--deny warnings"))?;
     build::run(workspace)?;
 
-    let plain = ["test", "--workspace", "--exclude", "weir-tests"];
-    let (plain, mut summary) = step_keeping(
-        "unit, property, snapshot and doc tests",
-        &mut workspace.cargo(plain),
-        SUMMARY,
-    );
-    let end_to_end = ["test", "--package", "weir-tests", "--no-fail-fast"];
-    let mut end_to_end = workspace.cargo(end_to_end);
+    let mut summary = Vec::new();
+    let mut keep = |line: &str| {
+        if line.starts_with(SUMMARY) {
+            summary.push(line.to_owned());
+        }
+    };
+    let mut plain = workspace.cargo(["test", "--workspace", "--exclude", "weir-tests"]);
+    let plain = step_watched("unit, property, snapshot and doc tests", &mut plain, &mut keep);
+    let mut end_to_end = workspace.cargo(["test", "--package", "weir-tests", "--no-fail-fast"]);
     end_to_end.env("WEIR_BIN", workspace.weir());
-    let privilege = privilege(&mut end_to_end)?;
-    let (end_to_end, more) = step_keeping("end-to-end tests", &mut end_to_end, SUMMARY);
-    summary.extend(more);
+    let skipped = privilege(&mut end_to_end)?;
+    let end_to_end = step_watched("end-to-end tests", &mut end_to_end, &mut keep);
 
     println!("\nformatting, tidy, clippy and documentation: ok");
     summary.iter().for_each(|line| println!("{line}"));
-    if let Some(reason) = privilege {
+    if let Some(reason) = skipped {
         println!("the end-to-end tests that need root were skipped: {reason}");
     }
     plain.and(end_to_end)
@@ -53,7 +53,7 @@ fn privilege(tests: &mut Command) -> anyhow::Result<Option<&'static str>> {
         succeeds(Command::new("sudo").args(["--non-interactive", "true"])),
         "WEIR_E2E=require, but we are not root, and sudo asks for a password"
     );
-    let host = crate::workspace::output(Command::new("rustc").args(["--print", "host-tuple"]))
+    let host = output(Command::new("rustc").args(["--print", "host-tuple"]))
         .context("which target are the tests built for?")?;
     let runner = host.trim().to_uppercase().replace('-', "_");
     let keep = "--preserve-env=PATH,WEIR_BIN,WEIR_E2E,CARGO_TARGET_DIR";

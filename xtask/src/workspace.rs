@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -69,34 +69,37 @@ pub(crate) fn step(title: &str, command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Like [`step`], and returns those lines of its standard output that begin with `prefix`.
-pub(crate) fn step_keeping(
+/// Like [`step`], and hands each whole line of its standard output to `seen` as well.
+pub(crate) fn step_watched(
     title: &str,
     command: &mut Command,
-    prefix: &str,
-) -> (anyhow::Result<()>, Vec<String>) {
-    let mut kept = Vec::new();
-    let result = tee(title, command, |line| {
-        if line.starts_with(prefix) {
-            kept.push(line.to_owned());
-        }
-    });
-    (result, kept)
-}
-
-fn tee(title: &str, command: &mut Command, mut seen: impl FnMut(&str)) -> anyhow::Result<()> {
+    mut seen: impl FnMut(&str),
+) -> anyhow::Result<()> {
     eprintln!("==> {title}");
     let begin = Instant::now();
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("can't run {}", shown(command)))?;
-    let stdout = child.stdout.take().context("no standard output")?;
-    for line in BufReader::new(stdout).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        println!("{line}");
-        seen(&line);
+    let mut stdout = child.stdout.take().context("no standard output")?;
+    let (mut chunk, mut line) = ([0; 4096], Vec::new());
+    loop {
+        // Passed on as it comes: a test runner says what it runs before it ends the line.
+        let length = stdout.read(&mut chunk)?;
+        if length == 0 {
+            break;
+        }
+        let mut own = io::stdout();
+        own.write_all(&chunk[..length])?;
+        own.flush()?;
+        for &byte in &chunk[..length] {
+            if byte == b'\n' {
+                seen(&String::from_utf8_lossy(&line));
+                line.clear();
+            } else {
+                line.push(byte);
+            }
+        }
     }
     let status = child.wait()?;
     anyhow::ensure!(status.success(), "{title} failed ({status}): {}", shown(command));

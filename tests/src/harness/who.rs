@@ -64,17 +64,10 @@ impl Who {
     /// # Errors
     /// If `/etc/passwd` has no such user.
     pub fn uid(self) -> anyhow::Result<u32> {
-        let user = match self {
-            Self::Myself => return Ok(fs::metadata("/proc/self")?.uid()),
-            Self::User(user) | Self::Unit(_, user) => user,
-        };
-        let passwd = fs::read_to_string("/etc/passwd")?;
-        passwd
-            .lines()
-            .map(|line| line.split(':').collect::<Vec<_>>())
-            .find(|fields| fields.first() == Some(&user))
-            .and_then(|fields| fields.get(2)?.parse().ok())
-            .with_context(|| format!("this host has no user {user}"))
+        match self {
+            Self::Myself => Ok(fs::metadata("/proc/self")?.uid()),
+            Self::User(user) | Self::Unit(_, user) => Ok(account(user)?.uid),
+        }
     }
 
     /// A command that becomes `program` under this identity, in one process: its pid is that of the
@@ -99,7 +92,9 @@ impl Who {
         if user != "root" {
             // The capability to read stands in for a checkout that other users can read: homes and
             // what is in them often can't be.
-            command.args(["--reuid", user, "--regid", user, "--clear-groups"]);
+            let Account { uid, gid } = account(user)?;
+            command.args([format!("--reuid={uid}"), format!("--regid={gid}")]);
+            command.arg("--clear-groups");
             command.args(["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]);
         }
         command.arg("--").arg(program);
@@ -129,6 +124,25 @@ pub fn clean_up() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A line of `/etc/passwd`.
+struct Account {
+    uid: u32,
+    gid: u32,
+}
+
+fn account(user: &str) -> anyhow::Result<Account> {
+    let passwd = fs::read_to_string("/etc/passwd")?;
+    passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.first() == Some(&user))
+        .and_then(|fields| {
+            let number = |place: usize| fields.get(place)?.parse().ok();
+            Some(Account { uid: number(2)?, gid: number(3)? })
+        })
+        .with_context(|| format!("this host has no user {user}"))
+}
+
 /// Lets every user read and write in `directory`.
 pub(super) fn open_to_all(directory: &Path) -> io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(0o1777))
@@ -145,4 +159,29 @@ fn cgroups() -> anyhow::Result<PathBuf> {
         })
         .map(PathBuf::from)
         .context("this host has no version 2 hierarchy of control groups mounted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_runs_as_whom_it_should() {
+        if Who::Myself.uid().unwrap() != 0 {
+            println!("skipped: becoming somebody else needs root");
+            return;
+        }
+        for who in CAST {
+            let mut command = who.command(Path::new("/bin/cat")).unwrap();
+            let output = command.args(["/proc/self/status", "/proc/self/cgroup"]).output().unwrap();
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{who:?}: {complaint}");
+            let said = String::from_utf8(output.stdout).unwrap();
+            let uid = who.uid().unwrap();
+            assert!(said.contains(&format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n")), "{said}");
+            let group = who.unit().map_or("/".to_owned(), |unit| format!("/system.slice/{unit}"));
+            assert!(said.lines().any(|line| line == format!("0::{group}")), "{who:?}: {said}");
+        }
+        clean_up().unwrap();
+    }
 }

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         .into_iter()
         .flatten()
         .map(|(name, run)| {
-            Trial::test(name, || run().map_err(|error| Failed::from(format!("{error:?}"))))
+            Trial::test(name, || run().map_err(|error| Failed::from(format!("{error:#}"))))
                 .with_ignored_flag(obstacle.is_some())
         })
         .collect();
