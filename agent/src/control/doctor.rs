@@ -17,9 +17,10 @@ pub struct DoctorReport {
     /// nothing is there with 0.
     #[serde(default)]
     pub losses: BTreeMap<String, u64>,
-    /// Calls seen from the end that answered: recorded, but billed to nobody on this host.
+    /// Connections on which a process of this host is the server. What crosses them is not
+    /// metered: who asks is billed, not who answers.
     #[serde(default)]
-    pub served_calls: u64,
+    pub served_connections: u64,
     /// Connections whose protocol is not understood yet, by its name.
     #[serde(default)]
     pub unsupported: BTreeMap<String, u64>,
@@ -64,8 +65,6 @@ pub struct CaptureTarget {
     pub path: String,
     /// `attached`, or why it is not.
     pub outcome: String,
-    /// How many processes were seen to use it.
-    pub users: u64,
 }
 
 impl DoctorReport {

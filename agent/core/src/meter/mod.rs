@@ -103,8 +103,15 @@ impl Meter {
 
 /// The call's tokens: what the provider said, else what can be counted.
 fn usage(call: &ModelCall, model: &str) -> (Tokens, UsageSource) {
-    if let Some(tokens) = call.usage {
-        return (tokens, UsageSource::Reported);
+    match (call.usage, &call.countable) {
+        (Some(tokens), None) => return (tokens, UsageSource::Reported),
+        (Some(said), Some(text)) => {
+            // The output was still growing when this was said.
+            let seen = count::count(model, call.api, text).tokens.output_visible;
+            let output_visible = said.output_visible.max(seen.saturating_sub(said.reasoning));
+            return (Tokens { output_visible, ..said }, UsageSource::Estimated);
+        }
+        (None, _) => {}
     }
     let Some(text) = call.countable.as_ref().filter(|_| !failed_before_output(call)) else {
         return (Tokens::default(), UsageSource::None);

@@ -19,18 +19,17 @@ pub(super) fn text(report: &DoctorReport) -> String {
     if !report.capture.is_empty() {
         page.heading("TLS code");
         for target in &report.capture {
-            let users = counted(target.users, "process", "processes");
-            let path = printable(&target.path);
-            page.line(format_args!("  {}  {path}  ({users})", target.outcome));
+            let (path, outcome) = (printable(&target.path), printable(&target.outcome));
+            page.line(format_args!("  {path}: {outcome}"));
         }
     }
     page.counts("Lost since the start", &report.losses);
     page.counts("Protocols not understood yet", &report.unsupported);
     page.counts("Models without a price", &report.unpriced);
-    if report.served_calls > 0 {
+    if report.served_connections > 0 {
         page.heading("Served");
-        let calls = counted(report.served_calls, "call", "calls");
-        page.line(format_args!("  {calls} answered by this host: recorded, billed to nobody here"));
+        let connections = counted(report.served_connections, "connection", "connections");
+        page.line(format_args!("  {connections} answered by this host: not metered here"));
     }
     if !report.unknown.is_empty() {
         page.heading("Not known without a daemon");
@@ -82,10 +81,9 @@ mod tests {
             capture: vec![CaptureTarget {
                 path: "/usr/lib/x86_64-linux-gnu/libssl.so.3".to_owned(),
                 outcome: "attached".to_owned(),
-                users: 12,
             }],
             losses: [("ring_full".to_owned(), 0), ("truncated".to_owned(), 1024)].into(),
-            served_calls: 1,
+            served_connections: 1,
             unsupported: [("http/2".to_owned(), 7)].into(),
             unpriced: [("own-model".to_owned(), 2)].into(),
             unknown: Vec::new(),
