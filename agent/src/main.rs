@@ -6,5 +6,5 @@ fn main() -> ExitCode {
     if let Some(code) = weir::ledger::answer_probe(std::env::args_os()) {
         return code;
     }
-    weir::cli::main(|_config| anyhow::bail!("this build has no daemon"))
+    weir::cli::main(weir::daemon::run)
 }

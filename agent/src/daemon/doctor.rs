@@ -14,7 +14,8 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
     let status = capture.status();
     let stats = vitals.pipeline();
     let unpriced = vitals.unpriced_models();
-    let mut checks: Vec<Check> = preflight::checks().into_iter().map(|(_exit, check)| check).collect();
+    let mut checks: Vec<Check> =
+        preflight::checks().into_iter().map(|(_exit, check)| check).collect();
     checks.extend([
         probes(&status.targets),
         ledger(&reader.health()),

@@ -50,10 +50,8 @@ const ENTRIES_MAX: usize = 4096;
 pub fn run(config: Config) -> anyhow::Result<()> {
     forbid_core_dumps()?;
     let started = Timestamp::now();
-    let options = Options {
-        retain_days: Some(config.ledger.retention_days.0),
-        probe: Some(Probe::itself()),
-    };
+    let options =
+        Options { retain_days: Some(config.ledger.retention_days.0), probe: Some(Probe::itself()) };
     // The ledger's lock comes first: a second daemon must not probe anything.
     let (mut ledger, report) = Ledger::open(&config.state_dir, started, options).coded()?;
     tracing::info!(state_dir = %config.state_dir.display(), ?report, "ledger open");

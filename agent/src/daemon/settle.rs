@@ -32,7 +32,7 @@ pub(super) struct MeterQueue {
 
 impl MeterQueue {
     /// Runs until nobody can send calls any more.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(self) {
         for (call, attribution) in &self.calls {
             let record = self.meter.measure(*call, &attribution, &self.boot);
             if record.cost_source == CostSource::Unpriced {

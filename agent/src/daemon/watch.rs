@@ -114,8 +114,7 @@ impl Flow {
                     // Facts are asked for where a process's bytes are first seen to matter, so
                     // the stamp is there.
                     let Some(stamp) = stamp else { continue };
-                    let sighting =
-                        Sighting { key, uid: stamp.uid, cgroup_id: stamp.cgroup_id };
+                    let sighting = Sighting { key, uid: stamp.uid, cgroup_id: stamp.cgroup_id };
                     let attribution = self.host.attribution(&sighting);
                     self.pipeline.handle(Input::Facts { process: key, attribution });
                 }
@@ -185,7 +184,8 @@ pub(super) fn losses(
     vitals: &Vitals,
 ) -> impl Iterator<Item = (&'static str, u64, u64)> {
     let status = capture.status();
-    let kernel = status.losses.into_iter().map(|loss| (loss.cause.name(), loss.records, loss.bytes));
+    let kernel =
+        status.losses.into_iter().map(|loss| (loss.cause.as_str(), loss.records, loss.bytes));
     let own = [
         ("malformed_record", status.malformed, 0),
         ("meter_queue_full", vitals.calls_dropped.load(Ordering::Relaxed), 0),

@@ -7,7 +7,7 @@ use crate::secret::Payload;
 use crate::units::Tokens;
 
 /// Reads an answer of one wire form, value by value: a whole body, or the events of a stream.
-pub(super) trait Form: std::fmt::Debug {
+pub(super) trait Form: std::fmt::Debug + Send {
     /// Which form.
     fn api(&self) -> Api;
     /// Takes a value and where it stands.

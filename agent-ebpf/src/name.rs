@@ -1,0 +1,64 @@
+//! Names of maps, programs and globals in the object. A map's name is at most 15 bytes long.
+
+/// Ring buffer of [`crate::record`]s.
+pub const RING: &str = "RING";
+/// Array of one `u32`: 1 while the reader is about to sleep and wants to be woken.
+pub const ARMED: &str = "ARMED";
+/// Per-CPU array of [`crate::loss::Lost`], indexed by [`crate::loss::Cause`].
+pub const LOSSES: &str = "LOSSES";
+/// Hash of [`crate::policy::Handle`] to [`crate::policy::Steer`].
+pub const STEERING: &str = "STEERING";
+/// Hash of thread group id (`u32`) to `u8`: processes whose calls are not looked at.
+pub const EXCLUDED: &str = "EXCLUDED";
+/// Program array for [`READ_MORE`] at 0 and [`WRITE_MORE`] at 1.
+pub const CONTINUE: &str = "CONTINUE";
+
+/// Uprobe on `SSL_read(ssl, buffer, length)`.
+pub const READ_ENTER: &str = "read_enter";
+/// Uprobe on `SSL_read_ex(ssl, buffer, length, *size)`.
+pub const READ_EX_ENTER: &str = "read_ex_enter";
+/// Uretprobe on both.
+pub const READ_RETURN: &str = "read_return";
+/// Continues [`READ_RETURN`].
+pub const READ_MORE: &str = "read_more";
+/// Uprobe on `SSL_write(ssl, buffer, length)`.
+pub const WRITE_ENTER: &str = "write_enter";
+/// Uprobe on `SSL_write_ex(ssl, buffer, length, *size)`.
+pub const WRITE_EX_ENTER: &str = "write_ex_enter";
+/// Uretprobe on both.
+pub const WRITE_RETURN: &str = "write_return";
+/// Continues [`WRITE_RETURN`].
+pub const WRITE_MORE: &str = "write_more";
+/// Uprobe on `SSL_free(ssl)` and `SSL_clear(ssl)`.
+pub const CLOSE_ENTER: &str = "close_enter";
+/// Uprobe on the dynamic loader's `_dl_debug_state()`.
+pub const LOADER_ENTER: &str = "loader_enter";
+/// Raw tracepoint `sched_process_exec`.
+pub const EXECUTED: &str = "executed";
+/// Raw tracepoint `sched_process_fork`.
+pub const FORKED: &str = "forked";
+/// Raw tracepoint `sched_process_exit`.
+pub const EXITED: &str = "exited";
+
+/// `u32`: our own thread group id.
+pub const SELF_TGID: &str = "SELF_TGID";
+/// `u32`: 1 if [`EXCLUDED`] is to be looked at.
+pub const HAS_EXCLUDED: &str = "HAS_EXCLUDED";
+/// `u64`: bytes in the ring above which every record wakes the reader.
+pub const WATERMARK: &str = "WATERMARK";
+/// `u32`: offset of `task_struct.group_leader`.
+pub const TASK_GROUP_LEADER: &str = "TASK_GROUP_LEADER";
+/// `u32`: offset of `task_struct.start_boottime`.
+pub const TASK_START: &str = "TASK_START";
+/// `u32`: offset of `task_struct.self_exec_id`.
+pub const TASK_EXEC_ID: &str = "TASK_EXEC_ID";
+/// `u32`: offset of `task_struct.pid`.
+pub const TASK_PID: &str = "TASK_PID";
+/// `u32`: offset of `task_struct.tgid`.
+pub const TASK_TGID: &str = "TASK_TGID";
+/// `u32`: offset of `task_struct.signal`.
+pub const TASK_SIGNAL: &str = "TASK_SIGNAL";
+/// `u32`: offset of `signal_struct.live`, the number of live threads.
+pub const SIGNAL_LIVE: &str = "SIGNAL_LIVE";
+/// `u32`: offset of `linux_binprm.filename`.
+pub const BINPRM_FILENAME: &str = "BINPRM_FILENAME";

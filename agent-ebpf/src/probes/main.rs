@@ -1,0 +1,24 @@
+//! The probes. Each file is one thing they watch: [`tls`] the library calls, [`process`] the life
+//! of processes, [`loader`] the dynamic loader. None of them writes to a traced process.
+
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod loader;
+mod maps;
+mod process;
+mod stamp;
+mod tls;
+mod wake;
+
+/// Lets the kernel offer its GPL-only helpers (reading memory, the current task).
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// The kernel refuses programs that could get here.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -1,0 +1,72 @@
+//! The OpenSSL family's calls. Arguments are kept from entry to return, because only the return
+//! says how many bytes there were; what a connection has sent and received is counted whether it
+//! is copied or not, so that a position always means the same byte.
+
+mod call;
+mod connection;
+mod copy;
+mod register;
+
+pub(crate) use call::Call;
+pub(crate) use connection::Connection;
+
+use aya_ebpf::macros::{uprobe, uretprobe};
+use aya_ebpf::programs::{ProbeContext, RetProbeContext};
+
+use call::Way;
+
+#[uprobe]
+fn read_enter(ctx: ProbeContext) -> u32 {
+    call::enter(&ctx, Way::Read, false);
+    0
+}
+
+#[uprobe]
+fn read_ex_enter(ctx: ProbeContext) -> u32 {
+    call::enter(&ctx, Way::Read, true);
+    0
+}
+
+#[uretprobe]
+fn read_return(ctx: RetProbeContext) -> u32 {
+    call::leave(&ctx, Way::Read);
+    0
+}
+
+#[uretprobe]
+fn read_more(ctx: RetProbeContext) -> u32 {
+    copy::resume(&ctx, Way::Read);
+    0
+}
+
+#[uprobe]
+fn write_enter(ctx: ProbeContext) -> u32 {
+    call::enter(&ctx, Way::Write, false);
+    0
+}
+
+#[uprobe]
+fn write_ex_enter(ctx: ProbeContext) -> u32 {
+    call::enter(&ctx, Way::Write, true);
+    0
+}
+
+#[uretprobe]
+fn write_return(ctx: RetProbeContext) -> u32 {
+    call::leave(&ctx, Way::Write);
+    0
+}
+
+#[uretprobe]
+fn write_more(ctx: RetProbeContext) -> u32 {
+    copy::resume(&ctx, Way::Write);
+    0
+}
+
+#[uprobe]
+fn close_enter(ctx: ProbeContext) -> u32 {
+    if let Some(address) = ctx.arg(0) {
+        connection::close(address);
+    }
+    0
+}

@@ -1,0 +1,167 @@
+//! Finds functions in ELF files by their exported names. The files belong to the observed
+//! processes, so nothing in them is believed and no size in them is allocated unchecked.
+
+use std::io::{Read, Seek};
+
+use object::elf::{FileHeader64, PF_X, PT_LOAD, SHN_UNDEF, SHT_DYNSYM, STT_FUNC, Sym64};
+use object::pod::slice_from_all_bytes;
+use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _, Sym as _};
+use object::read::{ReadCache, ReadRef};
+use object::{Endianness, StringTable};
+
+/// The longest symbol or string table that is read. Node's are about 3 MiB.
+const TABLE_MAX: u64 = 64 << 20;
+
+#[cfg(target_arch = "x86_64")]
+const MACHINE: object::elf::Machine = object::elf::EM_X86_64;
+#[cfg(target_arch = "aarch64")]
+const MACHINE: object::elf::Machine = object::elf::EM_AARCH64;
+
+/// What an executable file is to us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Exports {
+    /// Offset in the file of each function that was asked for, in the order asked.
+    pub(super) offsets: Vec<Option<u64>>,
+    /// The linker's build id, in hexadecimal.
+    pub(super) build_id: Option<String>,
+}
+
+/// Why a file could not be searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ElfError {
+    /// Not an ELF file of this machine's kind: a script, a 32-bit library, a font…
+    #[error("not a 64-bit ELF file for this machine")]
+    Foreign,
+    /// It contradicts itself or is cut short.
+    #[error("the ELF file is damaged")]
+    Damaged,
+    /// One of its tables is longer than we are willing to read.
+    #[error("the ELF file's symbol table is too large")]
+    TooLarge,
+}
+
+/// Looks the functions `names` up among the exported symbols of `file`.
+pub(super) fn exports<R: Read + Seek>(file: R, names: &[&str]) -> Result<Exports, ElfError> {
+    let cache = ReadCache::new(file);
+    let data = &cache;
+    let header = FileHeader64::<Endianness>::parse(data).map_err(|_not_elf| ElfError::Foreign)?;
+    let endian = header.endian().map_err(|_not_elf| ElfError::Foreign)?;
+    // A count of 0 would mean that the real one, up to 2³², is elsewhere: no library needs that.
+    if header.e_machine(endian) != MACHINE || header.e_shnum(endian) == 0 {
+        return Err(ElfError::Foreign);
+    }
+    let sections = header.sections(endian, data).map_err(|_damaged| ElfError::Damaged)?;
+    let mut found = Exports { offsets: vec![None; names.len()], build_id: None };
+    found.build_id = build_id(header, endian, data);
+    let Some(table) = sections.iter().find(|section| section.sh_type(endian) == SHT_DYNSYM) else {
+        return Ok(found);
+    };
+    let strings = sections.section(table.link(endian)).map_err(|_damaged| ElfError::Damaged)?;
+    if table.sh_size(endian) > TABLE_MAX || strings.sh_size(endian) > TABLE_MAX {
+        return Err(ElfError::TooLarge);
+    }
+    let symbols = table.data(endian, data).map_err(|_damaged| ElfError::Damaged)?;
+    let symbols =
+        slice_from_all_bytes::<Sym64<Endianness>>(symbols).map_err(|()| ElfError::Damaged)?;
+    let strings = strings.data(endian, data).map_err(|_damaged| ElfError::Damaged)?;
+    let strings = StringTable::new(strings, 0, strings.len() as u64);
+    for symbol in symbols {
+        if symbol.st_shndx(endian) == SHN_UNDEF || symbol.st_type() != STT_FUNC {
+            continue;
+        }
+        let Ok(name) = symbol.name(endian, strings) else { continue };
+        let Some(index) = names.iter().position(|wanted| wanted.as_bytes() == name) else {
+            continue;
+        };
+        found.offsets[index] = file_offset(header, endian, data, symbol.st_value(endian));
+    }
+    Ok(found)
+}
+
+/// Where in the file the code at `address` is; `None` if it isn't in executable code.
+fn file_offset<'data>(
+    header: &FileHeader64<Endianness>,
+    endian: Endianness,
+    data: impl ReadRef<'data>,
+    address: u64,
+) -> Option<u64> {
+    header.program_headers(endian, data).ok()?.iter().find_map(|segment| {
+        if segment.p_type(endian) != PT_LOAD || !segment.p_flags(endian).contains(PF_X) {
+            return None;
+        }
+        let into = address.checked_sub(segment.p_vaddr(endian))?;
+        (into < segment.p_filesz(endian)).then_some(())?;
+        segment.p_offset(endian).checked_add(into)
+    })
+}
+
+fn build_id<'data>(
+    header: &FileHeader64<Endianness>,
+    endian: Endianness,
+    data: impl ReadRef<'data>,
+) -> Option<String> {
+    for segment in header.program_headers(endian, data).ok()? {
+        if segment.p_filesz(endian) > TABLE_MAX {
+            continue;
+        }
+        let Ok(Some(mut notes)) = segment.notes(endian, data) else { continue };
+        while let Ok(Some(note)) = notes.next() {
+            if note.name() == object::elf::ELF_NOTE_GNU
+                && note.n_type(endian) == object::elf::NT_GNU_BUILD_ID
+            {
+                let id = note.desc().iter().take(32);
+                return Some(id.map(|byte| format!("{byte:02x}")).collect());
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fs;
+    use std::io::Cursor;
+
+    /// The C library that this test itself runs on.
+    fn libc() -> Vec<u8> {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let path = maps.split_whitespace().find(|word| word.contains("libc.so")).unwrap();
+        fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn exported_functions_are_found_and_others_are_not() {
+        let found = exports(Cursor::new(libc()), &["malloc", "no_such_function"]).unwrap();
+        assert!(found.offsets[0].is_some_and(|offset| offset > 0));
+        assert_eq!(found.offsets[1], None);
+        assert!(found.build_id.is_some_and(|id| id.len() == 40));
+    }
+
+    #[test]
+    fn what_is_not_elf_is_foreign() {
+        for bytes in [&b""[..], b"#!/bin/sh\n", b"\x7fELF", &[0; 4096]] {
+            assert_eq!(exports(Cursor::new(bytes), &["malloc"]), Err(ElfError::Foreign));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_damage_panics(
+            cut in 0usize..4096,
+            flips in prop::collection::vec((0usize..4096, any::<u8>()), 0..16),
+            keep_end in any::<bool>(),
+        ) {
+            let mut bytes = libc();
+            for (at, value) in flips {
+                bytes[at] = value;
+            }
+            if !keep_end {
+                bytes.truncate(cut * 64);
+            }
+            let _any = exports(Cursor::new(bytes), &["malloc"]);
+        }
+    }
+}

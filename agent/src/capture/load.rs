@@ -1,0 +1,138 @@
+//! Loads the object into the kernel.
+
+use aya::maps::{Array, HashMap, MapData, PerCpuArray, ProgramArray, RingBuf};
+use aya::programs::{RawTracePoint, UProbe};
+use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
+use aya_log::EbpfLogger;
+use weir_ebpf::{limit, name};
+
+use super::error::CaptureError;
+use super::log_ring::ToTracing;
+use super::{Options, host, layout};
+
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
+
+const UPROBES: [&str; 10] = [
+    name::READ_ENTER,
+    name::READ_EX_ENTER,
+    name::READ_RETURN,
+    name::READ_MORE,
+    name::WRITE_ENTER,
+    name::WRITE_EX_ENTER,
+    name::WRITE_RETURN,
+    name::WRITE_MORE,
+    name::CLOSE_ENTER,
+    name::LOADER_ENTER,
+];
+
+const TRACEPOINTS: [(&str, &str); 3] = [
+    (name::EXECUTED, "sched_process_exec"),
+    (name::FORKED, "sched_process_fork"),
+    (name::EXITED, "sched_process_exit"),
+];
+
+/// The loaded object, taken apart.
+pub(super) struct Probes {
+    pub(super) ebpf: Ebpf,
+    pub(super) ring: RingBuf<MapData>,
+    pub(super) armed: Array<MapData, u32>,
+    pub(super) losses: PerCpuArray<MapData, [u64; 2]>,
+    pub(super) steering: HashMap<MapData, [u8; 16], [u8; 16]>,
+    pub(super) log: EbpfLogger<ToTracing>,
+}
+
+/// Loads everything and follows processes. No library is probed yet.
+pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
+    host::check_kernel()?;
+    let offsets = layout::read()?;
+    host::check_capabilities()?;
+    host::raise_limits();
+
+    let ring_bytes = options.ring_bytes.clamp(64 << 10, 1 << 30).next_power_of_two();
+    let watermark = u64::from(ring_bytes) / limit::WATERMARK_DIVISOR;
+    let own = std::process::id();
+    let has_excluded = u32::from(!options.excluded.is_empty());
+    let mut loader = EbpfLoader::new();
+    loader
+        .map_max_entries(name::RING, ring_bytes)
+        .override_global(name::SELF_TGID, &own, true)
+        .override_global(name::HAS_EXCLUDED, &has_excluded, true)
+        .override_global(name::WATERMARK, &watermark, true);
+    for (global, offset) in &offsets {
+        loader.override_global(global, offset, true);
+    }
+    let mut ebpf = loader.load(OBJECT).map_err(classify)?;
+    // Programs refer to the maps, so the log's reader has to be there before they are loaded.
+    let log = EbpfLogger::init_with_logger(&mut ebpf, ToTracing).map_err(CaptureError::Log)?;
+    load_programs(&mut ebpf)?;
+    exclude(&mut ebpf, &options.excluded)?;
+    let continued = continue_programs(&mut ebpf)?;
+    let probes = Probes {
+        ring: take(&mut ebpf, name::RING)?,
+        armed: take(&mut ebpf, name::ARMED)?,
+        losses: take(&mut ebpf, name::LOSSES)?,
+        steering: take(&mut ebpf, name::STEERING)?,
+        log,
+        ebpf,
+    };
+    // The kernel empties a program array when the last descriptor of user space is closed.
+    std::mem::forget(continued);
+    Ok(probes)
+}
+
+fn load_programs(ebpf: &mut Ebpf) -> Result<(), CaptureError> {
+    for name in UPROBES {
+        let refused = |source| CaptureError::Program { name, source: Box::new(source) };
+        let program = ebpf.program_mut(name).ok_or(CaptureError::Incomplete { name })?;
+        let program: &mut UProbe = program.try_into().map_err(refused)?;
+        program.load().map_err(refused)?;
+    }
+    for (name, tracepoint) in TRACEPOINTS {
+        let refused = |source| CaptureError::Program { name, source: Box::new(source) };
+        let program = ebpf.program_mut(name).ok_or(CaptureError::Incomplete { name })?;
+        let program: &mut RawTracePoint = program.try_into().map_err(refused)?;
+        program.load().map_err(refused)?;
+        program.attach(tracepoint).map_err(refused)?;
+    }
+    Ok(())
+}
+
+fn exclude(ebpf: &mut Ebpf, excluded: &[u32]) -> Result<(), CaptureError> {
+    let mut map: HashMap<MapData, u32, u8> = take(ebpf, name::EXCLUDED)?;
+    for tgid in excluded {
+        map.insert(tgid, 1, 0).map_err(CaptureError::Map)?;
+    }
+    Ok(())
+}
+
+fn continue_programs(ebpf: &mut Ebpf) -> Result<ProgramArray<MapData>, CaptureError> {
+    let mut map: ProgramArray<MapData> = take(ebpf, name::CONTINUE)?;
+    for (index, name) in [(0, name::READ_MORE), (1, name::WRITE_MORE)] {
+        let refused = |source| CaptureError::Program { name, source: Box::new(source) };
+        let program = ebpf.program(name).ok_or(CaptureError::Incomplete { name })?;
+        let program: &UProbe = program.try_into().map_err(refused)?;
+        let fd = program.fd().map_err(refused)?;
+        map.set(index, fd, 0).map_err(CaptureError::Map)?;
+    }
+    Ok(map)
+}
+
+fn take<M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, CaptureError> {
+    let map = ebpf.take_map(name).ok_or(CaptureError::Incomplete { name })?;
+    M::try_from(map).map_err(CaptureError::Map)
+}
+
+/// Before 5.11 maps count against `RLIMIT_MEMLOCK`, and the kernel says `EPERM` when it is reached.
+/// That we may load at all has been checked before.
+fn classify(error: EbpfError) -> CaptureError {
+    let EbpfError::MapError(aya::maps::MapError::CreateError { io_error, .. }) = &error else {
+        return CaptureError::Load(Box::new(error));
+    };
+    match io_error.kind() {
+        std::io::ErrorKind::PermissionDenied => CaptureError::MemoryLimit(Box::new(error)),
+        _other => CaptureError::Load(Box::new(error)),
+    }
+}

@@ -1,0 +1,122 @@
+//! The capture room: starts the probes, finds TLS code in processes and attaches to it, and drains
+//! what the probes write.
+//!
+//! Two threads are behind it. Whoever owns the [`Drain`] calls [`Drain::wait`] and
+//! [`Drain::drain`] in turn. A second thread, started here, does what may be slow: it reads
+//! `/proc` and ELF files, and attaches. [`Capture`] is a handle on both; when the last clone is
+//! dropped, probing ends.
+
+mod attach;
+mod drain;
+mod elf;
+mod error;
+mod event;
+mod functions;
+mod host;
+mod layout;
+mod load;
+mod log_ring;
+mod mapping;
+mod status;
+mod targets;
+
+pub use drain::{Drain, Waker};
+pub use error::CaptureError;
+pub use event::{Event, Malformed, Stamp};
+pub use mapping::FileId;
+pub use status::{Loss, Outcome, Status, Target};
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aya::maps::{HashMap, MapData};
+use weir_core::pipeline::Steering;
+use weir_core::units::ConnectionId;
+use weir_ebpf::policy::{Handle, Steer};
+use zerocopy::IntoBytes;
+
+use attach::Attacher;
+use status::Shared;
+
+/// How capturing is to be done.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Size of the ring in bytes; rounded up to a power of two of at least 64 KiB. A burst of this
+    /// size is carried while the reader does something else.
+    pub ring_bytes: u32,
+    /// Processes that are not looked at, besides this one; at most
+    /// [`weir_ebpf::limit::EXCLUDED`].
+    pub excluded: Vec<u32>,
+    /// How often all processes are searched for what no event has told of. At least a second.
+    pub sweep: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ring_bytes: weir_ebpf::limit::RING_BYTES,
+            excluded: Vec::new(),
+            sweep: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A handle on running probes. Cheap to clone.
+#[derive(Clone)]
+pub struct Capture {
+    steering: Arc<Mutex<HashMap<MapData, [u8; 16], [u8; 16]>>>,
+    shared: Arc<Shared>,
+    attacher: Arc<Attacher>,
+}
+
+impl Capture {
+    /// Loads the probes, attaches them to what the host has installed and what runs now, and goes
+    /// on attaching as processes start and load libraries. Returns when the first round is done.
+    ///
+    /// # Errors
+    ///
+    /// See [`CaptureError`]: each of its kinds has another remedy.
+    pub fn start(options: &Options) -> Result<(Self, Drain), CaptureError> {
+        let probes = load::load(options)?;
+        let shared = Arc::new(Shared::new(probes.losses));
+        let attacher = Attacher::start(probes.ebpf, options.sweep, Arc::clone(&shared))?;
+        let hints = attacher.hints();
+        let drain = Drain::new(probes.ring, probes.armed, probes.log, hints, Arc::clone(&shared))?;
+        let steering = Arc::new(Mutex::new(probes.steering));
+        Ok((Self { steering, shared, attacher: Arc::new(attacher) }, drain))
+    }
+
+    /// Tells the kernel what to copy of a connection from now on. Without effect if the connection
+    /// has been closed, or its address reused, in the meantime.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses; the connection is then copied as before.
+    pub fn steer(&self, connection: ConnectionId, steering: Steering) -> Result<(), CaptureError> {
+        let handle =
+            Handle { address: connection.handle, tgid: connection.process.pid, reserved: 0 };
+        let steer = Steer {
+            generation: connection.generation,
+            skip_reads_until_write_beyond: match steering {
+                Steering::Ignore => Steer::IGNORE,
+                Steering::SkipReadsUntilWriteBeyond(offset) => offset.min(Steer::IGNORE - 1),
+            },
+        };
+        let (mut key, mut value) = ([0; 16], [0; 16]);
+        key.copy_from_slice(handle.as_bytes());
+        value.copy_from_slice(steer.as_bytes());
+        let mut map = self.steering.lock().unwrap_or_else(PoisonError::into_inner);
+        map.insert(key, value, 0).map_err(CaptureError::Map)
+    }
+
+    /// What is probed, and what was lost.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// Searches all processes now, and returns when that is done.
+    pub fn sweep(&self) {
+        self.attacher.sweep();
+    }
+}

@@ -1,0 +1,123 @@
+//! What `weir doctor` asks of this room.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use aya::maps::{MapData, PerCpuArray};
+use weir_ebpf::loss::Cause;
+
+use super::mapping::FileId;
+
+/// A snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Files with TLS code, by path. Files without any are not listed.
+    pub targets: Vec<Target>,
+    /// What was lost, by cause; causes with no loss are listed too.
+    pub losses: Vec<Loss>,
+    /// Records that were not what the probes write.
+    pub malformed: u64,
+    /// Hints about processes that came faster than they could be followed; a sweep made up for
+    /// each.
+    pub hints_dropped: u64,
+    /// The most bytes that were found in the ring in one go.
+    pub ring_peak_bytes: u64,
+    /// Records read from the ring.
+    pub records: u64,
+}
+
+/// A file that probes are on, or should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Which file.
+    pub file: FileId,
+    /// Its path in the mount namespace of the process it was first seen in.
+    pub path: String,
+    /// The linker's build id, in hexadecimal.
+    pub build_id: Option<String>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of attaching to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Probes are on these functions, each on entry and return.
+    Attached {
+        /// By symbol.
+        functions: Vec<&'static str>,
+    },
+    /// It is a dynamic loader, watched for libraries that are loaded late.
+    Loader,
+    /// It could not be searched.
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
+    /// The kernel refused a probe.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What was lost for one cause, since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Why.
+    pub cause: Cause,
+    /// How many records.
+    pub records: u64,
+    /// How many bytes of payload, where that is known.
+    pub bytes: u64,
+}
+
+/// What the threads of this room tell each other.
+pub(super) struct Shared {
+    losses: PerCpuArray<MapData, [u64; 2]>,
+    targets: Mutex<Vec<Target>>,
+    pub(super) malformed: AtomicU64,
+    pub(super) hints_dropped: AtomicU64,
+    pub(super) ring_peak_bytes: AtomicU64,
+    pub(super) records: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(losses: PerCpuArray<MapData, [u64; 2]>) -> Self {
+        Self {
+            losses,
+            targets: Mutex::default(),
+            malformed: AtomicU64::new(0),
+            hints_dropped: AtomicU64::new(0),
+            ring_peak_bytes: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn set_targets(&self, mut targets: Vec<Target>) {
+        targets.sort_by(|a, b| a.path.cmp(&b.path).then(a.file.cmp(&b.file)));
+        *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets;
+    }
+
+    pub(super) fn status(&self) -> Status {
+        Status {
+            targets: self.targets.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            losses: Cause::ALL.into_iter().map(|cause| self.loss(cause)).collect(),
+            malformed: self.malformed.load(Ordering::Relaxed),
+            hints_dropped: self.hints_dropped.load(Ordering::Relaxed),
+            ring_peak_bytes: self.ring_peak_bytes.load(Ordering::Relaxed),
+            records: self.records.load(Ordering::Relaxed),
+        }
+    }
+
+    fn loss(&self, cause: Cause) -> Loss {
+        let mut loss = Loss { cause, records: 0, bytes: 0 };
+        if let Ok(counters) = self.losses.get(&(cause as u32), 0) {
+            for [records, bytes] in counters.iter() {
+                loss.records = loss.records.saturating_add(*records);
+                loss.bytes = loss.bytes.saturating_add(*bytes);
+            }
+        }
+        loss
+    }
+}

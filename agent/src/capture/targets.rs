@@ -1,0 +1,246 @@
+//! The files that were looked at, and the probes on them.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::ops::Range;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+
+use aya::Ebpf;
+use aya::programs::uprobe::{UProbeLink, UProbeScope};
+use aya::programs::{ProgramError, UProbe};
+use rustix::fs::{FileType, Mode, OFlags, major, minor};
+
+use super::elf::{self, ElfError, Exports};
+use super::functions::{FUNCTIONS, Function, Kind, wanted};
+use super::mapping::{FileId, executable};
+use super::status::{Outcome, Target};
+
+/// The longest `maps` file that is read: some 100,000 mappings.
+const MAPS_MAX: u64 = 16 << 20;
+
+/// Files that are remembered. When there are more, those without TLS code are forgotten.
+const FILES_MAX: usize = 32 * 1024;
+
+/// Where the host keeps its shared libraries, and the loaders that load them.
+const LIBRARY_FOLDERS: [&str; 8] = [
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/local/lib64",
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+];
+
+/// How the names of files begin that are attached to before any process uses them, so that the
+/// first call of a process that lives for 30 ms is seen. Whatever has another name is found when
+/// the loader maps it.
+const INSTALLED_NAMES: [&str; 4] = ["libssl", "ld-linux", "ld-musl", "ld.so"];
+
+/// Every file that was looked at.
+pub(super) struct Targets {
+    ebpf: Ebpf,
+    files: HashMap<FileId, Known>,
+}
+
+/// What is known of a file.
+struct Known {
+    /// Absent for a file without TLS code, which nobody wants to hear of.
+    target: Option<Target>,
+    /// It stays attached though no process maps it.
+    installed: bool,
+    _probes: Probes,
+}
+
+/// The probes on a file. Dropped in this order, so that no call is entered that won't be seen to
+/// return.
+#[derive(Default)]
+struct Probes {
+    enter: Vec<UProbeLink>,
+    leave: Vec<UProbeLink>,
+}
+
+impl Targets {
+    pub(super) fn new(ebpf: Ebpf) -> Self {
+        Self { ebpf, files: HashMap::new() }
+    }
+
+    /// Attaches to the libraries that the host has installed.
+    pub(super) fn attach_installed(&mut self) {
+        for folder in LIBRARY_FOLDERS {
+            let Ok(entries) = fs::read_dir(folder) else { continue };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                if INSTALLED_NAMES.iter().any(|start| name.starts_with(start))
+                    && let Ok((id, file)) = open(&entry.path())
+                    && !self.files.contains_key(&id)
+                {
+                    self.consider(id, &file, &entry.path().to_string_lossy(), true);
+                }
+            }
+        }
+    }
+
+    /// Looks at what one process has mapped. Says whether something was found.
+    pub(super) fn search(&mut self, pid: u32) -> bool {
+        let Ok(maps) = read_maps(pid) else {
+            return false;
+        };
+        let mut found = false;
+        for mapping in executable(&maps) {
+            if self.files.contains_key(&mapping.file) {
+                continue;
+            }
+            // This names the very file that is mapped: also one that was deleted or replaced, or
+            // lies in another mount namespace.
+            let Range { start, end } = mapping.addresses;
+            let link = PathBuf::from(format!("/proc/{pid}/map_files/{start:x}-{end:x}"));
+            let beneath = PathBuf::from(format!("/proc/{pid}/root{}", mapping.path));
+            let opened = open(&link).or_else(|_refused| {
+                open(&beneath).and_then(|(id, file)| {
+                    let same = id.inode == mapping.file.inode;
+                    if same { Ok((id, file)) } else { Err(io::ErrorKind::NotFound.into()) }
+                })
+            });
+            match opened {
+                Ok((_, file)) => found |= self.consider(mapping.file, &file, mapping.path, false),
+                Err(error) => tracing::debug!(pid, path = mapping.path, %error, "not opened"),
+            }
+        }
+        found
+    }
+
+    /// Looks at all processes, and lets go of the files that none maps any more.
+    pub(super) fn sweep(&mut self) {
+        let own = std::process::id();
+        let mut mapped = HashSet::new();
+        for pid in processes().filter(|pid| *pid != own) {
+            self.search(pid);
+            if let Ok(maps) = read_maps(pid) {
+                mapped.extend(executable(&maps).map(|mapping| mapping.file));
+            }
+        }
+        self.files.retain(|id, known| known.installed || mapped.contains(id));
+    }
+
+    /// What there is to tell.
+    pub(super) fn list(&self) -> Vec<Target> {
+        self.files.values().filter_map(|known| known.target.clone()).collect()
+    }
+
+    /// Decides what a file is, and attaches to it if it has TLS code.
+    fn consider(&mut self, id: FileId, file: &File, path: &str, installed: bool) -> bool {
+        if self.files.len() >= FILES_MAX {
+            self.files.retain(|_, known| known.target.is_some());
+        }
+        let symbols = FUNCTIONS.map(|function| function.symbol);
+        let (exports, outcome, probes) = match elf::exports(file, &symbols) {
+            Ok(exports) => {
+                let (outcome, probes) = self.attach_all(file, &exports);
+                (exports, outcome, probes)
+            }
+            Err(ElfError::Foreign) => (Exports::default(), None, Probes::default()),
+            Err(error @ (ElfError::Damaged | ElfError::TooLarge)) => {
+                let outcome = Outcome::Unreadable { reason: error.to_string() };
+                (Exports::default(), Some(outcome), Probes::default())
+            }
+        };
+        let target = outcome.map(|outcome| {
+            tracing::info!(path, ?outcome, "looked at");
+            Target { file: id, path: path.to_owned(), build_id: exports.build_id, outcome }
+        });
+        let found = target.is_some();
+        self.files.insert(id, Known { target, installed, _probes: probes });
+        found
+    }
+
+    fn attach_all(&mut self, file: &File, exports: &Exports) -> (Option<Outcome>, Probes) {
+        let Some((kind, functions)) = wanted(&exports.offsets) else {
+            return (None, Probes::default());
+        };
+        match self.attach_functions(file, &functions) {
+            Ok(probes) => {
+                let outcome = match kind {
+                    Kind::Tls => Outcome::Attached {
+                        functions: functions.iter().map(|(function, _)| function.symbol).collect(),
+                    },
+                    Kind::Loader => Outcome::Loader,
+                };
+                (Some(outcome), probes)
+            }
+            Err(error) => {
+                let reason = chain(&error);
+                (Some(Outcome::Refused { reason }), Probes::default())
+            }
+        }
+    }
+
+    /// All of them or none. Returns come first: a call that is seen to return without having been
+    /// seen to be entered does no harm.
+    fn attach_functions(
+        &mut self,
+        file: &File,
+        functions: &[(Function, u64)],
+    ) -> Result<Probes, ProgramError> {
+        let mut probes = Probes::default();
+        for (function, offset) in functions {
+            if let Some(leave) = function.leave {
+                probes.leave.push(self.attach(leave, file, *offset)?);
+            }
+        }
+        for (function, offset) in functions {
+            probes.enter.push(self.attach(function.enter, file, *offset)?);
+        }
+        Ok(probes)
+    }
+
+    fn attach(
+        &mut self,
+        program: &'static str,
+        file: &File,
+        offset: u64,
+    ) -> Result<UProbeLink, ProgramError> {
+        let program = self.ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?;
+        let program: &mut UProbe = program.try_into()?;
+        // The descriptor is open for the length of this call, so the file that was searched is the
+        // one that is probed.
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let link = program.attach(offset, path, UProbeScope::AllProcesses)?;
+        program.take_link(link)
+    }
+}
+
+/// Opens a regular file. Anything else is not opened at all: opening a device may do things to it.
+fn open(path: &Path) -> io::Result<(FileId, File)> {
+    let place = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let stat = rustix::fs::fstat(&place)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let file = File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))?;
+    let device = (major(stat.st_dev), minor(stat.st_dev));
+    Ok((FileId { device, inode: stat.st_ino }, file))
+}
+
+fn read_maps(pid: u32) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(format!("/proc/{pid}/maps"))?.take(MAPS_MAX).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// An error with what is behind it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
