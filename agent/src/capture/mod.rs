@@ -86,6 +86,7 @@ impl Capture {
         let hints = attacher.hints();
         let drain = Drain::new(probes.ring, probes.armed, probes.log, hints, Arc::clone(&shared))?;
         let steering = Arc::new(Mutex::new(probes.steering));
+        host::trim_memory();
         let capture = Self {
             steering,
             _continued: Arc::new(probes.continued),
