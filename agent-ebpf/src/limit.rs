@@ -32,8 +32,9 @@ pub const EXCLUDED: u32 = 64;
 /// Bytes of the path in an `Executed` record.
 pub const PATH_MAX: usize = 256;
 
-/// Default size of the ring in bytes; a power of two.
-pub const RING_BYTES: u32 = 16 * 1024 * 1024;
+/// Default size of the ring in bytes; a power of two. The reader maps it twice over, and the kernel
+/// counts both as resident.
+pub const RING_BYTES: u32 = 8 * 1024 * 1024;
 
 /// A reader that sleeps is woken at the latest when this fraction (1/n) of the ring is in use.
 pub const WATERMARK_DIVISOR: u64 = 4;

@@ -3,6 +3,8 @@
 //! Needs the privilege to load probes. Without it each test says so and passes, unless the
 //! environment has `WEIR_E2E=require`.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;

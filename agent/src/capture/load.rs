@@ -31,13 +31,19 @@ const TRACEPOINTS: [(&str, &str); 3] = [
     (name::EXITED, "sched_process_exit"),
 ];
 
+/// Connections to what is wanted of them: [`weir_ebpf::policy::Handle`] to
+/// [`weir_ebpf::policy::Steer`], as bytes.
+pub(super) type SteeringMap = HashMap<MapData, [u8; 16], [u8; 16]>;
+
 /// The loaded object, taken apart.
 pub(super) struct Probes {
     pub(super) ebpf: Ebpf,
     pub(super) ring: RingBuf<MapData>,
     pub(super) armed: Array<MapData, u32>,
     pub(super) losses: PerCpuArray<MapData, [u64; 2]>,
-    pub(super) steering: HashMap<MapData, [u8; 16], [u8; 16]>,
+    pub(super) steering: SteeringMap,
+    /// To be kept open: the kernel empties a program array when the last descriptor is closed.
+    pub(super) continued: ProgramArray<MapData>,
     pub(super) log: EbpfLogger<ToTracing>,
 }
 
@@ -67,17 +73,15 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
     load_programs(&mut ebpf)?;
     exclude(&mut ebpf, &options.excluded)?;
     let continued = continue_programs(&mut ebpf)?;
-    let probes = Probes {
+    Ok(Probes {
         ring: take(&mut ebpf, name::RING)?,
         armed: take(&mut ebpf, name::ARMED)?,
         losses: take(&mut ebpf, name::LOSSES)?,
         steering: take(&mut ebpf, name::STEERING)?,
+        continued,
         log,
         ebpf,
-    };
-    // The kernel empties a program array when the last descriptor of user space is closed.
-    std::mem::forget(continued);
-    Ok(probes)
+    })
 }
 
 fn load_programs(ebpf: &mut Ebpf) -> Result<(), CaptureError> {

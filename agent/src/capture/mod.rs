@@ -29,13 +29,14 @@ pub use status::{Loss, Outcome, Status, Target};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aya::maps::{HashMap, MapData};
+use aya::maps::{MapData, ProgramArray};
 use weir_core::pipeline::Steering;
 use weir_core::units::ConnectionId;
 use weir_ebpf::policy::{Handle, Steer};
 use zerocopy::IntoBytes;
 
 use attach::Attacher;
+use load::SteeringMap;
 use status::Shared;
 
 /// How capturing is to be done.
@@ -64,7 +65,9 @@ impl Default for Options {
 /// A handle on running probes. Cheap to clone.
 #[derive(Clone)]
 pub struct Capture {
-    steering: Arc<Mutex<HashMap<MapData, [u8; 16], [u8; 16]>>>,
+    steering: Arc<Mutex<SteeringMap>>,
+    /// Only kept open.
+    _continued: Arc<ProgramArray<MapData>>,
     shared: Arc<Shared>,
     attacher: Arc<Attacher>,
 }
@@ -83,7 +86,14 @@ impl Capture {
         let hints = attacher.hints();
         let drain = Drain::new(probes.ring, probes.armed, probes.log, hints, Arc::clone(&shared))?;
         let steering = Arc::new(Mutex::new(probes.steering));
-        Ok((Self { steering, shared, attacher: Arc::new(attacher) }, drain))
+        host::trim_memory();
+        let capture = Self {
+            steering,
+            _continued: Arc::new(probes.continued),
+            shared,
+            attacher: Arc::new(attacher),
+        };
+        Ok((capture, drain))
     }
 
     /// Tells the kernel what to copy of a connection from now on. Without effect if the connection

@@ -117,7 +117,7 @@ impl Default for Config {
             socket: PathBuf::from("/run/weir/weir.sock"),
             host: hostname(),
             trust_domain: "weir.local".to_owned(),
-            capture: Capture { ring_bytes: ByteSize(16 << 20) },
+            capture: Capture { ring_bytes: ByteSize(8 << 20) },
             ledger: Ledger { retention_days: Days(400) },
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
             control: Control { group: "weir".to_owned() },
