@@ -57,7 +57,6 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!(state_dir = %config.state_dir.display(), ?report, "ledger open");
     let key = fingerprint_key(&config.identity.fingerprint_key_file)?;
     let namespace = Namespace::new(&config.trust_domain, &config.host)?;
-    let socket = Socket::bind(&config.socket, &config.control.group).coded()?;
     let boot = host::boot_id().context("this boot has no id")?;
 
     let options = capture::Options {
@@ -66,6 +65,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     };
     let (capture, drain) = Capture::start(&options).coded()?;
     let waker = drain.waker();
+    // A daemon that answers is a daemon that sees.
+    let socket = Socket::bind(&config.socket, &config.control.group).coded()?;
     ledger.append(Timestamp::now(), &[Entry::Start(Mark { time: started })]).coded()?;
 
     let vitals = Arc::new(Vitals::default());
