@@ -47,14 +47,6 @@ pub(super) fn raise_limits() {
         setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
 }
 
-/// Gives back the memory that reading the kernel's types took: some 50 MiB of small allocations,
-/// all freed by now, which the allocator would keep.
-pub(super) fn trim_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: `malloc_trim` takes the allocator's own locks and touches only free memory.
-    let _released = unsafe { libc::malloc_trim(0) };
-}
-
 fn version(release: &str) -> Result<(u32, u32), ParseIntError> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     let mut next = || numbers.next().unwrap_or_default().parse();

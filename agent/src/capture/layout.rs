@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use btf_rs::{Btf, Type};
 use weir_ebpf::name;
 
 use super::CaptureError;
+use super::btf::Btf;
 
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
@@ -21,48 +21,23 @@ const FIELDS: [(&str, &str, &str); 8] = [
     ("linux_binprm", "filename", name::BINPRM_FILENAME),
 ];
 
-/// Nesting of anonymous structures that is followed.
-const DEPTH: u32 = 4;
-
 /// Byte offsets, each with the name of its global.
 pub(super) fn read() -> Result<Vec<(&'static str, u32)>, CaptureError> {
-    if !Path::new(KERNEL_BTF).exists() {
+    let path = Path::new(KERNEL_BTF);
+    if !path.exists() {
         return Err(CaptureError::NoBtf { path: KERNEL_BTF });
     }
-    let btf = Btf::from_file(KERNEL_BTF)
-        .map_err(|error| CaptureError::BadBtf { reason: format!("{error:#}") })?;
+    let btf =
+        Btf::read(path).map_err(|error| CaptureError::BadBtf { reason: error.to_string() })?;
     FIELDS
         .into_iter()
         .map(|(structure, field, global)| {
-            let offset = offset(&btf, structure, field)
+            let offset = btf
+                .offset(structure, field)
                 .ok_or(CaptureError::UnknownKernelField { structure, field })?;
             Ok((global, offset))
         })
         .collect()
-}
-
-fn offset(btf: &Btf, structure: &str, field: &str) -> Option<u32> {
-    let types = btf.resolve_types_by_name(structure).ok()?;
-    types.into_iter().find_map(|found| field_bits(btf, &found, field, DEPTH)).map(|bits| bits / 8)
-}
-
-/// The field's offset in bits. Kernels that randomise their structures, and newer ones, group
-/// fields in anonymous ones.
-fn field_bits(btf: &Btf, found: &Type, field: &str, depth: u32) -> Option<u32> {
-    let (Type::Struct(found) | Type::Union(found)) = found else {
-        return None;
-    };
-    found.members.iter().find_map(|member| {
-        let name = btf.resolve_name(member).unwrap_or_default();
-        if name == field {
-            return Some(member.bit_offset());
-        }
-        if !name.is_empty() || depth == 0 {
-            return None;
-        }
-        let inner = btf.resolve_chained_type(member).ok()?;
-        Some(member.bit_offset() + field_bits(btf, &inner, field, depth - 1)?)
-    })
 }
 
 #[cfg(test)]

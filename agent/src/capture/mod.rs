@@ -7,6 +7,7 @@
 //! dropped, probing ends.
 
 mod attach;
+mod btf;
 mod drain;
 mod elf;
 mod error;
@@ -86,7 +87,6 @@ impl Capture {
         let hints = attacher.hints();
         let drain = Drain::new(probes.ring, probes.armed, probes.log, hints, Arc::clone(&shared))?;
         let steering = Arc::new(Mutex::new(probes.steering));
-        host::trim_memory();
         let capture = Self {
             steering,
             _continued: Arc::new(probes.continued),

@@ -57,7 +57,7 @@ pub struct Ledger {
 /// `[identity]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The key that credentials are fingerprinted with; see [`fingerprint_key`].
+    /// The key that credentials are fingerprinted with; see [`fingerprint_key()`].
     pub fingerprint_key_file: PathBuf,
 }
 

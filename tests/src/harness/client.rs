@@ -145,7 +145,7 @@ impl Load {
 
     fn model(&self) -> &'static str {
         self.model.unwrap_or(match self.api {
-            "responses" => "gpt-5",
+            "responses" => "gpt-5.6-luna",
             "embeddings" => "text-embedding-3-small",
             "messages" => "claude-sonnet-4-5",
             _ => "gpt-4o",

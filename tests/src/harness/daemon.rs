@@ -71,9 +71,7 @@ impl Daemon {
     pub fn ask(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         Ok(Command::new(&self.weir)
             .args(arguments)
-            .arg("--socket")
-            .arg(self.home.join(SOCKET))
-            .env_remove("WEIR_SOCKET")
+            .env("WEIR_SOCKET", self.home.join(SOCKET))
             .output()?)
     }
 

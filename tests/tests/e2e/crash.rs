@@ -45,7 +45,8 @@ fn kill() -> anyhow::Result<()> {
         client.kill();
     }
     anyhow::ensure!(acknowledged.len() > 50, "only {} calls were metered", acknowledged.len());
-    play.daemon.said(&["ledger", "verify"])?;
+    let state = play.scene.directory().join("weir/state").display().to_string();
+    play.daemon.said(&["ledger", "verify", "--state-dir", &state])?;
     Ok(())
 }
 

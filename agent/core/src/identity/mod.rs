@@ -1,6 +1,6 @@
 //! From facts about a process to who it is: a service account, an agent, a workload.
 //!
-//! The shell gathers [`ProcessFacts`]; [`resolve`] is a pure function of them.
+//! The shell gathers [`ProcessFacts`]; [`resolve()`] is a pure function of them.
 
 mod container;
 mod membership;

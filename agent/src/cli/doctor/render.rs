@@ -53,13 +53,15 @@ impl Page {
         self.line(format_args!("\n{heading}"));
     }
 
+    /// What is not 0; the checks have said that the rest is.
     fn counts(&mut self, heading: &str, counts: &BTreeMap<String, u64>) {
-        if counts.is_empty() {
+        let some: Vec<_> = counts.iter().filter(|(_name, count)| **count > 0).collect();
+        if some.is_empty() {
             return;
         }
         self.heading(heading);
-        let width = counts.values().map(|count| grouped(*count).len()).max().unwrap_or_default();
-        for (name, count) in counts {
+        let width = some.iter().map(|(_, count)| grouped(**count).len()).max().unwrap_or_default();
+        for (name, count) in some {
             self.line(format_args!("  {:>width$}  {}", grouped(*count), printable(name)));
         }
     }
