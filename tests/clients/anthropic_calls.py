@@ -1,9 +1,10 @@
 """Makes calls with Anthropic's Python SDK."""
 
-import asyncio
+import sys
 
-import anthropic
-from common import arguments, ready, report, streamed
+from common import arguments, report, run, streamed
+from anthropic import AsyncAnthropic as AsyncClient
+from anthropic import Anthropic as Client
 
 
 def request(a, number):
@@ -17,7 +18,7 @@ def request(a, number):
 class Reader:
     """Takes from an answer, or from the events of one, what we report."""
 
-    def __init__(self):
+    def __init__(self, _api):
         self.id, self.usage, self.output, self.events = None, None, None, 0
 
     def event(self, event):
@@ -42,70 +43,10 @@ class Reader:
                reasoning=output.output_tokens_details.thinking_tokens)
 
 
-def call(client, a, number):
-    reader = Reader()
-    try:
-        answer = client.messages.create(**request(a, number))
-        if streamed(a, number):
-            for event in answer:
-                reader.event(event)
-                if reader.events == a.leave_after:
-                    answer.close()
-                    break
-        else:
-            reader.answer(answer)
-        reader.report()
-    except anthropic.APIError as error:
-        report(error=type(error).__name__, status=getattr(error, "status_code", None))
-    except Exception as error:
-        report(error=type(error).__name__)
-
-
-async def call_async(client, a, number):
-    reader = Reader()
-    try:
-        answer = await client.messages.create(**request(a, number))
-        if streamed(a, number):
-            async for event in answer:
-                reader.event(event)
-                if reader.events == a.leave_after:
-                    await answer.close()
-                    break
-        else:
-            reader.answer(answer)
-        reader.report()
-    except anthropic.APIError as error:
-        report(error=type(error).__name__, status=getattr(error, "status_code", None))
-    except Exception as error:
-        report(error=type(error).__name__)
-
-
-def main_sync(a):
-    client = anthropic.Anthropic(max_retries=0)
-    if a.wait:
-        call(client, a, 0)
-        ready()
-    for number in range(a.count):
-        call(client, a, number)
-
-
-async def main_async(a):
-    async with anthropic.AsyncAnthropic(max_retries=0) as client:
-        if a.wait:
-            await call_async(client, a, 0)
-            await asyncio.to_thread(ready)
-        numbers = iter(range(a.count))
-
-        async def worker():
-            for number in numbers:
-                await call_async(client, a, number)
-
-        await asyncio.gather(*(worker() for _ in range(a.concurrency)))
+def create(client, _api):
+    """The method that makes calls."""
+    return client.messages.create
 
 
 if __name__ == "__main__":
-    parsed = arguments(["messages"])
-    if parsed.concurrency:
-        asyncio.run(main_async(parsed))
-    else:
-        main_sync(parsed)
+    run(sys.modules[__name__], arguments(["messages"]))

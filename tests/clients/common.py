@@ -1,6 +1,10 @@
-"""What the Python clients share: their arguments, and the line they print for each call."""
+"""What the Python clients share: their arguments, how they make calls, and the line they print for
+each.
+
+An SDK is a module with `Client`, `AsyncClient`, `create`, `request` and `Reader`."""
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -41,3 +45,73 @@ def ready():
     """Says that the first call is done, and waits to be told to go on."""
     print(json.dumps({"ready": os.getpid()}), flush=True)
     sys.stdin.readline()
+
+
+def run(sdk, a):
+    """Makes the calls that the arguments ask for."""
+    if a.concurrency:
+        asyncio.run(run_async(sdk, a))
+    else:
+        run_sync(sdk, a)
+
+
+def run_sync(sdk, a):
+    client = sdk.Client(max_retries=0)
+    if a.wait:
+        call(sdk, client, a, 0)
+        ready()
+    for number in range(a.count):
+        call(sdk, client, a, number)
+
+
+async def run_async(sdk, a):
+    async with sdk.AsyncClient(max_retries=0) as client:
+        if a.wait:
+            await call_async(sdk, client, a, 0)
+            await asyncio.to_thread(ready)
+        numbers = iter(range(a.count))
+
+        async def worker():
+            for number in numbers:
+                await call_async(sdk, client, a, number)
+
+        await asyncio.gather(*(worker() for _ in range(a.concurrency)))
+
+
+def call(sdk, client, a, number):
+    reader = sdk.Reader(a.api)
+    try:
+        answer = sdk.create(client, a.api)(**sdk.request(a, number))
+        if streamed(a, number):
+            for event in answer:
+                reader.event(event)
+                if reader.events == a.leave_after:
+                    answer.close()
+                    break
+        else:
+            reader.answer(answer)
+        reader.report()
+    except Exception as error:
+        failed(error)
+
+
+async def call_async(sdk, client, a, number):
+    reader = sdk.Reader(a.api)
+    try:
+        answer = await sdk.create(client, a.api)(**sdk.request(a, number))
+        if streamed(a, number):
+            async for event in answer:
+                reader.event(event)
+                if reader.events == a.leave_after:
+                    await answer.close()
+                    break
+        else:
+            reader.answer(answer)
+        reader.report()
+    except Exception as error:
+        failed(error)
+
+
+def failed(error):
+    """Says how a call failed; the errors of both SDKs have a status if one came."""
+    report(error=type(error).__name__, status=getattr(error, "status_code", None))

@@ -1,9 +1,10 @@
 """Makes calls with OpenAI's Python SDK."""
 
-import asyncio
+import sys
 
-import openai
-from common import arguments, ready, report, streamed
+from common import arguments, report, run, streamed
+from openai import AsyncOpenAI as AsyncClient
+from openai import OpenAI as Client
 
 
 def request(a, number):
@@ -54,76 +55,12 @@ class Reader:
                    reasoning=usage.completion_tokens_details.reasoning_tokens)
 
 
-def endpoint(client, api):
+def create(client, api):
+    """The method that makes calls of this API."""
     if api == "responses":
         return client.responses.create
     return client.embeddings.create if api == "embeddings" else client.chat.completions.create
 
 
-def call(client, a, number):
-    reader = Reader(a.api)
-    try:
-        answer = endpoint(client, a.api)(**request(a, number))
-        if streamed(a, number):
-            for event in answer:
-                reader.event(event)
-                if reader.events == a.leave_after:
-                    answer.close()
-                    break
-        else:
-            reader.answer(answer)
-        reader.report()
-    except openai.APIError as error:
-        report(error=type(error).__name__, status=getattr(error, "status_code", None))
-    except Exception as error:
-        report(error=type(error).__name__)
-
-
-async def call_async(client, a, number):
-    reader = Reader(a.api)
-    try:
-        answer = await endpoint(client, a.api)(**request(a, number))
-        if streamed(a, number):
-            async for event in answer:
-                reader.event(event)
-                if reader.events == a.leave_after:
-                    await answer.close()
-                    break
-        else:
-            reader.answer(answer)
-        reader.report()
-    except openai.APIError as error:
-        report(error=type(error).__name__, status=getattr(error, "status_code", None))
-    except Exception as error:
-        report(error=type(error).__name__)
-
-
-def main_sync(a):
-    client = openai.OpenAI(max_retries=0)
-    if a.wait:
-        call(client, a, 0)
-        ready()
-    for number in range(a.count):
-        call(client, a, number)
-
-
-async def main_async(a):
-    async with openai.AsyncOpenAI(max_retries=0) as client:
-        if a.wait:
-            await call_async(client, a, 0)
-            await asyncio.to_thread(ready)
-        numbers = iter(range(a.count))
-
-        async def worker():
-            for number in numbers:
-                await call_async(client, a, number)
-
-        await asyncio.gather(*(worker() for _ in range(a.concurrency)))
-
-
 if __name__ == "__main__":
-    parsed = arguments(["chat", "responses", "embeddings"])
-    if parsed.concurrency:
-        asyncio.run(main_async(parsed))
-    else:
-        main_sync(parsed)
+    run(sys.modules[__name__], arguments(["chat", "responses", "embeddings"]))

@@ -60,8 +60,8 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
     let has_excluded = u32::from(!options.excluded.is_empty());
     let mut loader = EbpfLoader::new();
     loader
-        // The probes have no relocations against the kernel's types, and reading all of those takes
-        // half a second and 50 MiB.
+        // The probes have no relocations against the kernel's types, and reading all of those would
+        // be most of the time and the memory that a start takes.
         .btf(None)
         .map_max_entries(name::RING, ring_bytes)
         .override_global(name::SELF_TGID, &own, true)

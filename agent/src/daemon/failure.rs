@@ -1,6 +1,9 @@
 //! Which exit code a daemon that can't go on has, by what failed.
 
+use std::io::ErrorKind;
+
 use crate::capture::CaptureError;
+use crate::config::FingerprintKeyError;
 use crate::control::SocketError;
 use crate::exit::Exit;
 use crate::ledger::LedgerError;
@@ -18,6 +21,24 @@ impl<T> Coded<T> for Result<T, LedgerError> {
                 LedgerError::AlreadyRunning { .. } => Exit::AlreadyRunning,
                 LedgerError::File { .. } | LedgerError::Encode(_) | LedgerError::Index { .. } => {
                     Exit::LedgerFailed
+                }
+            };
+            anyhow::Error::from(error).context(exit)
+        })
+    }
+}
+
+impl<T> Coded<T> for Result<T, FingerprintKeyError> {
+    fn coded(self) -> anyhow::Result<T> {
+        self.map_err(|error| {
+            let exit = match &error {
+                FingerprintKeyError::Io { source, .. } => match source.kind() {
+                    ErrorKind::PermissionDenied => Exit::NotPrivileged,
+                    // The key lies beside the ledger, and wants the same remedy.
+                    _ => Exit::LedgerFailed,
+                },
+                FingerprintKeyError::Malformed { .. } | FingerprintKeyError::Exposed { .. } => {
+                    Exit::ConfigInvalid
                 }
             };
             anyhow::Error::from(error).context(exit)

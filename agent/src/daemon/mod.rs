@@ -55,7 +55,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     // The ledger's lock comes first: a second daemon must not probe anything.
     let (mut ledger, report) = Ledger::open(&config.state_dir, started, options).coded()?;
     tracing::info!(state_dir = %config.state_dir.display(), ?report, "ledger open");
-    let key = fingerprint_key(&config.identity.fingerprint_key_file)?;
+    let key = fingerprint_key(&config.identity.fingerprint_key_file).coded()?;
     let namespace = Namespace::new(&config.trust_domain, &config.host)?;
     let boot = host::boot_id().context("this boot has no id")?;
 

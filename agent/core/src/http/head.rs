@@ -1,8 +1,6 @@
 //! Message heads. Only allow-listed fields are kept; a credential is turned into its fingerprint
 //! here, at the first parser that sees it.
 
-use std::fmt;
-
 use crate::secret::{Fingerprint, FingerprintKey};
 
 /// Most header fields a head may have.
@@ -84,15 +82,10 @@ pub enum Head {
     Http2Preface,
 }
 
-/// Why bytes are not a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The bytes are not a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an HTTP/1 message head")]
 pub struct HeadError;
-
-impl fmt::Display for HeadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an HTTP/1 message head")
-    }
-}
 
 impl Head {
     /// Parses a whole head, up to and including its blank line.
