@@ -61,7 +61,14 @@ fn meter(request: &[u8], answer: &[u8]) -> usize {
     for (direction, bytes) in [(Direction::Write, request), (Direction::Read, answer)] {
         let mut offset = 0;
         for data in bytes.chunks(SEGMENT) {
-            pipeline.handle(Input::Segment { connection, direction, offset, time, data });
+            pipeline.handle(Input::Segment {
+                connection,
+                cgroup: 1,
+                direction,
+                offset,
+                time,
+                data,
+            });
             offset += data.len() as u64;
             while let Some(output) = pipeline.poll() {
                 match output {

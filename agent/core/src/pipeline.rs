@@ -89,8 +89,8 @@ impl Pipeline {
     /// Takes what happened. Outputs are to be drained after every call.
     pub fn handle(&mut self, input: Input<'_>) {
         match input {
-            Input::Segment { connection, direction, offset, time, data } => {
-                self.segment(connection, direction, offset, time, data);
+            Input::Segment { connection, cgroup, direction, offset, time, data } => {
+                self.segment(connection, cgroup, direction, offset, time, data);
             }
             Input::Closed { connection, time, read_total, write_total } => {
                 if let Some(mut state) = self.forget(connection) {
@@ -125,6 +125,7 @@ impl Pipeline {
     fn segment(
         &mut self,
         id: ConnectionId,
+        cgroup: u64,
         direction: Direction,
         offset: u64,
         time: Timestamp,
@@ -132,7 +133,8 @@ impl Pipeline {
     ) {
         self.stats.segments += 1;
         self.stats.bytes += data.len() as u64;
-        let state = self.connections.get_or_insert_mut(id, || Connection::new(id, offset, time));
+        let state =
+            self.connections.get_or_insert_mut(id, || Connection::new(id, cgroup, offset, time));
         let before = state.footprint();
         let mut effects = Vec::new();
         state.segment(direction, offset, time, data, &self.key, &mut effects);
@@ -140,10 +142,26 @@ impl Pipeline {
         self.processes.entry(id.process).or_default().connections.insert(id);
         self.apply(id, effects);
         while self.footprint > MAX_MEMORY || self.connections.len() > MAX_CONNECTIONS {
-            let Some((&oldest, _)) = self.connections.peek_lru() else { break };
+            let Some(victim) = self.victim() else { break };
             self.stats.evicted += 1;
-            self.give_up(oldest, time);
+            self.give_up(victim, time);
         }
+    }
+
+    /// Who has to go when there is no room: of the cgroup that holds the most, the connection that
+    /// has been silent the longest. So no tenant of the host can push out another that holds less.
+    fn victim(&self) -> Option<ConnectionId> {
+        let short_of_memory = self.footprint > MAX_MEMORY;
+        let weight = |state: &Connection| if short_of_memory { state.footprint() } else { 1 };
+        let mut shares: HashMap<u64, usize> = HashMap::new();
+        for (_, state) in &self.connections {
+            *shares.entry(state.cgroup()).or_default() += weight(state);
+        }
+        let (_, heaviest) = shares.into_iter().map(|(cgroup, share)| (share, cgroup)).max()?;
+        let mut oldest_first = self.connections.iter().rev();
+        oldest_first
+            .find(|(_, state)| state.cgroup() == heaviest && weight(state) > 0)
+            .map(|(id, _)| *id)
     }
 
     fn exited(&mut self, process: ProcessKey, time: Timestamp) {
@@ -289,6 +307,8 @@ pub enum Input<'a> {
     Segment {
         /// Where.
         connection: ConnectionId,
+        /// The kernel's id of the cgroup it was done in. Room is shared out between cgroups.
+        cgroup: u64,
         /// Which way.
         direction: Direction,
         /// Position of the first byte in that direction of that connection, from where the probes

@@ -85,7 +85,8 @@ impl Flow {
     fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Segment { connection, direction, offset, time, data, stamp } => {
-                let input = Input::Segment { connection, direction, offset, time, data };
+                let cgroup = stamp.cgroup_id;
+                let input = Input::Segment { connection, cgroup, direction, offset, time, data };
                 self.handle(input, Some(stamp));
             }
             Event::Closed { connection, time, read_total, write_total } => {

@@ -10,6 +10,7 @@ use crate::units::{ConnectionId, Direction, Role, Timestamp};
 #[derive(Debug)]
 pub(super) struct Connection {
     id: ConnectionId,
+    cgroup: u64,
     read: Assembler,
     write: Assembler,
     http: h1::Connection,
@@ -25,9 +26,10 @@ pub(super) struct Connection {
 impl Connection {
     /// A connection first seen at `offset`. Numbering its exchanges from there keeps their numbers
     /// apart from those before it was forgotten, if it was: an exchange takes more than one byte.
-    pub(super) fn new(id: ConnectionId, offset: u64, now: Timestamp) -> Self {
+    pub(super) fn new(id: ConnectionId, cgroup: u64, offset: u64, now: Timestamp) -> Self {
         Self {
             id,
+            cgroup,
             read: Assembler::default(),
             write: Assembler::default(),
             http: h1::Connection::new(offset),
@@ -116,6 +118,11 @@ impl Connection {
             let call = exchange.finish(Ending::Lost, now);
             effects.extend(call.map(|call| Effect::Call(Box::new(call))));
         }
+    }
+
+    /// The cgroup that it was first seen in.
+    pub(super) const fn cgroup(&self) -> u64 {
+        self.cgroup
     }
 
     pub(super) fn is_idle(&self) -> bool {

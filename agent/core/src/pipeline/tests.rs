@@ -60,7 +60,8 @@ impl Bench {
         let offset = self.offsets[usize::from(direction == Read)];
         self.offsets[usize::from(direction == Read)] += data.len() as u64;
         let time = self.now;
-        self.handle(Input::Segment { connection: CONNECTION, direction, offset, time, data });
+        let (connection, cgroup) = (CONNECTION, 1);
+        self.handle(Input::Segment { connection, cgroup, direction, offset, time, data });
     }
 
     fn hole(&mut self, direction: Direction, bytes: u64) {
@@ -445,6 +446,7 @@ fn memory_is_bounded_and_what_is_evicted_is_said() {
         let time = bench.now;
         bench.handle(Input::Segment {
             connection,
+            cgroup: 1,
             direction: Write,
             offset: 0,
             time,
@@ -456,6 +458,23 @@ fn memory_is_bounded_and_what_is_evicted_is_said() {
     assert!(evicted > 10);
     assert_eq!(bench.calls.len() as u64, evicted);
     assert!(bench.calls.iter().all(|call| call.state == CallState::Truncated));
+}
+
+#[test]
+fn a_greedy_cgroup_pushes_out_nobody_else() {
+    let mut bench = Bench::new();
+    let segment = |handle, cgroup| {
+        let connection = ConnectionId { handle, ..CONNECTION };
+        let time = Timestamp::UNIX_EPOCH;
+        let data = b"POST /v1/messages HTTP/1.1\r\n";
+        Input::Segment { connection, cgroup, direction: Write, offset: 0, time, data }
+    };
+    bench.handle(segment(0, 7));
+    for handle in 1..=2 * MAX_CONNECTIONS as u64 {
+        bench.handle(segment(handle, 8));
+    }
+    assert_eq!(bench.pipeline.connections.len(), MAX_CONNECTIONS);
+    assert!(bench.pipeline.connections.contains(&ConnectionId { handle: 0, ..CONNECTION }));
 }
 
 /// What must not depend on how the bytes were cut.
