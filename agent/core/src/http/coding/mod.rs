@@ -202,7 +202,7 @@ mod tests {
         out
     }
 
-    /// `printf 'weir weir weir weir' | brotli -c | xxd -p`
+    /// A block that is stored as it is (RFC 7932, section 9.2), and the empty last one.
     const BROTLI: &[u8] = b"\x0b\x09\x80weir weir weir weir\x03";
 
     #[test]
