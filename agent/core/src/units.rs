@@ -1,7 +1,9 @@
 //! Ids and units that every room shares. Each is a type of its own, so that a process id can't be
 //! passed for a user id, nor dollars for tokens.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::iter::Sum;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -78,6 +80,12 @@ impl PicoUsd {
     }
 }
 
+impl Sum for PicoUsd {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Self::saturating_add)
+    }
+}
+
 impl fmt::Display for PicoUsd {
     /// Exact dollars: at least two decimals, at most twelve, no trailing zeros beyond the second.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,10 +137,23 @@ impl<'de> Deserialize<'de> for PicoUsd {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "TokensJson", from = "TokensJson")]
 pub struct Tokens {
-    /// Input neither read from nor written to the provider's prompt cache.
+    /// Text input, and input of a kind that the provider didn't name, neither read from nor written
+    /// to its prompt cache.
     pub input_uncached: u64,
-    /// Input read from the prompt cache.
+    /// Uncached audio input.
+    pub input_audio: u64,
+    /// Uncached image input.
+    pub input_image: u64,
+    /// Uncached video input.
+    pub input_video: u64,
+    /// Input that the provider's own tools put into the prompt.
+    pub input_tool: u64,
+    /// Text input, and input of an unnamed kind, read from the prompt cache.
     pub cache_read: u64,
+    /// Audio input read from the prompt cache.
+    pub cache_read_audio: u64,
+    /// Image input read from the prompt cache.
+    pub cache_read_image: u64,
     /// Input written to the prompt cache, kept for 5 minutes.
     pub cache_write_5m: u64,
     /// Input written to the prompt cache, kept for 30 minutes.
@@ -143,13 +164,33 @@ pub struct Tokens {
     pub cache_write_12h: u64,
     /// Input written to the prompt cache for a lifetime the provider didn't name.
     pub cache_write_other: u64,
-    /// Output the caller can see.
+    /// Output the caller can see, neither audio nor image.
     pub output_visible: u64,
+    /// Audio output.
+    pub output_audio: u64,
+    /// Image output.
+    pub output_image: u64,
     /// Output spent on reasoning.
     pub reasoning: u64,
 }
 
 impl Tokens {
+    /// Input neither read from nor written to the prompt cache, of whatever kind.
+    #[must_use]
+    pub const fn uncached(&self) -> u64 {
+        self.input_uncached
+            .saturating_add(self.input_audio)
+            .saturating_add(self.input_image)
+            .saturating_add(self.input_video)
+            .saturating_add(self.input_tool)
+    }
+
+    /// Everything that was read from the prompt cache, of whatever kind.
+    #[must_use]
+    pub const fn cached(&self) -> u64 {
+        self.cache_read.saturating_add(self.cache_read_audio).saturating_add(self.cache_read_image)
+    }
+
     /// Everything that was written to the prompt cache, of whatever lifetime.
     #[must_use]
     pub const fn cache_write(&self) -> u64 {
@@ -163,39 +204,117 @@ impl Tokens {
     /// All input.
     #[must_use]
     pub const fn input_total(&self) -> u64 {
-        self.input_uncached.saturating_add(self.cache_read).saturating_add(self.cache_write())
+        self.uncached().saturating_add(self.cached()).saturating_add(self.cache_write())
     }
 
     /// All output, reasoning included.
     #[must_use]
     pub const fn output_total(&self) -> u64 {
-        self.output_visible.saturating_add(self.reasoning)
+        self.output_visible
+            .saturating_add(self.output_audio)
+            .saturating_add(self.output_image)
+            .saturating_add(self.reasoning)
+    }
+
+    /// The buckets in the order of their declaration.
+    #[must_use]
+    pub const fn to_array(self) -> [u64; 17] {
+        [
+            self.input_uncached,
+            self.input_audio,
+            self.input_image,
+            self.input_video,
+            self.input_tool,
+            self.cache_read,
+            self.cache_read_audio,
+            self.cache_read_image,
+            self.cache_write_5m,
+            self.cache_write_30m,
+            self.cache_write_1h,
+            self.cache_write_12h,
+            self.cache_write_other,
+            self.output_visible,
+            self.output_audio,
+            self.output_image,
+            self.reasoning,
+        ]
+    }
+
+    /// What [`Self::to_array`] was made of.
+    #[must_use]
+    pub const fn from_array(buckets: [u64; 17]) -> Self {
+        let [
+            input_uncached,
+            input_audio,
+            input_image,
+            input_video,
+            input_tool,
+            cache_read,
+            cache_read_audio,
+            cache_read_image,
+            cache_write_5m,
+            cache_write_30m,
+            cache_write_1h,
+            cache_write_12h,
+            cache_write_other,
+            output_visible,
+            output_audio,
+            output_image,
+            reasoning,
+        ] = buckets;
+        Self {
+            input_uncached,
+            input_audio,
+            input_image,
+            input_video,
+            input_tool,
+            cache_read,
+            cache_read_audio,
+            cache_read_image,
+            cache_write_5m,
+            cache_write_30m,
+            cache_write_1h,
+            cache_write_12h,
+            cache_write_other,
+            output_visible,
+            output_audio,
+            output_image,
+            reasoning,
+        }
     }
 
     /// The sum, bucket by bucket.
     #[must_use]
-    pub const fn saturating_add(&self, other: &Self) -> Self {
-        Self {
-            input_uncached: self.input_uncached.saturating_add(other.input_uncached),
-            cache_read: self.cache_read.saturating_add(other.cache_read),
-            cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
-            cache_write_30m: self.cache_write_30m.saturating_add(other.cache_write_30m),
-            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
-            cache_write_12h: self.cache_write_12h.saturating_add(other.cache_write_12h),
-            cache_write_other: self.cache_write_other.saturating_add(other.cache_write_other),
-            output_visible: self.output_visible.saturating_add(other.output_visible),
-            reasoning: self.reasoning.saturating_add(other.reasoning),
+    pub fn saturating_add(&self, other: &Self) -> Self {
+        let mut sum = self.to_array();
+        for (bucket, more) in sum.iter_mut().zip(other.to_array()) {
+            *bucket = bucket.saturating_add(more);
         }
+        Self::from_array(sum)
     }
 }
 
 /// How [`Tokens`] look in JSON: the contract that the log, the API and the command line share.
-/// `output` includes `reasoning`, `cache_write` is the sum of its lifetimes.
+/// `input_uncached`, `cache_read`, `cache_write` and `output` are sums over all kinds and
+/// lifetimes; what stands beside them (`input_audio`, `reasoning`, ...) says how much of them is of
+/// a kind.
 #[derive(Serialize, Deserialize)]
 struct TokensJson {
     input_uncached: u64,
     cache_read: u64,
     cache_write: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    input_audio: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    input_image: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    input_video: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    input_tool: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    cache_read_audio: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    cache_read_image: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     cache_write_5m: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -204,6 +323,10 @@ struct TokensJson {
     cache_write_1h: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     cache_write_12h: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    output_audio: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    output_image: u64,
     output: u64,
     reasoning: u64,
     input_total: u64,
@@ -218,13 +341,21 @@ const fn is_zero(count: &u64) -> bool {
 impl From<Tokens> for TokensJson {
     fn from(tokens: Tokens) -> Self {
         Self {
-            input_uncached: tokens.input_uncached,
-            cache_read: tokens.cache_read,
+            input_uncached: tokens.uncached(),
+            cache_read: tokens.cached(),
             cache_write: tokens.cache_write(),
+            input_audio: tokens.input_audio,
+            input_image: tokens.input_image,
+            input_video: tokens.input_video,
+            input_tool: tokens.input_tool,
+            cache_read_audio: tokens.cache_read_audio,
+            cache_read_image: tokens.cache_read_image,
             cache_write_5m: tokens.cache_write_5m,
             cache_write_30m: tokens.cache_write_30m,
             cache_write_1h: tokens.cache_write_1h,
             cache_write_12h: tokens.cache_write_12h,
+            output_audio: tokens.output_audio,
+            output_image: tokens.output_image,
             output: tokens.output_total(),
             reasoning: tokens.reasoning,
             input_total: tokens.input_total(),
@@ -235,22 +366,97 @@ impl From<Tokens> for TokensJson {
 
 impl From<TokensJson> for Tokens {
     fn from(json: TokensJson) -> Self {
-        let known = json
-            .cache_write_5m
-            .saturating_add(json.cache_write_30m)
-            .saturating_add(json.cache_write_1h)
-            .saturating_add(json.cache_write_12h);
+        let less = |sum: u64, parts: &[u64]| {
+            sum.saturating_sub(parts.iter().fold(0, |known, part| part.saturating_add(known)))
+        };
+        let written =
+            [json.cache_write_5m, json.cache_write_30m, json.cache_write_1h, json.cache_write_12h];
         Self {
-            input_uncached: json.input_uncached,
-            cache_read: json.cache_read,
+            input_uncached: less(
+                json.input_uncached,
+                &[json.input_audio, json.input_image, json.input_video, json.input_tool],
+            ),
+            cache_read: less(json.cache_read, &[json.cache_read_audio, json.cache_read_image]),
+            cache_write_other: less(json.cache_write, &written),
+            input_audio: json.input_audio,
+            input_image: json.input_image,
+            input_video: json.input_video,
+            input_tool: json.input_tool,
+            cache_read_audio: json.cache_read_audio,
+            cache_read_image: json.cache_read_image,
             cache_write_5m: json.cache_write_5m,
             cache_write_30m: json.cache_write_30m,
             cache_write_1h: json.cache_write_1h,
             cache_write_12h: json.cache_write_12h,
-            cache_write_other: json.cache_write.saturating_sub(known),
-            output_visible: json.output.saturating_sub(json.reasoning),
+            output_audio: json.output_audio,
+            output_image: json.output_image,
+            output_visible: less(
+                json.output,
+                &[json.output_audio, json.output_image, json.reasoning],
+            ),
             reasoning: json.reasoning,
         }
+    }
+}
+
+/// What a provider bills by the piece beside tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Web searches.
+    WebSearch,
+    /// Web pages fetched by the provider.
+    WebFetch,
+    /// Searches in files that the provider holds.
+    FileSearch,
+    /// Runs of code in the provider's sandbox.
+    CodeExecution,
+    /// Look-ups on a map.
+    Maps,
+    /// Images made.
+    Image,
+    /// Pages read (OCR, documents).
+    Page,
+    /// Milliseconds of sound taken in.
+    AudioMs,
+    /// Characters spoken.
+    Character,
+    /// Cohere's search units.
+    SearchUnit,
+    /// Citations, as tokens that a provider counts apart.
+    CitationToken,
+}
+
+/// How many of each [`Unit`] a call used. A unit that isn't there was not mentioned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Counts(pub BTreeMap<Unit, u64>);
+
+impl Counts {
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Sets how many of `unit` there were; 0 is the same as none.
+    pub fn set(&mut self, unit: Unit, count: u64) {
+        if count == 0 {
+            self.0.remove(&unit);
+        } else {
+            self.0.insert(unit, count);
+        }
+    }
+
+    /// Adds to how many of `unit` there were.
+    pub fn add(&mut self, unit: Unit, count: u64) {
+        self.set(unit, self.get(unit).saturating_add(count));
+    }
+
+    /// How many of `unit` there were.
+    #[must_use]
+    pub fn get(&self, unit: Unit) -> u64 {
+        self.0.get(&unit).copied().unwrap_or(0)
     }
 }
 
@@ -286,18 +492,8 @@ mod tests {
         }
 
         #[test]
-        fn tokens_survive_their_json(counts in prop::array::uniform9(0u64..1 << 50)) {
-            let tokens = Tokens {
-                input_uncached: counts[0],
-                cache_read: counts[1],
-                cache_write_5m: counts[2],
-                cache_write_30m: counts[3],
-                cache_write_1h: counts[4],
-                cache_write_12h: counts[5],
-                cache_write_other: counts[6],
-                output_visible: counts[7],
-                reasoning: counts[8],
-            };
+        fn tokens_survive_their_json(counts in prop::array::uniform17(0u64..1 << 50)) {
+            let tokens = Tokens::from_array(counts);
             let json = serde_json::to_string(&tokens).unwrap();
             prop_assert_eq!(serde_json::from_str::<Tokens>(&json).unwrap(), tokens);
         }

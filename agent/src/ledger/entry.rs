@@ -103,6 +103,9 @@ fn bound_record(record: &mut UsageRecord) {
         &mut record.response_id,
         &mut record.error_type,
         &mut record.service_tier,
+        &mut record.speed,
+        &mut record.region,
+        &mut record.traffic_type,
         &mut record.price_version,
     ];
     optional.into_iter().flatten().for_each(cut);

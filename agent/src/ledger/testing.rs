@@ -3,7 +3,7 @@
 use weir_core::identity::{IdentityId, Process};
 use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
 use weir_core::provider::{Api, CallState};
-use weir_core::units::{PicoUsd, Role, Timestamp, Tokens};
+use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 
 /// So many seconds after the start of 23 November 2026.
 pub(super) fn time(seconds: i64) -> Timestamp {
@@ -43,6 +43,14 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         response_id: None,
         error_type: None,
         service_tier: None,
+        batch: false,
+        speed: None,
+        region: None,
+        traffic_type: None,
+        counts: Counts::default(),
+        parts: Vec::new(),
+        inconsistent: false,
+        retrieved: false,
         price_version: None,
     }
 }

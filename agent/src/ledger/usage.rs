@@ -48,34 +48,10 @@ impl Usage {
         self.lost_bytes = self.lost_bytes.saturating_add(other.lost_bytes);
     }
 
-    /// Appends 14 variable-length integers.
+    /// Appends 22 variable-length integers.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let Tokens {
-            input_uncached,
-            cache_read,
-            cache_write_5m,
-            cache_write_30m,
-            cache_write_1h,
-            cache_write_12h,
-            cache_write_other,
-            output_visible,
-            reasoning,
-        } = self.tokens;
-        for count in [
-            self.calls,
-            self.errors,
-            self.unpriced_calls,
-            self.lost_bytes,
-            input_uncached,
-            cache_read,
-            cache_write_5m,
-            cache_write_30m,
-            cache_write_1h,
-            cache_write_12h,
-            cache_write_other,
-            output_visible,
-            reasoning,
-        ] {
+        let counts = [self.calls, self.errors, self.unpriced_calls, self.lost_bytes];
+        for count in counts.into_iter().chain(self.tokens.to_array()) {
             put(out, u128::from(count));
         }
         // Zigzag: the sign goes to the lowest bit, so that small amounts are short.
@@ -84,40 +60,17 @@ impl Usage {
 
     /// Takes what [`Self::encode`] wrote off the front of `bytes`.
     pub(super) fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        let mut counts = [0u64; 13];
-        for count in &mut counts {
-            *count = u64::try_from(take(bytes)?).ok()?;
+        let mut count = || u64::try_from(take(bytes)?).ok();
+        let [calls, errors, unpriced_calls, lost_bytes] = [count()?, count()?, count()?, count()?];
+        let mut buckets = [0; 17];
+        for bucket in &mut buckets {
+            *bucket = count()?;
         }
         let zigzag = take(bytes)?;
-        let [
-            calls,
-            errors,
-            unpriced_calls,
-            lost_bytes,
-            input_uncached,
-            cache_read,
-            cache_write_5m,
-            cache_write_30m,
-            cache_write_1h,
-            cache_write_12h,
-            cache_write_other,
-            output_visible,
-            reasoning,
-        ] = counts;
         Some(Self {
             calls,
             errors,
-            tokens: Tokens {
-                input_uncached,
-                cache_read,
-                cache_write_5m,
-                cache_write_30m,
-                cache_write_1h,
-                cache_write_12h,
-                cache_write_other,
-                output_visible,
-                reasoning,
-            },
+            tokens: Tokens::from_array(buckets),
             cost: PicoUsd((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed()),
             unpriced_calls,
             lost_bytes,
@@ -164,7 +117,8 @@ mod tests {
     proptest! {
         #[test]
         fn sums_survive_the_index(
-            counts in prop::array::uniform13(any::<u64>()),
+            counts in prop::array::uniform4(any::<u64>()),
+            buckets in prop::array::uniform17(any::<u64>()),
             cost in any::<i128>(),
         ) {
             let usage = Usage {
@@ -172,17 +126,7 @@ mod tests {
                 errors: counts[1],
                 unpriced_calls: counts[2],
                 lost_bytes: counts[3],
-                tokens: Tokens {
-                    input_uncached: counts[4],
-                    cache_read: counts[5],
-                    cache_write_5m: counts[6],
-                    cache_write_30m: counts[7],
-                    cache_write_1h: counts[8],
-                    cache_write_12h: counts[9],
-                    cache_write_other: counts[10],
-                    output_visible: counts[11],
-                    reasoning: counts[12],
-                },
+                tokens: Tokens::from_array(buckets),
                 cost: PicoUsd(cost),
             };
             let mut bytes = Vec::new();

@@ -9,7 +9,7 @@ use weir::ledger::{Entry, Ledger, Options};
 use weir_core::identity::{IdentityId, Process};
 use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
 use weir_core::provider::{Api, CallState};
-use weir_core::units::{PicoUsd, Role, Timestamp, Tokens};
+use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 
 /// What answers as the daemon would. Stops when dropped.
 pub(crate) struct Daemon {
@@ -106,6 +106,14 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
         response_id: None,
         error_type: None,
         service_tier: None,
+        batch: false,
+        speed: None,
+        region: None,
+        traffic_type: None,
+        counts: Counts::default(),
+        parts: Vec::new(),
+        inconsistent: false,
+        retrieved: false,
         price_version: None,
     }
 }

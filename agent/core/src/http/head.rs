@@ -13,6 +13,8 @@ const MAX_VALUE: usize = 1024;
 pub enum Method {
     /// Its answer has a head only.
     Head,
+    /// Reads something back, or asks for a WebSocket.
+    Get,
     /// What every model call is.
     Post,
     /// Its answer turns the connection into a tunnel.
@@ -112,6 +114,7 @@ impl Head {
         let (authority, path) = split_target(target);
         let method = match request.method {
             Some("HEAD") => Method::Head,
+            Some("GET") => Method::Get,
             Some("POST") => Method::Post,
             Some("CONNECT") => Method::Connect,
             _ => Method::Other,

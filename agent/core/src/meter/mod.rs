@@ -10,7 +10,7 @@ mod record;
 use sha2::{Digest, Sha256};
 
 use crate::identity::Attribution;
-use crate::provider::{CallState, ModelCall};
+use crate::provider::{Api, CallState, ModelCall, Usage};
 use crate::units::{ConnectionId, PicoUsd, Timestamp, Tokens};
 pub use catalogue::Catalogue;
 pub use record::{CallId, CostSource, UsageRecord, UsageSource};
@@ -44,11 +44,11 @@ impl Meter {
         boot_id: &str,
     ) -> UsageRecord {
         let model = call.model_served.clone().or_else(|| call.model_requested.clone());
-        let (tokens, usage_source) = usage(&call, model.as_deref().unwrap_or_default());
-        let (cost_usd, cost_source) = self.price(&call, model.as_deref(), &tokens, usage_source);
+        let (usage, usage_source) = usage(&call, model.as_deref().unwrap_or_default());
+        let (cost_usd, cost_source) = self.price(&call, model.as_deref(), &usage, usage_source);
         let asked = matches!(cost_source, CostSource::Table | CostSource::Unpriced);
         UsageRecord {
-            id: call_id(boot_id, call.connection, call.ordinal),
+            id: call_id(boot_id, &call),
             time: call.started,
             identity: attribution.identity.clone(),
             process: attribution.process.clone(),
@@ -63,7 +63,7 @@ impl Meter {
             status: call.status,
             streamed: call.streamed,
             state: call.state,
-            tokens,
+            tokens: usage.tokens,
             usage_source,
             cost_usd,
             cost_source,
@@ -73,7 +73,15 @@ impl Meter {
             lost_bytes: call.lost_bytes,
             response_id: call.response_id,
             error_type: call.error_type,
-            service_tier: call.service_tier,
+            service_tier: call.context.service_tier,
+            batch: call.context.batch,
+            speed: call.context.speed,
+            region: call.context.region,
+            traffic_type: call.context.traffic_type,
+            counts: usage.counts,
+            parts: usage.parts,
+            inconsistent: usage.inconsistent,
+            retrieved: call.retrieved,
             price_version: asked.then(|| self.catalogue.version().to_owned()),
         }
     }
@@ -82,16 +90,17 @@ impl Meter {
         &self,
         call: &ModelCall,
         model: Option<&str>,
-        tokens: &Tokens,
+        usage: &Usage,
         usage_source: UsageSource,
     ) -> (Option<PicoUsd>, CostSource) {
         match usage_source {
+            _ if call.api == Api::CountTokens => (Some(PicoUsd::ZERO), CostSource::Free),
             UsageSource::Reported | UsageSource::Counted | UsageSource::Estimated => {
-                let tier = call.service_tier.as_deref();
-                let cost =
-                    model.and_then(|model| self.catalogue.cost(call.provider, model, tier, tokens));
-                let source = cost.map_or(CostSource::Unpriced, |_| CostSource::Table);
-                (cost, source)
+                if let Some(cost) = usage.cost {
+                    return (Some(cost), CostSource::Provider);
+                }
+                let cost = self.table_price(call, model, usage);
+                (cost, cost.map_or(CostSource::Unpriced, |_| CostSource::Table))
             }
             UsageSource::None if failed_before_output(call) => {
                 (Some(PicoUsd::ZERO), CostSource::Free)
@@ -101,31 +110,47 @@ impl Meter {
     }
 }
 
+impl Meter {
+    /// What the catalogue says: each model's share at that model's price.
+    fn table_price(&self, call: &ModelCall, model: Option<&str>, usage: &Usage) -> Option<PicoUsd> {
+        let tier = call.context.service_tier.as_deref();
+        let price = |model: &str, tokens| self.catalogue.cost(call.provider, model, tier, tokens);
+        if usage.parts.is_empty() {
+            return price(model?, &usage.tokens);
+        }
+        let shares = usage.parts.iter().map(|part| price(&part.model, &part.tokens));
+        shares.sum::<Option<PicoUsd>>()
+    }
+}
+
 /// The call's tokens: what the provider said, else what can be counted.
-fn usage(call: &ModelCall, model: &str) -> (Tokens, UsageSource) {
-    match (call.usage, &call.countable) {
-        (Some(tokens), None) => return (tokens, UsageSource::Reported),
+fn usage(call: &ModelCall, model: &str) -> (Usage, UsageSource) {
+    match (&call.usage, &call.countable) {
+        (Some(usage), None) => return (usage.clone(), UsageSource::Reported),
         (Some(said), Some(text)) => {
             // The output was still growing when this was said.
             let seen = count::count(model, call.api, text).tokens.output_visible;
-            let output_visible = said.output_visible.max(seen.saturating_sub(said.reasoning));
-            return (Tokens { output_visible, ..said }, UsageSource::Estimated);
+            let mut usage = said.clone();
+            let tokens = &mut usage.tokens;
+            tokens.output_visible =
+                tokens.output_visible.max(seen.saturating_sub(tokens.reasoning));
+            return (usage, UsageSource::Estimated);
         }
         (None, _) => {}
     }
     let Some(text) = call.countable.as_ref().filter(|_| !failed_before_output(call)) else {
-        return (Tokens::default(), UsageSource::None);
+        return (Usage::default(), UsageSource::None);
     };
     let counted = count::count(model, call.api, text);
     if counted.tokens == Tokens::default() {
-        return (Tokens::default(), UsageSource::None);
+        return (Usage::default(), UsageSource::None);
     }
     let whole = match call.state {
         CallState::Complete => call.lost_bytes == 0,
         CallState::Aborted | CallState::Truncated | CallState::Error => false,
     };
     let source = if counted.exact && whole { UsageSource::Counted } else { UsageSource::Estimated };
-    (counted.tokens, source)
+    (counted.tokens.into(), source)
 }
 
 /// Whether the provider refused the call, or failed it before there was any output. Neither
@@ -146,12 +171,14 @@ fn failed_before_output(call: &ModelCall) -> bool {
 }
 
 /// The first half of SHA-256 over everything that tells one sighting from another.
-fn call_id(boot_id: &str, connection: ConnectionId, ordinal: u64) -> CallId {
+fn call_id(boot_id: &str, call: &ModelCall) -> CallId {
+    let connection = call.connection;
     let mut hash = Sha256::new();
     hash.update((boot_id.len() as u64).to_be_bytes());
     hash.update(boot_id);
     hash.update(connection.process.pid.to_be_bytes());
-    for part in [connection.process.start_ns, connection.handle, connection.generation, ordinal] {
+    let ConnectionId { process, handle, generation } = connection;
+    for part in [process.start_ns, handle, generation, call.ordinal, call.index] {
         hash.update(part.to_be_bytes());
     }
     let digest = hash.finalize();

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{Container, IdentityId, Process};
-use crate::provider::{Api, CallState};
+use crate::provider::{Api, CallState, Part};
 use crate::secret::Fingerprint;
-use crate::units::{PicoUsd, Role, Timestamp, Tokens};
+use crate::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 
 /// One call's id: 32 hexadecimal digits, the same whenever the same sighting is metered again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub enum UsageSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CostSource {
+    /// The provider itself said it in the answer.
+    Provider,
     /// The price catalogue.
     Table,
     /// Nothing was consumed: an error before any output. The cost is 0.
@@ -106,7 +108,36 @@ pub struct UsageRecord {
     /// The service tier that the answer says it was served at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<String>,
+    /// It was part of a batch.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub batch: bool,
+    /// The speed that the answer says it was served at (Anthropic's `usage.speed`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed: Option<String>,
+    /// The region it was served in, as far as host or answer tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Vertex's `usageMetadata.trafficType`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic_type: Option<String>,
+    /// What the provider bills by the piece: web searches, pages, …
+    #[serde(default, skip_serializing_if = "Counts::is_empty")]
+    pub counts: Counts,
+    /// How much of `tokens` which model used, where several models worked on the call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+    /// The provider's numbers contradict each other.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub inconsistent: bool,
+    /// It was not made here but read back: the result of a batch, or of a call in the background.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub retrieved: bool,
     /// The version of the catalogue that priced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_version: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::identity::{IdentityId, Process};
-use crate::provider::{Api, Countable};
+use crate::provider::{Api, Countable, PriceContext};
 use crate::secret::Payload;
-use crate::units::{ProcessKey, Role};
+use crate::units::{ProcessKey, Role, Tokens};
 
 fn call() -> ModelCall {
     let second = |second| Timestamp::from_second(second).unwrap();
@@ -15,6 +15,7 @@ fn call() -> ModelCall {
             generation: 10,
         },
         ordinal: 0,
+        index: 0,
         role: Role::Client,
         provider: "openai",
         api: Api::ChatCompletions,
@@ -28,7 +29,9 @@ fn call() -> ModelCall {
         countable: None,
         response_id: None,
         error_type: None,
-        service_tier: None,
+        context: PriceContext::default(),
+        max_output: None,
+        retrieved: false,
         credential: None,
         started: second(100),
         first_output: Some(second(101)),
@@ -47,8 +50,8 @@ fn measure(call: ModelCall) -> UsageRecord {
     Meter::new(Catalogue::builtin().unwrap()).measure(call, &attribution, "boot")
 }
 
-fn reported() -> Option<Tokens> {
-    Some(Tokens { input_uncached: 1_000_000, ..Tokens::default() })
+fn reported() -> Option<Usage> {
+    Some(Tokens { input_uncached: 1_000_000, ..Tokens::default() }.into())
 }
 
 fn hello() -> Option<Countable> {
@@ -83,11 +86,18 @@ fn what_is_not_known_is_not_zero() {
     use {CostSource as C, UsageSource as U};
     let usage = reported();
     let model_served = Some("nobody-knows".to_owned());
-    check(ModelCall { usage, model_served, ..call() }, U::Reported, C::Unpriced, None);
-    let nameless = ModelCall { usage, model_served: None, model_requested: None, ..call() };
+    check(
+        ModelCall { usage: usage.clone(), model_served, ..call() },
+        U::Reported,
+        C::Unpriced,
+        None,
+    );
+    let nameless =
+        ModelCall { usage: usage.clone(), model_served: None, model_requested: None, ..call() };
     check(nameless, U::Reported, C::Unpriced, None);
     let service_tier = Some("scale".to_owned());
-    check(ModelCall { usage, service_tier, ..call() }, U::Reported, C::Unpriced, None);
+    let context = PriceContext { service_tier, ..PriceContext::default() };
+    check(ModelCall { usage, context, ..call() }, U::Reported, C::Unpriced, None);
     check(call(), U::None, C::Unknown, None);
     let state = CallState::Aborted;
     check(ModelCall { state, ..call() }, U::None, C::Unknown, None);
@@ -136,10 +146,11 @@ proptest! {
     #[test]
     fn ids_tell_sightings_apart(handle in any::<u64>(), ordinal in any::<u64>(), boot in ".{0,9}") {
         let connection = ConnectionId { handle, ..call().connection };
-        let id = call_id(&boot, connection, ordinal);
+        let one = ModelCall { connection, ordinal, ..call() };
+        let id = call_id(&boot, &one);
         prop_assert_eq!(id.0.len(), 32);
-        prop_assert_eq!(&id, &call_id(&boot, connection, ordinal));
-        prop_assert_ne!(&id, &call_id(&boot, connection, ordinal ^ 1));
-        prop_assert_ne!(&id, &call_id(&format!("{boot}x"), connection, ordinal));
+        prop_assert_eq!(&id, &call_id(&boot, &one));
+        prop_assert_ne!(&id, &call_id(&boot, &ModelCall { ordinal: ordinal ^ 1, ..call() }));
+        prop_assert_ne!(&id, &call_id(&format!("{boot}x"), &one));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Effect, Useless};
 use crate::http::{Ending, Event, Side, h1};
-use crate::provider::Exchange;
+use crate::provider::{Exchange, ModelCall};
 use crate::secret::FingerprintKey;
 use crate::stream::Assembler;
 use crate::units::{ConnectionId, Direction, Role, Timestamp};
@@ -115,8 +115,7 @@ impl Connection {
     /// Its exchanges go on, but not before our eyes.
     pub(super) fn evict(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         for (_, exchange) in self.exchanges.drain(..) {
-            let call = exchange.finish(Ending::Lost, now);
-            effects.extend(call.map(|call| Effect::Call(Box::new(call))));
+            effects.extend(calls(exchange.finish(Ending::Lost, now)));
         }
     }
 
@@ -171,6 +170,8 @@ impl Events<'_> {
                 let now = self.now;
                 if let Some(known) = self.find(exchange) {
                     known.body(side, data, now);
+                    let ready = known.take_ready();
+                    self.effects.extend(calls(ready));
                 }
             }
             Event::Lost { exchange, side, bytes } => {
@@ -182,8 +183,7 @@ impl Events<'_> {
             Event::End { exchange, side: Side::Response, ending } => {
                 if let Some(index) = self.exchanges.iter().position(|(n, _)| *n == exchange) {
                     let (_, known) = self.exchanges.remove(index);
-                    let call = known.finish(ending, self.now);
-                    self.effects.extend(call.map(|call| Effect::Call(Box::new(call))));
+                    self.effects.extend(calls(known.finish(ending, self.now)));
                 }
             }
             Event::Unreadable(why) => self.effects.push(Effect::Ignore(Useless::Speaks(why))),
@@ -200,4 +200,8 @@ impl Events<'_> {
     fn find(&mut self, ordinal: u64) -> Option<&mut Exchange> {
         self.exchanges.iter_mut().find(|(n, _)| *n == ordinal).map(|(_, exchange)| exchange)
     }
+}
+
+fn calls(calls: Vec<ModelCall>) -> impl Iterator<Item = Effect> {
+    calls.into_iter().map(|call| Effect::Call(Box::new(call)))
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::identity::{IdentityId, Process as Maker};
-use crate::provider::{Api, CallState};
+use crate::provider::{Api, CallState, Usage};
 use crate::units::{Role, Tokens};
 use Direction::{Read, Write};
 
@@ -127,14 +127,15 @@ const CHAT_ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","mode
 const MESSAGE: &str = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"hello"}]}]}"#;
 const MESSAGE_START: &str = r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5-20250929","content":[],"stop_reason":null,"usage":{"input_tokens":3,"cache_creation_input_tokens":30,"cache_read_input_tokens":7,"cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20},"output_tokens":1,"service_tier":"standard"}}}"#;
 
-fn buckets(input: u64, read: u64, output: u64, reasoning: u64) -> Option<Tokens> {
-    Some(Tokens {
+fn buckets(input: u64, read: u64, output: u64, reasoning: u64) -> Option<Usage> {
+    let tokens = Tokens {
         input_uncached: input,
         cache_read: read,
         output_visible: output,
         reasoning,
         ..Tokens::default()
-    })
+    };
+    Some(tokens.into())
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn chat_completion() {
     assert_eq!((call.status, call.streamed, call.state), (Some(200), false, CallState::Complete));
     assert_eq!(call.usage, buckets(36, 64, 8, 12));
     assert_eq!(call.response_id.as_deref(), Some("chatcmpl-1"));
-    assert_eq!(call.service_tier.as_deref(), Some("default"));
+    assert_eq!(call.context.service_tier.as_deref(), Some("default"));
     assert!(call.credential.is_some() && call.countable.is_none() && call.lost_bytes == 0);
 }
 
@@ -219,7 +220,7 @@ fn messages_stream() {
     let call = exchange(&request("/v1/messages?beta=true", MESSAGE), &answer).only();
     assert_eq!((call.api, call.provider), (Api::Messages, "anthropic"));
     assert_eq!(
-        call.usage,
+        call.usage.map(|usage| usage.tokens),
         Some(Tokens {
             input_uncached: 3,
             cache_read: 7,
@@ -241,7 +242,7 @@ fn an_aborted_stream_keeps_what_was_said() {
     bench.close();
     let call = bench.only();
     assert_eq!((call.state, call.status), (CallState::Aborted, Some(200)));
-    assert_eq!(call.usage.unwrap().input_uncached, 3);
+    assert_eq!(call.usage.unwrap().tokens.input_uncached, 3);
     let text = call.countable.unwrap();
     assert!(text.cut && text.input.is_empty());
     assert_eq!(text.output.expose(), "half");
@@ -265,7 +266,7 @@ fn an_unsplit_cache_write_has_the_lifetime_that_was_asked_for() {
             r#"{{"model":"claude","max_tokens":1,"system":[{{"text":"s","cache_control":{{"type":"ephemeral"{ttl}}}}}],"messages":[]}}"#
         );
         let tokens = exchange(&request("/v1/messages", &body), &json(200, answer)).only().usage;
-        let tokens = tokens.unwrap();
+        let tokens = tokens.unwrap().tokens;
         assert_eq!((tokens.cache_write_5m, tokens.cache_write_1h), (five, hour));
         assert_eq!((tokens.input_uncached, tokens.output_visible), (3, 550));
     }
@@ -285,7 +286,7 @@ fn responses_stream_repeats_the_answer_in_its_last_event() {
     let call = exchange(&request("/v1/responses", body), &answer).only();
     assert_eq!((call.api, call.state), (Api::Responses, CallState::Complete));
     assert_eq!(call.response_id.as_deref(), Some("resp_1"));
-    let tokens = call.usage.unwrap();
+    let tokens = call.usage.unwrap().tokens;
     assert_eq!((tokens.input_uncached, tokens.cache_read, tokens.cache_write_other), (15, 10, 5));
     assert_eq!((tokens.output_visible, tokens.reasoning), (5, 4));
 }

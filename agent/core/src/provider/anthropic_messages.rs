@@ -5,10 +5,10 @@
 //! are there, they and not the top-level numbers are what is billed: they include the compaction
 //! runs that the top level leaves out.
 
-use super::Api;
 use super::form::{Answer, Form, inside};
 use super::json::Token;
 use super::request::name_of;
+use super::{Api, Usage};
 use crate::units::Tokens;
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Messages {
 
     fn usage_value(&mut self, key: &str, token: Token<'_>) {
         match (key, token) {
-            ("service_tier", Token::Text(tier)) => self.answer.service_tier = name_of(tier),
+            ("service_tier", Token::Text(tier)) => self.answer.context.service_tier = name_of(tier),
             // Each report has all iterations so far.
             ("iterations", Token::Begin) => self.iterations = Counts::default(),
             (key, Token::Count(count)) => match inside(key, "iterations[]") {
@@ -85,9 +85,9 @@ impl Form for Messages {
         }
     }
 
-    fn usage(&self) -> Option<Tokens> {
+    fn usage(&self) -> Option<Usage> {
         let billed = if self.iterations.input.is_some() { &self.iterations } else { &self.top };
-        billed.tokens(self.cache_ttl_1h)
+        billed.tokens(self.cache_ttl_1h).map(Usage::from)
     }
 
     fn answer(&self) -> &Answer {

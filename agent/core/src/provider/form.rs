@@ -2,20 +2,51 @@
 
 use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
-use super::{Api, anthropic_messages, openai_chat, openai_embeddings, openai_responses};
+use super::{
+    Api, PriceContext, Usage, anthropic_messages, openai_chat, openai_embeddings, openai_responses,
+};
+use crate::http::Side;
 use crate::secret::Payload;
-use crate::units::Tokens;
 
-/// Reads an answer of one wire form, value by value: a whole body, or the events of a stream.
+/// Reads the answers of one wire form, value by value: a whole body, the events of a stream, the
+/// lines of a file or the messages of a session.
 pub(super) trait Form: std::fmt::Debug + Send {
     /// Which form.
     fn api(&self) -> Api;
-    /// Takes a value and where it stands.
+
+    /// Takes a value of what the provider says, and where it stands.
     fn read(&mut self, path: &str, token: Token<'_>);
-    /// The provider's numbers, as far as they were said.
-    fn usage(&self) -> Option<Tokens>;
-    /// Everything else that was said.
+
+    /// Takes a value of what the caller says in a session, and where it stands.
+    fn hear(&mut self, _path: &str, _token: Token<'_>) {}
+
+    /// A JSON text has ended: the body, an event, a line or a message.
+    fn end_text(&mut self, _side: Side) {}
+
+    /// The provider's numbers of the current answer, as far as they were said.
+    fn usage(&self) -> Option<Usage>;
+
+    /// Everything else that was said in the current answer.
     fn answer(&self) -> &Answer;
+
+    /// Whether there is one answer after the other: a session, or the results of a batch. What has
+    /// ended is asked for with [`Form::next`] then, and the current answer is a call only if it is
+    /// `begun`.
+    fn several(&self) -> Option<Several> {
+        None
+    }
+
+    /// An answer that has ended, of a form that has several.
+    fn next(&mut self) -> Option<(Answer, Option<Usage>)> {
+        None
+    }
+}
+
+/// The state of a form that has several answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Several {
+    /// An answer has begun and not ended.
+    pub(super) begun: bool,
 }
 
 /// What an answer says, whatever its form.
@@ -25,7 +56,8 @@ pub(super) struct Answer {
     pub(super) recognised: bool,
     pub(super) model: Option<String>,
     pub(super) response_id: Option<String>,
-    pub(super) service_tier: Option<String>,
+    /// What its price depends on.
+    pub(super) context: PriceContext,
     /// The provider said that there is no more to come.
     pub(super) finished: bool,
     /// The provider said that the call failed.
@@ -55,14 +87,22 @@ impl Answer {
     }
 }
 
-/// A reader for answers of the form `api`. `cache_ttl_1h` is what the request asked for.
-pub(super) fn reader(api: Api, cache_ttl_1h: bool) -> Box<dyn Form> {
-    match api {
+/// What of the request an answer's reader needs to know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// A prompt-cache breakpoint asks for the longer lifetime.
+    pub(super) cache_ttl_1h: bool,
+}
+
+/// A reader for answers of the form `api`, if there is one.
+pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
+    Some(match api {
         Api::ChatCompletions => Box::new(openai_chat::Chat::default()),
         Api::Responses => Box::new(openai_responses::Responses::default()),
         Api::Embeddings => Box::new(openai_embeddings::Embeddings::default()),
-        Api::Messages => Box::new(anthropic_messages::Messages::new(cache_ttl_1h)),
-    }
+        Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl_1h)),
+        _ => return None,
+    })
 }
 
 /// What stands at `path` inside `outer`: `Some("")` for `outer` itself, `Some("key")` for

@@ -26,7 +26,9 @@ pub(super) enum Token<'a> {
     Count(u64),
     /// `true` or `false`.
     Flag(bool),
-    /// `null`, a number of another kind, or text that isn't UTF-8.
+    /// Any other number, as it is written.
+    Number(&'a str),
+    /// `null`, or text that isn't UTF-8.
     Other,
 }
 
@@ -161,13 +163,14 @@ impl Scanner {
                     let text = self.parser.current_str();
                     visit(&self.path, text.map_or(Token::Other, Token::Text));
                 }
-                JsonEvent::ValueInt => {
-                    let count = self.parser.current_int::<u64>();
-                    visit(&self.path, count.map_or(Token::Other, Token::Count));
-                }
+                JsonEvent::ValueInt => match self.parser.current_int::<u64>() {
+                    Ok(count) => visit(&self.path, Token::Count(count)),
+                    Err(_negative_or_large) => self.number(visit),
+                },
                 JsonEvent::ValueTrue => visit(&self.path, Token::Flag(true)),
                 JsonEvent::ValueFalse => visit(&self.path, Token::Flag(false)),
-                JsonEvent::ValueNull | JsonEvent::ValueFloat => visit(&self.path, Token::Other),
+                JsonEvent::ValueFloat => self.number(visit),
+                JsonEvent::ValueNull => visit(&self.path, Token::Other),
                 JsonEvent::NeedMoreInput => return,
             }
             if self.open.is_empty() {
@@ -175,6 +178,10 @@ impl Scanner {
                 return;
             }
         }
+    }
+
+    fn number(&self, visit: &mut impl FnMut(&str, Token<'_>)) {
+        visit(&self.path, self.parser.current_str().map_or(Token::Other, Token::Number));
     }
 
     fn begin(&mut self, suffix: &str, visit: &mut impl FnMut(&str, Token<'_>)) {
@@ -238,7 +245,7 @@ mod tests {
                 "b[].c Other",
                 "? Flag(true)",
                 "f Begin",
-                "f.g Other",
+                "f.g Number(\"-1.5\")",
                 "h Begin",
                 "h[] Begin",
                 "h[][] Count(2)",

@@ -4,12 +4,12 @@
 mod anthropic_messages;
 mod exchange;
 mod form;
-mod host;
 mod json;
 mod openai_chat;
 mod openai_embeddings;
 mod openai_responses;
 mod request;
+mod route;
 mod usage;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use exchange::Exchange;
 
 use crate::secret::{Fingerprint, Payload};
-use crate::units::{ConnectionId, Role, Timestamp, Tokens};
+use crate::units::{ConnectionId, Counts, PicoUsd, Role, Timestamp, Tokens};
 
 /// The wire form of a model call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,12 +25,54 @@ use crate::units::{ConnectionId, Role, Timestamp, Tokens};
 pub enum Api {
     /// OpenAI `POST …/chat/completions`.
     ChatCompletions,
-    /// OpenAI `POST …/responses`.
+    /// OpenAI `POST …/completions`, the older form.
+    Completions,
+    /// OpenAI `POST …/responses`, also as a WebSocket.
     Responses,
     /// OpenAI `POST …/embeddings`.
     Embeddings,
+    /// OpenAI `POST …/images/{generations,edits,variations}`.
+    Images,
+    /// OpenAI `POST …/audio/{transcriptions,translations}`.
+    Transcriptions,
+    /// OpenAI `POST …/audio/speech`.
+    Speech,
+    /// OpenAI's `…/realtime` WebSocket.
+    Realtime,
     /// Anthropic `POST …/messages`.
     Messages,
+    /// Anthropic's and Bedrock's counting of tokens, which runs no model and costs nothing.
+    CountTokens,
+    /// Bedrock `POST /model/{id}/converse[-stream]`.
+    Converse,
+    /// Bedrock `POST /model/{id}/invoke[-with-response-stream]`: the model's native body.
+    Invoke,
+    /// Gemini `POST …:generateContent` and `:streamGenerateContent`.
+    GenerateContent,
+    /// Gemini `POST …:embedContent`.
+    EmbedContent,
+    /// Gemini's `BidiGenerateContent` WebSocket.
+    Live,
+    /// Gemini `POST …/interactions`.
+    Interactions,
+    /// Cohere `POST /v2/chat`.
+    CohereChat,
+    /// Cohere `POST /v2/embed`.
+    CohereEmbed,
+    /// Cohere `POST /v2/rerank`.
+    Rerank,
+    /// Mistral `POST /v1/ocr`.
+    Ocr,
+    /// Ollama `POST /api/chat`.
+    OllamaChat,
+    /// Ollama `POST /api/generate`.
+    OllamaGenerate,
+    /// Ollama `POST /api/embed`.
+    OllamaEmbed,
+    /// llama.cpp `POST /completion`.
+    LlamaCompletion,
+    /// TGI `POST /generate[_stream]`.
+    TgiGenerate,
 }
 
 impl Api {
@@ -39,11 +81,102 @@ impl Api {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ChatCompletions => "chat_completions",
+            Self::Completions => "completions",
             Self::Responses => "responses",
             Self::Embeddings => "embeddings",
+            Self::Images => "images",
+            Self::Transcriptions => "transcriptions",
+            Self::Speech => "speech",
+            Self::Realtime => "realtime",
             Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
+            Self::Converse => "converse",
+            Self::Invoke => "invoke",
+            Self::GenerateContent => "generate_content",
+            Self::EmbedContent => "embed_content",
+            Self::Live => "live",
+            Self::Interactions => "interactions",
+            Self::CohereChat => "cohere_chat",
+            Self::CohereEmbed => "cohere_embed",
+            Self::Rerank => "rerank",
+            Self::Ocr => "ocr",
+            Self::OllamaChat => "ollama_chat",
+            Self::OllamaGenerate => "ollama_generate",
+            Self::OllamaEmbed => "ollama_embed",
+            Self::LlamaCompletion => "llama_completion",
+            Self::TgiGenerate => "tgi_generate",
         }
     }
+
+    /// The provider that made the form, in OpenTelemetry's words.
+    const fn maker(self) -> &'static str {
+        match self {
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Responses
+            | Self::Embeddings
+            | Self::Images
+            | Self::Transcriptions
+            | Self::Speech
+            | Self::Realtime => "openai",
+            Self::Messages | Self::CountTokens => "anthropic",
+            Self::Converse | Self::Invoke => "aws.bedrock",
+            Self::GenerateContent | Self::EmbedContent | Self::Live | Self::Interactions => {
+                "gcp.gemini"
+            }
+            Self::CohereChat | Self::CohereEmbed | Self::Rerank => "cohere",
+            Self::Ocr => "mistral_ai",
+            Self::OllamaChat | Self::OllamaGenerate | Self::OllamaEmbed => "ollama",
+            Self::LlamaCompletion => "llama_cpp",
+            Self::TgiGenerate => "tgi",
+        }
+    }
+}
+
+/// What the provider itself said of a call's usage, made disjoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All tokens of the call.
+    pub tokens: Tokens,
+    /// What is billed by the piece.
+    pub counts: Counts,
+    /// How much of `tokens` which model used, where several models worked on one call. Empty where
+    /// the served model did it all; else the parts add up to `tokens`.
+    pub parts: Vec<Part>,
+    /// What the provider says that it will charge.
+    pub cost: Option<PicoUsd>,
+    /// The numbers contradict each other: they were read by the provider's usual rule.
+    pub inconsistent: bool,
+}
+
+impl From<Tokens> for Usage {
+    fn from(tokens: Tokens) -> Self {
+        Self { tokens, ..Self::default() }
+    }
+}
+
+/// What one of several models used for a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The model.
+    pub model: String,
+    /// Its tokens.
+    pub tokens: Tokens,
+}
+
+/// What a price depends on beside the model and the tokens. Everything as the provider says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PriceContext {
+    /// The service tier that the answer says it was served at.
+    pub service_tier: Option<String>,
+    /// It was part of a batch.
+    pub batch: bool,
+    /// Anthropic's `usage.speed`.
+    pub speed: Option<String>,
+    /// The region, by the host's name, or where the answer says it was served.
+    pub region: Option<String>,
+    /// Vertex's `usageMetadata.trafficType`.
+    pub traffic_type: Option<String>,
 }
 
 /// How a call ended.
@@ -68,6 +201,8 @@ pub struct ModelCall {
     pub connection: ConnectionId,
     /// Numbers the exchanges of that connection; no two have the same.
     pub ordinal: u64,
+    /// Numbers the calls of that exchange: a session or a batch has many.
+    pub index: u64,
     /// Which end of the connection was seen.
     pub role: Role,
     /// OpenTelemetry's `gen_ai.provider.name`, from the host; for a host we don't know, the
@@ -88,7 +223,14 @@ pub struct ModelCall {
     /// How it ended.
     pub state: CallState,
     /// The provider's own numbers. Where `countable` is there too, the output was still growing.
-    pub usage: Option<Tokens>,
+    pub usage: Option<Usage>,
+    /// What its price depends on.
+    pub context: PriceContext,
+    /// Most tokens of output that the request allows.
+    pub max_output: Option<u64>,
+    /// It was not made here but read back: the result of a batch, or of a call that went on in the
+    /// background.
+    pub retrieved: bool,
     /// What to count where the provider didn't say, or not all: input and output where `usage` is
     /// absent, else the output only.
     pub countable: Option<Countable>,
@@ -96,8 +238,6 @@ pub struct ModelCall {
     pub response_id: Option<String>,
     /// The provider's word for what went wrong (`error.type` or `error.code`).
     pub error_type: Option<String>,
-    /// The service tier that the answer says it was served at.
-    pub service_tier: Option<String>,
     /// Stands for the credential that the request carried.
     pub credential: Option<Fingerprint>,
     /// When the request's first byte was seen.

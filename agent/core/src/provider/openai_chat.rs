@@ -3,12 +3,11 @@
 //! A stream has its usage in a chunk of its own near the end, if `stream_options.include_usage`
 //! asked for it; some servers put the usage so far on every chunk.
 
-use super::Api;
 use super::form::{Answer, Form, inside};
 use super::json::Token;
 use super::request::name_of;
 use super::usage::OpenAiUsage;
-use crate::units::Tokens;
+use super::{Api, Usage};
 
 #[derive(Debug, Default)]
 pub(super) struct Chat {
@@ -29,7 +28,7 @@ impl Form for Chat {
             }
             ("id", Token::Text(id)) => answer.response_id = name_of(id),
             ("model", Token::Text(model)) => answer.model = name_of(model).or(answer.model.take()),
-            ("service_tier", Token::Text(tier)) => answer.service_tier = name_of(tier),
+            ("service_tier", Token::Text(tier)) => answer.context.service_tier = name_of(tier),
             ("choices[].finish_reason", Token::Text(_)) => answer.finished = true,
             (
                 "choices[].delta.content"
@@ -54,8 +53,8 @@ impl Form for Chat {
         }
     }
 
-    fn usage(&self) -> Option<Tokens> {
-        self.usage.tokens()
+    fn usage(&self) -> Option<Usage> {
+        self.usage.normal()
     }
 
     fn answer(&self) -> &Answer {

@@ -1,11 +1,10 @@
 //! OpenAI `POST …/embeddings`.
 
-use super::Api;
 use super::form::{Answer, Form, inside};
 use super::json::Token;
 use super::request::name_of;
 use super::usage::OpenAiUsage;
-use crate::units::Tokens;
+use super::{Api, Usage};
 
 #[derive(Debug, Default)]
 pub(super) struct Embeddings {
@@ -32,8 +31,8 @@ impl Form for Embeddings {
         }
     }
 
-    fn usage(&self) -> Option<Tokens> {
-        self.usage.tokens()
+    fn usage(&self) -> Option<Usage> {
+        self.usage.normal()
     }
 
     fn answer(&self) -> &Answer {

@@ -1,12 +1,11 @@
 //! OpenAI `POST …/responses`. A stream repeats the whole response, usage included, in its last
 //! event: `response.completed`, `.incomplete` or `.failed`.
 
-use super::Api;
 use super::form::{Answer, Form, inside};
 use super::json::Token;
 use super::request::name_of;
 use super::usage::OpenAiUsage;
-use crate::units::Tokens;
+use super::{Api, Usage};
 
 #[derive(Debug, Default)]
 pub(super) struct Responses {
@@ -35,8 +34,8 @@ impl Form for Responses {
         }
     }
 
-    fn usage(&self) -> Option<Tokens> {
-        self.usage.tokens()
+    fn usage(&self) -> Option<Usage> {
+        self.usage.normal()
     }
 
     fn answer(&self) -> &Answer {
@@ -61,7 +60,7 @@ impl Responses {
             ("object", Token::Text("response")) => answer.recognised = true,
             ("id", Token::Text(id)) => answer.response_id = name_of(id),
             ("model", Token::Text(model)) => answer.model = name_of(model).or(answer.model.take()),
-            ("service_tier", Token::Text(tier)) => answer.service_tier = name_of(tier),
+            ("service_tier", Token::Text(tier)) => answer.context.service_tier = name_of(tier),
             _ => {
                 if let Some(key) = inside(path, "usage") {
                     self.usage.read(key, token);

@@ -29,6 +29,8 @@ pub(super) struct Said {
     input: bool,
     /// A prompt-cache breakpoint asks for the longer lifetime.
     pub(super) cache_ttl_1h: bool,
+    /// Most tokens of output that are allowed.
+    pub(super) max_output: Option<u64>,
     text: Countable,
     text_bytes: usize,
 }
@@ -86,6 +88,7 @@ impl Said {
             && match api {
                 Api::ChatCompletions | Api::Messages => self.messages,
                 Api::Responses | Api::Embeddings => self.input,
+                _ => false,
             }
     }
 
@@ -93,6 +96,9 @@ impl Said {
         match (path, token) {
             ("model", Token::Text(name)) => self.model = name_of(name),
             ("stream", Token::Flag(stream)) => self.stream = stream,
+            ("max_tokens" | "max_completion_tokens" | "max_output_tokens", Token::Count(most)) => {
+                self.max_output = Some(most)
+            }
             ("messages", Token::Begin) => self.messages = true,
             ("input", Token::Begin) => self.input = true,
             ("messages[]" | "input[]", Token::Begin) => self.begin_message(""),

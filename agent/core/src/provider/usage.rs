@@ -1,5 +1,6 @@
 //! Usage as OpenAI and everybody who speaks its forms reports it, made disjoint.
 
+use super::Usage;
 use super::json::Token;
 use crate::units::Tokens;
 
@@ -48,7 +49,7 @@ impl OpenAiUsage {
     /// Whether reasoning is part of the output differs by provider, so the total decides where it
     /// can; OpenAI's own rule, that it is, holds where it can't. Cached input is part of the input,
     /// unless it is more than that.
-    pub(super) fn tokens(&self) -> Option<Tokens> {
+    pub(super) fn normal(&self) -> Option<Usage> {
         let input = self.input?;
         let both = input.saturating_add(self.output);
         let beside = self.total != Some(both)
@@ -57,7 +58,7 @@ impl OpenAiUsage {
         let split = self.cache_write_30m.saturating_add(self.cache_write_12h);
         let cache_write = self.cache_write.max(split);
         let cache = self.cached.saturating_add(cache_write);
-        Some(Tokens {
+        let tokens = Tokens {
             input_uncached: input.checked_sub(cache).unwrap_or(input),
             cache_read: self.cached,
             cache_write_30m: self.cache_write_30m,
@@ -66,7 +67,8 @@ impl OpenAiUsage {
             output_visible: if beside { self.output } else { self.output - self.reasoning },
             reasoning: self.reasoning,
             ..Tokens::default()
-        })
+        };
+        Some(tokens.into())
     }
 }
 
@@ -80,7 +82,7 @@ mod tests {
         for (key, count) in counts {
             usage.read(key, Token::Count(*count));
         }
-        usage.tokens().unwrap()
+        usage.normal().unwrap().tokens
     }
 
     #[test]

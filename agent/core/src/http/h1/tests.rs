@@ -86,12 +86,12 @@ fn keep_alive_and_pipelining() {
     assert_eq!(
         lines,
         [
-            "0 Other /a",
+            "0 Get /a",
             "0 Request Whole",
             "1 Post /b",
             "1 Request \"abc\"",
             "1 Request Whole",
-            "2 Other /c",
+            "2 Get /c",
             "2 Request Whole",
             "0 200",
             "0 Response \"hi\"",
@@ -121,7 +121,7 @@ fn interim_answers_and_head() {
             "0 Request Whole",
             "0 200",
             "0 Response Whole",
-            "1 Other /a",
+            "1 Get /a",
             "1 Request Whole",
             "1 304",
             "1 Response Whole",
@@ -148,7 +148,7 @@ fn an_answer_may_end_with_the_connection() {
 fn the_server_end_is_read_too() {
     let lines =
         run(&[Bytes(Read, GET), Bytes(Write, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")]);
-    assert_eq!(lines, ["0 Other /a", "0 Request Whole", "0 200", "0 Response Whole"]);
+    assert_eq!(lines, ["0 Get /a", "0 Request Whole", "0 200", "0 Response Whole"]);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_connection_is_joined_in_the_middle() {
     ]);
     assert_eq!(
         lines,
-        ["0 200", "0 Response \"ok\"", "0 Response Whole", "1 Other /a", "1 Request Whole"]
+        ["0 200", "0 Response \"ok\"", "0 Response Whole", "1 Get /a", "1 Request Whole"]
     );
 }
 
@@ -209,7 +209,7 @@ fn after_a_hole_across_messages_the_next_one_is_found() {
         [
             "0 Response lost 500",
             "0 Response Lost",
-            "1 Other /a",
+            "1 Get /a",
             "1 Request Whole",
             "1 201",
             "1 Response Whole",
@@ -247,7 +247,7 @@ fn an_endless_head_is_dropped() {
     let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(70_000));
     assert_eq!(
         run(&[Bytes(Write, &endless), Bytes(Write, GET)]),
-        ["0 Other /a", "0 Request Whole"]
+        ["0 Get /a", "0 Request Whole"]
     );
 }
 

@@ -43,13 +43,11 @@ pub(super) fn count(model: &str, api: Api, text: &Countable) -> Count {
             role + tokens_in(message.text.expose())
         })
         .sum();
-    let frame = match api {
-        Api::Embeddings => 0,
-        // The request was not seen, and what isn't seen isn't counted.
-        Api::ChatCompletions | Api::Responses | Api::Messages if text.input.is_empty() => 0,
-        Api::ChatCompletions | Api::Responses | Api::Messages => {
-            PER_MESSAGE * text.input.len() as u64 + PER_CONVERSATION
-        }
+    // What isn't seen isn't counted, the frame of an unseen request included.
+    let frame = if is_conversation(api) && !text.input.is_empty() {
+        PER_MESSAGE * text.input.len() as u64 + PER_CONVERSATION
+    } else {
+        0
     };
     let output = tokens_in(text.output.expose());
     let scaled = |count: u64| (count * rule.tenths).div_ceil(10);
@@ -59,6 +57,20 @@ pub(super) fn count(model: &str, api: Api, text: &Countable) -> Count {
         ..Tokens::default()
     };
     Count { tokens, exact }
+}
+
+/// Whether the input is a conversation, with its tokens around each message.
+const fn is_conversation(api: Api) -> bool {
+    matches!(
+        api,
+        Api::ChatCompletions
+            | Api::Responses
+            | Api::Messages
+            | Api::Converse
+            | Api::GenerateContent
+            | Api::CohereChat
+            | Api::OllamaChat
+    )
 }
 
 #[cfg(test)]
