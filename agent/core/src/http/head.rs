@@ -84,6 +84,9 @@ pub enum Head {
     Http2Preface,
 }
 
+/// A header field: its name, in any case, and its value.
+pub(super) type Field<'a> = (&'a [u8], &'a [u8]);
+
 /// The bytes are not a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an HTTP/1 message head")]
@@ -103,40 +106,67 @@ impl Head {
             let mut response = httparse::Response::new(&mut fields);
             let complete = response.parse(bytes).map_err(|_error| HeadError)?.is_complete();
             let status = response.code.filter(|_| complete).ok_or(HeadError)?;
-            return Ok(Self::Response(ResponseHead {
-                status,
-                body: BodyHead::parse(response.headers)?,
-            }));
+            return Ok(Self::Response(ResponseHead::new(status, &pairs(response.headers))?));
         }
         let mut request = httparse::Request::new(&mut fields);
         let complete = request.parse(bytes).map_err(|_error| HeadError)?.is_complete();
         let target = request.path.filter(|_| complete).ok_or(HeadError)?;
+        let method = Method::of(request.method.unwrap_or_default().as_bytes());
         let (authority, path) = split_target(target);
-        let method = match request.method {
-            Some("HEAD") => Method::Head,
-            Some("GET") => Method::Get,
-            Some("POST") => Method::Post,
-            Some("CONNECT") => Method::Connect,
-            _ => Method::Other,
-        };
-        Ok(Self::Request(RequestHead {
+        let fields = pairs(request.headers);
+        Ok(Self::Request(RequestHead::new(method, path, authority, &fields, key)?))
+    }
+}
+
+impl Method {
+    /// The method of that name.
+    pub(super) const fn of(name: &[u8]) -> Self {
+        match name {
+            b"HEAD" => Self::Head,
+            b"GET" => Self::Get,
+            b"POST" => Self::Post,
+            b"CONNECT" => Self::Connect,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl RequestHead {
+    /// What is kept of a request for `target`. An `authority` that the protocol gives apart from
+    /// the fields names the host before `Host` does.
+    pub(super) fn new(
+        method: Method,
+        target: &str,
+        authority: Option<&str>,
+        fields: &[Field<'_>],
+        key: &FingerprintKey,
+    ) -> Result<Self, HeadError> {
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        Ok(Self {
             method,
             path: bounded(path.as_bytes()).unwrap_or_default(),
             host: authority
                 .and_then(|host| bounded(host.as_bytes()))
-                .or_else(|| field(request.headers, "host").and_then(bounded)),
-            anthropic_version: field(request.headers, "anthropic-version").is_some(),
-            credential: credential(request.headers, key),
-            body: BodyHead::parse(request.headers)?,
-        }))
+                .or_else(|| field(fields, "host").and_then(bounded)),
+            anthropic_version: field(fields, "anthropic-version").is_some(),
+            credential: credential(fields, key),
+            body: BodyHead::new(fields)?,
+        })
+    }
+}
+
+impl ResponseHead {
+    /// What is kept of an answer.
+    pub(super) fn new(status: u16, fields: &[Field<'_>]) -> Result<Self, HeadError> {
+        Ok(Self { status, body: BodyHead::new(fields)? })
     }
 }
 
 impl BodyHead {
-    fn parse(fields: &[httparse::Header<'_>]) -> Result<Self, HeadError> {
+    fn new(fields: &[Field<'_>]) -> Result<Self, HeadError> {
         let mut length = None;
-        for field in fields.iter().filter(|field| named(field, "content-length")) {
-            let value = std::str::from_utf8(field.value).map_err(|_error| HeadError)?;
+        for (_, value) in fields.iter().filter(|field| named(field, "content-length")) {
+            let value = std::str::from_utf8(value).map_err(|_error| HeadError)?;
             for one in value.split(',') {
                 let parsed: u64 = one.trim().parse().map_err(|_error| HeadError)?;
                 if length.is_some_and(|length| length != parsed) {
@@ -148,7 +178,7 @@ impl BodyHead {
         let chunked = fields
             .iter()
             .rfind(|field| named(field, "transfer-encoding"))
-            .is_some_and(|field| field.value.to_ascii_lowercase().ends_with(b"chunked"));
+            .is_some_and(|(_, value)| value.to_ascii_lowercase().ends_with(b"chunked"));
         let content_type = field(fields, "content-type").unwrap_or_default();
         Ok(Self {
             kind: BodyKind::of(content_type),
@@ -177,7 +207,7 @@ impl BodyKind {
     }
 }
 
-/// Splits `http://host/path?query` or `/path?query` into host and path.
+/// Splits `http://host/path` or `/path` into host and path.
 fn split_target(target: &str) -> (Option<&str>, &str) {
     let target = target.split(['?', '#']).next().unwrap_or_default();
     let Some((_scheme, rest)) = target.split_once("://") else {
@@ -191,7 +221,7 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
 
 /// The fingerprint of the credential that a request carries, in any of the places where model APIs
 /// look for one.
-fn credential(fields: &[httparse::Header<'_>], key: &FingerprintKey) -> Option<Fingerprint> {
+fn credential(fields: &[Field<'_>], key: &FingerprintKey) -> Option<Fingerprint> {
     if let Some(value) = field(fields, "authorization") {
         let value = value.trim_ascii();
         let end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
@@ -203,12 +233,16 @@ fn credential(fields: &[httparse::Header<'_>], key: &FingerprintKey) -> Option<F
         .find_map(|name| Some(key.fingerprint(name, field(fields, name)?.trim_ascii())))
 }
 
-fn field<'a>(fields: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
-    fields.iter().find(|field| named(field, name)).map(|field| field.value)
+fn pairs<'a>(headers: &[httparse::Header<'a>]) -> Vec<Field<'a>> {
+    headers.iter().map(|header| (header.name.as_bytes(), header.value)).collect()
 }
 
-const fn named(field: &httparse::Header<'_>, name: &str) -> bool {
-    field.name.eq_ignore_ascii_case(name)
+fn field<'a>(fields: &[Field<'a>], name: &str) -> Option<&'a [u8]> {
+    fields.iter().find(|field| named(field, name)).map(|(_, value)| *value)
+}
+
+const fn named((field, _): &Field<'_>, name: &str) -> bool {
+    field.eq_ignore_ascii_case(name.as_bytes())
 }
 
 /// The value as text, if it is not too long and has nothing that could disturb a terminal.
