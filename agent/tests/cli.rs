@@ -32,7 +32,9 @@ fn asked(daemon: &Daemon, arguments: &[&str]) -> Output {
 
 #[test]
 fn help_teaches() {
-    for command in ["", "run", "usage", "calls", "doctor", "config check", "ledger verify"] {
+    for command in
+        ["", "run", "usage", "calls", "doctor", "config check", "ledger verify", "replay"]
+    {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let name = format!("help {command}").trim_end().replace(' ', "_");
         insta::assert_snapshot!(name, shown(&weir(&arguments).output().unwrap()));
@@ -103,6 +105,34 @@ fn calls_are_listed_and_followed() {
     drop(lines);
     daemon.store(&[call(9, "ann", "gpt-5")]);
     assert_eq!(follower.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn transcripts_are_replayed() {
+    let transcripts = format!("{}/../tests/transcripts", env!("CARGO_MANIFEST_DIR"));
+    let chat = format!("{transcripts}/openai/chat.weir");
+    let message = format!("{transcripts}/anthropic/message.weir");
+    insta::assert_snapshot!(shown(&weir(&["replay", &chat, &message]).output().unwrap()));
+    let text = std::fs::File::open(&chat).unwrap();
+    let output = weir(&["replay", "--format", "json", "-"]).stdin(text).output().unwrap();
+    let call: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(call["tokens"]["cache_read"], 1024);
+}
+
+#[test]
+fn a_wrong_transcript_is_named_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("wrong.weir"), "weir transcript 1\n\n> htp\n").unwrap();
+    for (arguments, said) in [
+        (["replay", "wrong.weir"], "weir: wrong.weir:3: \"htp\" is not known here\n[exit 1]"),
+        (
+            ["replay", "none.weir"],
+            "weir: can't read none.weir: No such file or directory (os error 2)\n[exit 1]",
+        ),
+    ] {
+        let output = weir(&arguments).current_dir(&directory).output().unwrap();
+        assert_eq!(shown(&output), said);
+    }
 }
 
 #[test]

@@ -49,8 +49,9 @@ pub(super) struct Arguments {
     connection: Connection,
 }
 
+/// How calls are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For reading
     Table,
     /// One object a line, as the API answers it
@@ -90,11 +91,13 @@ impl Arguments {
     }
 }
 
-fn header() -> String {
+/// The titles of the table.
+pub(super) fn header() -> String {
     columns(["TIME", "STATUS", "STATE", "IN", "OUT", "COST", "LATENCY", "MODEL", "IDENTITY"])
 }
 
-fn row(call: &UsageRecord, names: &Names) -> String {
+/// A call as a line of the table.
+pub(super) fn row(call: &UsageRecord, names: &Names) -> String {
     let cost = call.cost_usd.map_or_else(|| "?".to_owned(), |cost| dollars(&cost.to_string()));
     columns([
         &call.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),

@@ -9,6 +9,7 @@ mod doctor;
 mod ledger;
 mod name;
 mod output;
+mod replay;
 mod run;
 mod span;
 mod usage;
@@ -43,6 +44,7 @@ enum Command {
     Doctor(doctor::Arguments),
     Config(config::Arguments),
     Ledger(ledger::Arguments),
+    Replay(replay::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -73,6 +75,7 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
         Command::Doctor(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),
         Command::Ledger(arguments) => arguments.run(),
+        Command::Replay(arguments) => arguments.run(),
         Command::Completions(arguments) => arguments.run(),
     }
 }

@@ -11,7 +11,12 @@ pub(super) struct Names {
 impl Names {
     /// For tables about the host of this daemon.
     pub(super) fn of(health: &Health) -> Self {
-        Self { prefix: format!("spiffe://{}/host/{}/", health.trust_domain, health.host) }
+        Self::on(&health.trust_domain, &health.host)
+    }
+
+    /// For tables about this host.
+    pub(super) fn on(trust_domain: &str, host: &str) -> Self {
+        Self { prefix: format!("spiffe://{trust_domain}/host/{host}/") }
     }
 
     /// What follows the host, for identities of this host: only those have no `spiffe://` in front.

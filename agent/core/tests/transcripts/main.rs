@@ -4,13 +4,16 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod expectation;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use expectation::differences;
 use libtest_mimic::{Arguments, Failed, Trial};
-use support::{Golden, differences, goldens, meter, repository};
+use support::{Golden, goldens, meter, repository};
 
 fn main() -> ExitCode {
     let goldens = goldens();
