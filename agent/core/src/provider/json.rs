@@ -1,5 +1,8 @@
 //! Reads JSON as it arrives, cut anywhere, and hands out its values with their paths, so that a
 //! body of any size is read without being kept.
+//!
+//! What a server streams as one array, as Gemini does unless it is asked for events, or as one text
+//! after the other, is read as many texts of their own.
 
 use actson::feeder::JsonFeeder;
 use actson::options::JsonParserOptionsBuilder;
@@ -32,7 +35,16 @@ pub(super) enum Token<'a> {
     Other,
 }
 
-/// Reads one JSON text.
+/// What a scanner comes across.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Item<'a> {
+    /// A value, and where it stands.
+    Value(&'a str, Token<'a>),
+    /// A text has ended: all of it, or an element of the array that it is.
+    TextEnd,
+}
+
+/// Reads one JSON text, or several.
 pub(super) struct Scanner {
     parser: JsonParser<Input>,
     /// Where the current value stands: `choices[].delta.content`.
@@ -42,6 +54,8 @@ pub(super) struct Scanner {
     /// Input since the last value ended.
     pending: usize,
     state: State,
+    /// The outermost value is an array: its elements are texts of their own.
+    array: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -53,7 +67,10 @@ struct Level {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Reading,
+    /// The text has ended, and another may follow.
     Whole,
+    /// The text has ended, and what follows is none.
+    Over,
     Broken,
 }
 
@@ -89,26 +106,39 @@ impl Default for Scanner {
             open: Vec::new(),
             pending: 0,
             state: State::Reading,
+            array: false,
         }
     }
 }
 
 impl Scanner {
-    /// Takes part of the text and hands each value that it completes to `visit`, with its path.
-    /// The elements of an array share the path `array[]`. After the first error nothing more is
-    /// read: what was handed out stands.
+    /// Takes part of one text and hands each value that it completes to `visit`, with its path.
+    /// The elements of an array share the path `array[]`; those of an outermost array have the
+    /// paths that they would have without it. What follows the text is passed over. After the
+    /// first error nothing more is read: what was handed out stands.
     pub(super) fn feed(&mut self, bytes: &[u8], mut visit: impl FnMut(&str, Token<'_>)) {
-        for step in bytes.chunks(STEP) {
-            if self.state != State::Reading {
-                return;
+        self.feed_one(bytes, &mut |item| {
+            if let Item::Value(path, token) = item {
+                visit(path, token);
             }
-            self.pending += step.len();
-            self.parser.feeder.bytes.clear();
-            self.parser.feeder.bytes.extend_from_slice(step);
-            self.parser.feeder.position = 0;
-            self.read(&mut visit);
-            if self.pending > MAX_VALUE {
-                self.state = State::Broken;
+        });
+    }
+
+    /// Takes part of one text, or of several that follow each other. Says where each of them ends.
+    pub(super) fn feed_texts(&mut self, mut bytes: &[u8], mut visit: impl FnMut(Item<'_>)) {
+        loop {
+            if self.state == State::Whole {
+                bytes = bytes.trim_ascii_start();
+                // Anything but an object is no text of its own.
+                match bytes.first() {
+                    Some(b'{') => self.restart(),
+                    Some(_) => self.state = State::Over,
+                    None => return,
+                }
+            }
+            bytes = self.feed_one(bytes, &mut visit);
+            if self.state != State::Whole {
+                return;
             }
         }
     }
@@ -120,6 +150,7 @@ impl Scanner {
         self.open.clear();
         self.pending = 0;
         self.state = State::Reading;
+        self.array = false;
     }
 
     /// Says that bytes are missing here: nothing more can be read.
@@ -130,8 +161,13 @@ impl Scanner {
     }
 
     /// Whether the text was read to its end.
-    pub(super) fn is_whole(&self) -> bool {
-        self.state == State::Whole
+    pub(super) const fn is_whole(&self) -> bool {
+        matches!(self.state, State::Whole | State::Over)
+    }
+
+    /// Whether the text is an array of texts.
+    pub(super) const fn is_array(&self) -> bool {
+        self.array
     }
 
     /// An upper bound of the bytes held back.
@@ -139,7 +175,27 @@ impl Scanner {
         self.pending
     }
 
-    fn read(&mut self, visit: &mut impl FnMut(&str, Token<'_>)) {
+    /// Takes bytes up to the end of the text and returns what follows it.
+    fn feed_one<'a>(&mut self, mut bytes: &'a [u8], visit: &mut impl FnMut(Item<'_>)) -> &'a [u8] {
+        while self.state == State::Reading && !bytes.is_empty() {
+            let (step, rest) = bytes.split_at(bytes.len().min(STEP));
+            self.pending += step.len();
+            self.parser.feeder.bytes.clear();
+            self.parser.feeder.bytes.extend_from_slice(step);
+            self.parser.feeder.position = 0;
+            self.read(visit);
+            bytes = match self.state {
+                State::Whole => &bytes[self.parser.feeder.position..],
+                State::Reading | State::Over | State::Broken => rest,
+            };
+            if self.pending > MAX_VALUE {
+                self.state = State::Broken;
+            }
+        }
+        bytes
+    }
+
+    fn read(&mut self, visit: &mut impl FnMut(Item<'_>)) {
         loop {
             let event = match self.parser.next_event() {
                 Ok(Some(JsonEvent::NeedMoreInput)) => return,
@@ -152,25 +208,32 @@ impl Scanner {
             self.pending = 0;
             match event {
                 JsonEvent::StartObject => self.begin("", visit),
+                JsonEvent::StartArray if self.open.is_empty() => {
+                    self.array = true;
+                    self.open.push(Level { outside: 0, inside: 0 });
+                }
                 JsonEvent::StartArray => self.begin("[]", visit),
                 JsonEvent::EndObject | JsonEvent::EndArray => {
                     if let Some(level) = self.open.pop() {
                         self.path.truncate(level.outside);
                     }
+                    if self.open.len() == usize::from(self.array) {
+                        visit(Item::TextEnd);
+                    }
                 }
                 JsonEvent::FieldName => self.enter_field(),
                 JsonEvent::ValueString => {
                     let text = self.parser.current_str();
-                    visit(&self.path, text.map_or(Token::Other, Token::Text));
+                    visit(Item::Value(&self.path, text.map_or(Token::Other, Token::Text)));
                 }
                 JsonEvent::ValueInt => match self.parser.current_int::<u64>() {
-                    Ok(count) => visit(&self.path, Token::Count(count)),
+                    Ok(count) => visit(Item::Value(&self.path, Token::Count(count))),
                     Err(_negative_or_large) => self.number(visit),
                 },
-                JsonEvent::ValueTrue => visit(&self.path, Token::Flag(true)),
-                JsonEvent::ValueFalse => visit(&self.path, Token::Flag(false)),
+                JsonEvent::ValueTrue => visit(Item::Value(&self.path, Token::Flag(true))),
+                JsonEvent::ValueFalse => visit(Item::Value(&self.path, Token::Flag(false))),
                 JsonEvent::ValueFloat => self.number(visit),
-                JsonEvent::ValueNull => visit(&self.path, Token::Other),
+                JsonEvent::ValueNull => visit(Item::Value(&self.path, Token::Other)),
                 JsonEvent::NeedMoreInput => return,
             }
             if self.open.is_empty() {
@@ -180,12 +243,13 @@ impl Scanner {
         }
     }
 
-    fn number(&self, visit: &mut impl FnMut(&str, Token<'_>)) {
-        visit(&self.path, self.parser.current_str().map_or(Token::Other, Token::Number));
+    fn number(&self, visit: &mut impl FnMut(Item<'_>)) {
+        let number = self.parser.current_str().map_or(Token::Other, Token::Number);
+        visit(Item::Value(&self.path, number));
     }
 
-    fn begin(&mut self, suffix: &str, visit: &mut impl FnMut(&str, Token<'_>)) {
-        visit(&self.path, Token::Begin);
+    fn begin(&mut self, suffix: &str, visit: &mut impl FnMut(Item<'_>)) {
+        visit(Item::Value(&self.path, Token::Begin));
         let outside = self.path.len();
         self.path.push_str(suffix);
         self.open.push(Level { outside, inside: self.path.len() });
@@ -253,6 +317,38 @@ mod tests {
         );
     }
 
+    fn texts(parts: &[&[u8]]) -> Vec<String> {
+        let mut scanner = Scanner::default();
+        let mut seen = Vec::new();
+        for part in parts {
+            scanner.feed_texts(part, |item| seen.push(format!("{item:?}")));
+        }
+        seen
+    }
+
+    #[test]
+    fn an_array_of_texts_and_texts_in_a_row_are_read_alike() {
+        let one = |a: u8, b: u8| {
+            vec![
+                "Value(\"\", Begin)".to_owned(),
+                format!("Value(\"a\", Count({a}))"),
+                "Value(\"b\", Begin)".to_owned(),
+                format!("Value(\"b[]\", Count({b}))"),
+                "TextEnd".to_owned(),
+            ]
+        };
+        let both = [one(1, 2), one(3, 4)].concat();
+        for stream in [
+            r#"[{"a":1,"b":[2]},{"a":3,"b":[4]}]"#,
+            r#"{"a":1,"b":[2]}{"a":3,"b":[4]}"#,
+            " {\"a\":1,\"b\":[2]}\r\n{\"a\":3,\"b\":[4]} trailing {",
+        ] {
+            assert_eq!(texts(&[stream.as_bytes()]), both, "{stream}");
+        }
+        assert_eq!(texts(&[br#"[{"a":1,"b":[2]},{"#])[..5], one(1, 2));
+        assert_eq!(texts(&[b"[]{}"]), ["Value(\"\", Begin)", "TextEnd"]);
+    }
+
     #[test]
     fn damage_keeps_what_came_before() {
         for text in [r#"{"a":1,"b"#, r#"{"a":1,}"#, r#"{"a":1 "b":2}"#, "{\"a\":1,\"\x01\":2}"] {
@@ -290,10 +386,24 @@ mod tests {
         }
 
         #[test]
+        fn any_split_of_many_gives_the_same(
+            value in "\\[?(\\{\"a\":[0-9]{1,3}\\}[,\n]?){0,4}\\]?",
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let bytes = value.as_bytes();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let parts: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(texts(&parts), texts(&[bytes]));
+        }
+
+        #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(
             prop_oneof![any::<u8>(), prop::sample::select(br#"{}[]",:\u0dD8e1-tfn"#.to_vec())], 0..200,
         )) {
             scan(&[&bytes]);
+            texts(&[&bytes]);
         }
     }
 }
