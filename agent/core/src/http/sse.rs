@@ -1,5 +1,6 @@
 //! Server-sent events, cut anywhere (WHATWG HTML, section 9.2.6).
 
+use memchr::memchr2;
 use zeroize::Zeroizing;
 
 /// Longest event that is read, in bytes of its data. OpenAI's `response.completed` repeats the
@@ -8,9 +9,12 @@ pub const MAX_EVENT: usize = 8 * 1024 * 1024;
 
 /// Splits an event stream into the data of its events. Names, ids and comments are passed over:
 /// every model API repeats in the data what it says in the name.
+///
+/// An event with one `data` line at its end, which is what they all send, is handed out from where
+/// it lies, if the input holds all of that line.
 #[derive(Debug, Default)]
 pub struct Splitter {
-    /// The current line as far as it has come, or as far as it matters.
+    /// The beginning of a line that the input so far breaks off in, as far as it matters.
     line: Zeroizing<Vec<u8>>,
     /// The `data` lines of the current event, joined by newlines.
     data: Zeroizing<Vec<u8>>,
@@ -31,17 +35,25 @@ impl Splitter {
         if std::mem::take(&mut self.after_return) && first == b'\n' {
             input = &input[1..];
         }
-        while let Some(end) = input.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-            self.extend_line(&input[..end]);
-            self.end_line(&mut emit);
-            let returned = input[end] == b'\r';
-            input = &input[end + 1..];
-            if returned {
-                match input.first() {
-                    Some(b'\n') => input = &input[1..],
-                    Some(_) => {}
-                    None => self.after_return = true,
+        while let Some(end) = memchr2(b'\n', b'\r', input) {
+            let line = &input[..end];
+            input = self.after_end(&input[end..]);
+            if std::mem::take(&mut self.skip_line) {
+                continue;
+            }
+            if !self.line.is_empty() {
+                self.extend_line(line);
+                let whole = std::mem::take(&mut self.line);
+                if !std::mem::take(&mut self.skip_line) {
+                    self.end_line(&whole, &mut emit);
                 }
+                self.line = whole;
+                self.line.clear();
+            } else if self.is_whole_event(line, input) {
+                emit(data_of(line).unwrap_or_default());
+                input = self.after_end(input);
+            } else {
+                self.end_line(line, &mut emit);
             }
         }
         self.extend_line(input);
@@ -67,6 +79,19 @@ impl Splitter {
         self.line.capacity() + self.data.capacity()
     }
 
+    /// What follows the line end that `input` begins with.
+    fn after_end<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
+        match input {
+            [b'\r', b'\n', rest @ ..] => rest,
+            [b'\r'] => {
+                self.after_return = true;
+                &[]
+            }
+            [_, rest @ ..] => rest,
+            [] => &[],
+        }
+    }
+
     fn extend_line(&mut self, bytes: &[u8]) {
         if self.skip_line {
             return;
@@ -80,30 +105,34 @@ impl Splitter {
         self.line.extend_from_slice(bytes);
     }
 
-    fn end_line(&mut self, emit: &mut impl FnMut(&[u8])) {
-        if std::mem::take(&mut self.skip_line) {
-            return;
-        }
-        if self.line.is_empty() {
+    /// Whether `line` is all of an event's data, because the event ends right after it.
+    fn is_whole_event(&self, line: &[u8], after: &[u8]) -> bool {
+        !self.has_data
+            && !self.skip_event
+            && line.len() <= MAX_EVENT
+            && matches!(after.first(), Some(b'\n' | b'\r'))
+            && data_of(line).is_some()
+    }
+
+    fn end_line(&mut self, line: &[u8], emit: &mut impl FnMut(&[u8])) {
+        if line.is_empty() {
             if self.has_data && !self.skip_event {
                 emit(&self.data);
             }
             self.data.clear();
             self.has_data = false;
             self.skip_event = false;
-            return;
-        }
-        if !self.skip_event
-            && let Some(value) = self.line.strip_prefix(b"data")
-            && let Some(value) = value.strip_prefix(b":").or(value.is_empty().then_some(value))
+        } else if self.data.len() + line.len() > MAX_EVENT {
+            self.drop_event();
+        } else if !self.skip_event
+            && let Some(value) = data_of(line)
         {
             if self.has_data {
                 self.data.push(b'\n');
             }
-            self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+            self.data.extend_from_slice(value);
             self.has_data = true;
         }
-        self.line.clear();
     }
 
     fn drop_event(&mut self) {
@@ -114,6 +143,13 @@ impl Splitter {
             self.dropped += 1;
         }
     }
+}
+
+/// The value of a `data` field, if the line is one.
+fn data_of(line: &[u8]) -> Option<&[u8]> {
+    let value = line.strip_prefix(b"data")?;
+    let value = value.strip_prefix(b":").or(value.is_empty().then_some(value))?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::form::{Answer, Form, inside};
 use super::json::Token;
-use super::request::name_of;
+use super::request::{name_of, rename};
 use super::usage::OpenAiUsage;
 use super::{Api, Usage};
 
@@ -58,9 +58,9 @@ impl Responses {
         let answer = &mut self.answer;
         match (path, token) {
             ("object", Token::Text("response")) => answer.recognised = true,
-            ("id", Token::Text(id)) => answer.response_id = name_of(id),
-            ("model", Token::Text(model)) => answer.model = name_of(model).or(answer.model.take()),
-            ("service_tier", Token::Text(tier)) => answer.context.service_tier = name_of(tier),
+            ("id", Token::Text(id)) => rename(&mut answer.response_id, id),
+            ("model", Token::Text(model)) => rename(&mut answer.model, model),
+            ("service_tier", Token::Text(tier)) => rename(&mut answer.context.service_tier, tier),
             _ => {
                 if let Some(key) = inside(path, "usage") {
                     self.usage.read(key, token);

@@ -12,6 +12,12 @@ const MAX_MESSAGES: usize = 10_000;
 /// Longest model name, in bytes.
 const MAX_NAME: usize = 256;
 
+/// The keys of a body whose values [`Said::read`] looks at. The others are passed over quickly: a
+/// body can't be given up before its end, since `model` may come last, and most bodies that a host
+/// sends are no questions at all.
+const KEYS: &[&str] =
+    &["cache_control", "input", "instructions", "messages", "model", "stream", "system", "tools"];
+
 /// Reads one request body.
 #[derive(Debug)]
 pub(super) struct Question {
@@ -39,7 +45,7 @@ impl Question {
     pub(super) fn new(head: &RequestHead) -> Self {
         Self {
             decoder: Decoder::new(&head.body.coding),
-            scanner: Scanner::default(),
+            scanner: Scanner::only(KEYS),
             said: Said::default(),
         }
     }
@@ -71,7 +77,7 @@ impl Question {
         self.scanner.is_whole()
     }
 
-    pub(super) const fn footprint(&self) -> usize {
+    pub(super) fn footprint(&self) -> usize {
         self.scanner.footprint() + self.said.text_bytes
     }
 }
@@ -156,6 +162,16 @@ impl Said {
         let held = message.text.expose().len();
         self.text.cut |= !message.text.push_within(text, held + room);
         self.text_bytes += message.text.expose().len() - held;
+    }
+}
+
+/// Takes the name that `text` is, if it is one; what was known stays if it isn't. The events of a
+/// stream repeat their names, so mostly there is nothing to do.
+pub(super) fn rename(slot: &mut Option<String>, text: &str) {
+    if slot.as_deref() != Some(text)
+        && let Some(name) = name_of(text)
+    {
+        *slot = Some(name);
     }
 }
 

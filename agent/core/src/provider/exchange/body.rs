@@ -9,7 +9,7 @@ use crate::http::ndjson::Lines;
 use crate::http::sse::Splitter;
 use crate::http::{BodyKind, Side};
 use crate::provider::form::Form;
-use crate::provider::json::{Item, Scanner, Token};
+use crate::provider::json::{Item, Scanner, Texts, Token};
 use crate::provider::request::name_of;
 
 /// How an answer's body holds its JSON texts, and how far it was read.
@@ -18,7 +18,7 @@ pub(super) enum Body {
     /// Its first byte will tell.
     Unknown,
     /// One text; or several in one array or in a row, which is how some servers stream.
-    Json(Scanner),
+    Json(Texts),
     /// The data of server-sent events.
     Events {
         splitter: Splitter,
@@ -44,7 +44,7 @@ pub(super) struct Failure {
 impl Body {
     pub(super) fn new(kind: BodyKind) -> Self {
         match kind {
-            BodyKind::Json => Self::Json(Scanner::default()),
+            BodyKind::Json => Self::Json(Texts::default()),
             BodyKind::EventStream => Self::events(),
             BodyKind::Lines => Self::Lines { lines: Lines::default(), scanner: Scanner::default() },
             BodyKind::AmazonEventStream => Self::amazon(),
@@ -66,7 +66,7 @@ impl Body {
     pub(super) fn feed(&mut self, plain: &[u8], forms: &mut [Box<dyn Form>]) {
         if matches!(self, Self::Unknown) {
             match plain.trim_ascii_start().first() {
-                Some(b'{' | b'[') => *self = Self::Json(Scanner::default()),
+                Some(b'{' | b'[') => *self = Self::Json(Texts::default()),
                 // The length of a message that is shorter than 16 MiB.
                 Some(0) => *self = Self::amazon(),
                 Some(_) => *self = Self::events(),
@@ -75,9 +75,9 @@ impl Body {
         }
         match self {
             Self::Unknown | Self::Dull => {}
-            Self::Json(scanner) => scanner.feed_texts(plain, |item| match item {
+            Self::Json(texts) => texts.feed(plain, |item| match item {
                 Item::Value(path, token) => read(forms, path, token),
-                Item::TextEnd => end_text(forms),
+                Item::End => end_text(forms),
             }),
             Self::Events { splitter, scanner, done } => splitter.feed(plain, |data| {
                 if data == b"[DONE]" {
@@ -110,7 +110,7 @@ impl Body {
     pub(super) fn lose(&mut self, bytes: Option<u64>) {
         match self {
             Self::Unknown | Self::Dull => {}
-            Self::Json(scanner) => scanner.lose(),
+            Self::Json(texts) => texts.lose(),
             Self::Events { splitter, .. } => splitter.lose(),
             Self::Lines { lines, .. } => lines.lose(),
             Self::Amazon { reader, .. } => reader.lose(bytes.unwrap_or(u64::MAX)),
@@ -120,7 +120,7 @@ impl Body {
     pub(super) fn footprint(&self) -> usize {
         match self {
             Self::Unknown | Self::Dull => 0,
-            Self::Json(scanner) => scanner.footprint(),
+            Self::Json(texts) => texts.footprint(),
             Self::Events { splitter, .. } => splitter.footprint(),
             Self::Lines { lines, .. } => lines.footprint(),
             Self::Amazon { reader, .. } => reader.footprint(),
@@ -131,15 +131,15 @@ impl Body {
     pub(super) const fn is_stream(&self) -> bool {
         match self {
             Self::Unknown | Self::Dull => false,
-            Self::Json(scanner) => scanner.is_array(),
+            Self::Json(texts) => texts.is_array(),
             Self::Events { .. } | Self::Lines { .. } | Self::Amazon { .. } => true,
         }
     }
 
     /// Whether its own last word was read.
-    pub(super) const fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         match self {
-            Self::Json(scanner) => scanner.is_whole(),
+            Self::Json(texts) => texts.is_whole(),
             Self::Events { done, .. } => *done,
             Self::Unknown | Self::Lines { .. } | Self::Amazon { .. } | Self::Dull => false,
         }

@@ -1,0 +1,275 @@
+//! What crosses a connection, as real clients and servers put it, and a pipeline that takes it.
+
+use weir_core::identity::{Attribution, IdentityId, Process};
+use weir_core::pipeline::{Input, Output, Pipeline};
+use weir_core::units::{ConnectionId, Direction, ProcessKey, Timestamp};
+
+/// As much as one TLS record carries, and so the most that one segment does.
+const RECORD: usize = 16 * 1024;
+
+/// One exchange.
+pub(crate) struct Exchange {
+    /// What it is called in the benchmarks' names.
+    pub(crate) name: &'static str,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+    /// Where the segments of the answer end.
+    cuts: Vec<usize>,
+    /// How many model calls it is.
+    pub(crate) calls: usize,
+}
+
+impl Exchange {
+    /// How many bytes cross.
+    pub(crate) fn size(&self) -> u64 {
+        (self.request.len() + self.answer.len()) as u64
+    }
+
+    /// The bytes merely copied: the least that any reader has to do.
+    pub(crate) fn copy(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.request.clone(), self.answer.clone())
+    }
+
+    /// Sends it through `pipeline` on a connection of its own, which then closes. Returns how many
+    /// calls came of it.
+    pub(crate) fn run(&self, pipeline: &mut Pipeline, handle: u64) -> usize {
+        let process = ProcessKey { pid: 1, start_ns: 1 };
+        let connection = ConnectionId { process, handle, generation: 1 };
+        let time = Timestamp::UNIX_EPOCH;
+        let mut calls = 0;
+        let mut offset = 0;
+        for data in self.request.chunks(RECORD) {
+            let direction = Direction::Write;
+            let segment = Input::Segment { connection, cgroup: 1, direction, offset, time, data };
+            calls += handle_all(pipeline, segment);
+            offset += data.len() as u64;
+        }
+        let mut start = 0;
+        for &end in &self.cuts {
+            let (direction, offset) = (Direction::Read, start as u64);
+            let data = &self.answer[start..end];
+            let segment = Input::Segment { connection, cgroup: 1, direction, offset, time, data };
+            calls += handle_all(pipeline, segment);
+            start = end;
+        }
+        let (read_total, write_total) = (self.answer.len() as u64, self.request.len() as u64);
+        calls + handle_all(pipeline, Input::Closed { connection, time, read_total, write_total })
+    }
+
+    fn new(name: &'static str, request: Vec<u8>, answer: Vec<u8>, calls: usize) -> Self {
+        let cuts = (RECORD..answer.len()).step_by(RECORD).chain([answer.len()]).collect();
+        Self { name, request, answer, cuts, calls }
+    }
+}
+
+fn handle_all(pipeline: &mut Pipeline, input: Input<'_>) -> usize {
+    let mut calls = 0;
+    pipeline.handle(input);
+    while let Some(output) = pipeline.poll() {
+        match output {
+            Output::NeedFacts(process) => {
+                pipeline.handle(Input::Facts { process, attribution: nobody() });
+            }
+            Output::Call { .. } => calls += 1,
+            Output::Steer { .. } => {}
+        }
+    }
+    calls
+}
+
+fn nobody() -> Attribution {
+    Attribution {
+        identity: IdentityId("spiffe://weir.local/host/bench/user/nobody".to_owned()),
+        process: Process { pid: 1, exe: None, uid: 65534 },
+        container: None,
+        unit: None,
+    }
+}
+
+/// Every kind, each of a megabyte or two but for the first.
+pub(crate) fn all() -> Vec<Exchange> {
+    let mut all = model_calls();
+    all.extend(other_traffic());
+    all
+}
+
+/// Model calls.
+pub(crate) fn model_calls() -> Vec<Exchange> {
+    const CHAT: &str = "/v1/chat/completions";
+    let ask = |path| {
+        post(
+            "api.example.com",
+            path,
+            r#"{"model":"m-1","input":"hi","messages":[{"role":"user","content":"hi"}]}"#,
+        )
+    };
+    let long = format!(
+        r#"{{"messages":[{{"role":"user","content":"{}"}}],"model":"gpt-5"}}"#,
+        "all work and no play ".repeat(50_000)
+    );
+    let mut flushed = Exchange::new("chat stream, an event a record", ask(CHAT), chat_stream(), 1);
+    flushed.cuts = ends_of_events(&flushed.answer);
+    vec![
+        Exchange::new("short", ask(CHAT), json(CHAT_ANSWER), 1),
+        Exchange::new(
+            "megabyte request",
+            post("api.openai.com", CHAT, &long),
+            json(CHAT_ANSWER),
+            1,
+        ),
+        Exchange::new("chat stream", ask(CHAT), chat_stream(), 1),
+        flushed,
+        Exchange::new("chat stream, unknown path", ask("/ask"), chat_stream(), 1),
+        Exchange::new("messages stream", ask("/v1/messages"), messages_stream(), 1),
+        Exchange::new("responses stream", ask("/v1/responses"), responses_stream(), 1),
+    ]
+}
+
+/// What is no model call.
+pub(crate) fn other_traffic() -> Vec<Exchange> {
+    let get = b"GET /file HTTP/1.1\r\nHost: example.com\r\n\r\n".to_vec();
+    let binary: Vec<u8> =
+        (0..2_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let rows = rows();
+    let query = post("example.com", "/graphql", r#"{"query":"{ rows { id } }","variables":{}}"#);
+    vec![
+        Exchange::new("download", get.clone(), answer("application/octet-stream", &binary), 0),
+        Exchange::new("page in chunks", get.clone(), chunked("text/html", &binary, 4000), 0),
+        Exchange::new("JSON got", get, answer("application/json", rows.as_bytes()), 0),
+        Exchange::new(
+            "JSON got in chunks by POST",
+            query,
+            chunked("application/json", rows.as_bytes(), 4000),
+            0,
+        ),
+        Exchange::new("JSON posted", post("example.com", "/v1/traces", &rows), json("{}"), 0),
+    ]
+}
+
+const CHAT_ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","model":"gpt-5","choices":[{"message":{"role":"assistant","content":"hello there"},"finish_reason":"stop"}],"usage":{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120}}"#;
+
+/// Words of an answer, one an event.
+const WORDS: [&str; 8] =
+    [" the", " river", ",", " measured", "\\n", " without", " stopping", " it."];
+const EVENTS: usize = 5000;
+
+fn words() -> impl Iterator<Item = &'static str> {
+    WORDS.into_iter().cycle().take(EVENTS)
+}
+
+fn chat_stream() -> Vec<u8> {
+    let chunk = |choices: &str, usage: &str| {
+        format!(
+            r#"{{"id":"chatcmpl-C1x2Y3z4A5b6C7d8E9f0G1h2I3j4K","object":"chat.completion.chunk","created":1764000000,"model":"gpt-4o-mini-2024-07-18","service_tier":"default","system_fingerprint":"fp_560af6e559","choices":[{choices}],"usage":{usage}}}"#
+        )
+    };
+    let delta = |word| {
+        chunk(
+            &format!(
+                r#"{{"index":0,"delta":{{"content":"{word}"}},"logprobs":null,"finish_reason":null}}"#
+            ),
+            "null",
+        )
+    };
+    let end = [
+        chunk(r#"{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}"#, "null"),
+        chunk("", r#"{"prompt_tokens":100,"completion_tokens":5000,"total_tokens":5100}"#),
+        "[DONE]".to_owned(),
+    ];
+    events(words().map(delta).chain(end).map(|data| format!("data: {data}\n\n")))
+}
+
+fn messages_stream() -> Vec<u8> {
+    let start = [
+        ("message_start", r#"{"type":"message_start","message":{"id":"msg_01","type":"message","role":"assistant","model":"claude-sonnet-4-5-20250929","content":[],"stop_reason":null,"usage":{"input_tokens":3,"output_tokens":1}}}"#.to_owned()),
+        ("content_block_start", r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#.to_owned()),
+    ];
+    let deltas = words().map(|word| {
+        let data = format!(r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{word}"}}}}"#);
+        ("content_block_delta", data)
+    });
+    let end = [
+        ("content_block_stop", r#"{"type":"content_block_stop","index":0}"#.to_owned()),
+        ("message_delta", r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":5000}}"#.to_owned()),
+        ("message_stop", r#"{"type":"message_stop"}"#.to_owned()),
+    ];
+    let all = start.into_iter().chain(deltas).chain(end);
+    events(all.map(|(kind, data)| format!("event: {kind}\ndata: {data}\n\n")))
+}
+
+fn responses_stream() -> Vec<u8> {
+    let deltas = words().enumerate().map(|(number, word)| {
+        let data = format!(
+            r#"{{"type":"response.output_text.delta","sequence_number":{number},"item_id":"msg_68f0a1b2c3d4e5f60718293a4b5c6d7e","output_index":0,"content_index":0,"delta":"{word}","logprobs":[],"obfuscation":"Xy12Zq"}}"#
+        );
+        ("response.output_text.delta", data)
+    });
+    let text: String = words().collect();
+    let end = format!(
+        r#"{{"type":"response.completed","sequence_number":5000,"response":{{"id":"resp_1","object":"response","status":"completed","model":"gpt-5","output":[{{"type":"message","content":[{{"type":"output_text","text":"{text}"}}]}}],"usage":{{"input_tokens":100,"output_tokens":5000,"total_tokens":5100}}}}}}"#
+    );
+    let all = deltas.chain([("response.completed", end)]);
+    events(all.map(|(kind, data)| format!("event: {kind}\ndata: {data}\n\n")))
+}
+
+/// What a telemetry exporter or a database's web interface sends: many short values.
+fn rows() -> String {
+    let row = |n: usize| {
+        format!(
+            r#"{{"id":{n},"traceId":"5b8efff798038103d269b633813fc60c","name":"GET /users","kind":2,"startTimeUnixNano":"1544712660000000000","attributes":[{{"key":"http.status","value":{{"intValue":200}}}},{{"key":"http.url","value":{{"stringValue":"https://example.com/users?page={n}"}}}}],"ok":true,"score":-1.5e3,"error":null}}"#
+        )
+    };
+    let rows: Vec<String> = (0..5000).map(row).collect();
+    format!(r#"{{"resource":"x","rows":[{}]}}"#, rows.join(","))
+}
+
+fn post(host: &str, path: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer sk-x\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+fn json(body: &str) -> Vec<u8> {
+    answer("application/json", body.as_bytes())
+}
+
+fn answer(kind: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn chunked(kind: &str, body: &[u8], size: usize) -> Vec<u8> {
+    in_chunks(kind, body.chunks(size))
+}
+
+/// One chunk an event, as servers flush them.
+fn events(events: impl Iterator<Item = String>) -> Vec<u8> {
+    let events: Vec<String> = events.collect();
+    in_chunks("text/event-stream", events.iter().map(String::as_bytes))
+}
+
+fn in_chunks<'a>(kind: &str, chunks: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let mut out = head.into_bytes();
+    for chunk in chunks {
+        out.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        out.extend_from_slice(chunk);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"0\r\n\r\n");
+    out
+}
+
+/// Where a server that flushes every event ends its records.
+fn ends_of_events(stream: &[u8]) -> Vec<usize> {
+    let end = b"\n\n\r\n";
+    let ends = stream.windows(end.len()).enumerate().filter(|(_, window)| window == end);
+    ends.map(|(at, _)| at + end.len()).chain([stream.len()]).collect()
+}

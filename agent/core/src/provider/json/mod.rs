@@ -1,0 +1,353 @@
+//! Reads JSON as it arrives, cut anywhere, and hands out its values with their paths, so that a
+//! body of any size is read without being kept.
+//!
+//! A whole text (an event of a stream, a line, a message) and a part of one go through the same
+//! code, so that both are read alike. It works on slices: strings without escapes are handed out
+//! from where they lie, and only a string, a key or a number that the input breaks off in is kept
+//! until the rest of it comes.
+
+mod lexeme;
+mod skip;
+#[cfg(test)]
+mod tests;
+mod texts;
+
+use zeroize::Zeroizing;
+
+use self::lexeme::{Found, Search, unescape, value_of, word_length};
+use self::skip::Skip;
+pub(super) use self::texts::{Item, Texts};
+
+/// Deepest nesting that is read.
+const MAX_DEPTH: usize = 64;
+/// Longest single value that is read, in bytes.
+const MAX_VALUE: usize = 8 * 1024 * 1024;
+/// Longest key that is told from others, in bytes.
+const MAX_KEY: usize = 64;
+
+/// One value, or the beginning of one that has parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Token<'a> {
+    /// An object or an array begins.
+    Begin,
+    /// A string.
+    Text(&'a str),
+    /// A whole number that is not negative.
+    Count(u64),
+    /// `true` or `false`.
+    Flag(bool),
+    /// Any other number, as it is written.
+    Number(&'a str),
+    /// `null`, or text that isn't UTF-8.
+    Other,
+}
+
+/// Reads one JSON text.
+#[derive(Default)]
+pub(super) struct Scanner {
+    /// The keys of the outermost object whose values are read; all if absent.
+    only: Option<&'static [&'static str]>,
+    expected: Expected,
+    /// Where the current value stands: `choices[].delta.content`.
+    path: String,
+    /// The objects and arrays that are open, outermost first. At most [`MAX_DEPTH`].
+    open: Vec<Level>,
+    /// The string, with its opening quote, or the word that the input so far breaks off in. At most
+    /// [`MAX_VALUE`] long.
+    cut: Zeroizing<Vec<u8>>,
+    /// How far `cut` was searched, if it is a string.
+    search: Search,
+    /// The current value is one that nobody asked for.
+    unread: bool,
+    /// Where escapes are undone.
+    unescaped: Zeroizing<String>,
+}
+
+#[derive(Clone, Copy)]
+struct Level {
+    kind: Kind,
+    /// The length of the path outside it.
+    outside: usize,
+    /// The length of the path that its values share.
+    inside: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Object,
+    Array,
+}
+
+/// What must come next.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Expected {
+    #[default]
+    Value,
+    FirstValueOrEnd,
+    Key,
+    FirstKeyOrEnd,
+    Colon,
+    CommaOrEnd,
+    /// The end of a value that nobody asked for.
+    Skipped(Skip),
+    /// Nothing: the text is whole.
+    Nothing,
+    /// Nothing can: the text is damaged.
+    Broken,
+}
+
+impl Scanner {
+    /// A scanner that passes over the values of all other keys of the outermost object. They are
+    /// neither kept nor checked: all that must be right in them is where they end.
+    pub(super) fn only(keys: &'static [&'static str]) -> Self {
+        Self { only: Some(keys), ..Self::default() }
+    }
+
+    /// Takes part of the text and hands each value that it completes to `visit`, with its path.
+    /// The elements of an array share the path `array[]`. After the first error nothing more is
+    /// read: what was handed out stands.
+    pub(super) fn feed(&mut self, bytes: &[u8], mut visit: impl FnMut(&str, Token<'_>)) {
+        let mut rest = bytes;
+        if !self.cut.is_empty() {
+            rest = self.go_on(rest, &mut visit);
+        }
+        while !rest.is_empty() {
+            rest = self.step(rest, &mut visit);
+        }
+    }
+
+    /// Begins another text.
+    pub(super) fn restart(&mut self) {
+        self.expected = Expected::Value;
+        self.unread = false;
+        self.path.clear();
+        self.open.clear();
+        self.cut.clear();
+    }
+
+    /// Says that bytes are missing here: nothing more can be read.
+    pub(super) fn lose(&mut self) {
+        if !self.is_whole() {
+            self.break_off();
+        }
+    }
+
+    /// Whether the text was read to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.expected == Expected::Nothing
+    }
+
+    /// The bytes held back.
+    pub(super) fn footprint(&self) -> usize {
+        self.cut.capacity() + self.unescaped.capacity()
+    }
+
+    /// Takes what comes next from the front of `rest`, which is not empty. Returns what is left.
+    fn step<'a>(&mut self, rest: &'a [u8], visit: &mut impl FnMut(&str, Token<'_>)) -> &'a [u8] {
+        use Expected::{
+            Broken, Colon, CommaOrEnd, FirstKeyOrEnd, FirstValueOrEnd, Key, Nothing, Skipped, Value,
+        };
+        if let Skipped(skip) = &mut self.expected {
+            return match skip.go_on(rest) {
+                Found::End(at) => {
+                    self.value_ends();
+                    &rest[at + 1..]
+                }
+                Found::More => &[],
+                Found::Damage => self.break_off(),
+            };
+        }
+        let Some((&first, after)) = rest.split_first() else { return rest };
+        if matches!(first, b' ' | b'\n' | b'\r' | b'\t') {
+            return after;
+        }
+        match (self.expected, first) {
+            (Key | FirstKeyOrEnd, b'"') => return self.string(rest, visit),
+            (Colon, b':') => self.expected = Value,
+            (CommaOrEnd, b',') => {
+                let kind = self.open.last().map(|level| level.kind);
+                self.expected = if kind == Some(Kind::Object) { Key } else { Value };
+            }
+            (FirstKeyOrEnd | CommaOrEnd, b'}') => return self.end(Kind::Object, after),
+            (FirstValueOrEnd | CommaOrEnd, b']') => return self.end(Kind::Array, after),
+            (Value, _)
+                if self.unread
+                    && let Some(skip) = Skip::after(first) =>
+            {
+                self.expected = Skipped(skip);
+            }
+            (Value | FirstValueOrEnd, b'"') => return self.string(rest, visit),
+            (Value | FirstValueOrEnd, b'{') => return self.begin(Kind::Object, after, visit),
+            (Value | FirstValueOrEnd, b'[') => return self.begin(Kind::Array, after, visit),
+            (Value | FirstValueOrEnd, _) => return self.word(rest, visit),
+            (Nothing, _) => return &[],
+            (Key | FirstKeyOrEnd | Colon | CommaOrEnd | Skipped(_) | Broken, _) => {
+                return self.break_off();
+            }
+        }
+        after
+    }
+
+    /// Reads the string, be it a key or a value, that `rest` begins with.
+    fn string<'a>(&mut self, rest: &'a [u8], visit: &mut impl FnMut(&str, Token<'_>)) -> &'a [u8] {
+        let mut search = Search::default();
+        match search.go_on(&rest[1..]) {
+            Found::End(length) => {
+                self.string_ends(&rest[1..=length], search.escaped, visit);
+                &rest[length + 2..]
+            }
+            Found::More => {
+                self.search = search;
+                self.hold(rest)
+            }
+            Found::Damage => self.break_off(),
+        }
+    }
+
+    /// Reads the number, `true`, `false` or `null` that `rest` begins with.
+    fn word<'a>(&mut self, rest: &'a [u8], visit: &mut impl FnMut(&str, Token<'_>)) -> &'a [u8] {
+        let length = word_length(rest);
+        if length == rest.len() {
+            return self.hold(rest);
+        }
+        self.word_ends(&rest[..length], visit);
+        &rest[length..]
+    }
+
+    /// Keeps what the input breaks off in.
+    fn hold<'a>(&mut self, part: &[u8]) -> &'a [u8] {
+        if self.cut.len() + part.len() > MAX_VALUE {
+            return self.break_off();
+        }
+        self.cut.extend_from_slice(part);
+        &[]
+    }
+
+    /// Goes on with what the input before `rest` broke off in.
+    fn go_on<'a>(&mut self, rest: &'a [u8], visit: &mut impl FnMut(&str, Token<'_>)) -> &'a [u8] {
+        let is_string = self.cut.first() == Some(&b'"');
+        let length = if is_string {
+            match self.search.go_on(rest) {
+                Found::End(length) => length,
+                Found::More => return self.hold(rest),
+                Found::Damage => return self.break_off(),
+            }
+        } else {
+            word_length(rest)
+        };
+        self.hold(&rest[..length]);
+        if length == rest.len() || self.expected == Expected::Broken {
+            return &[];
+        }
+        let whole = std::mem::take(&mut self.cut);
+        if is_string {
+            self.string_ends(&whole[1..], self.search.escaped, visit);
+            &rest[length + 1..]
+        } else {
+            self.word_ends(&whole, visit);
+            &rest[length..]
+        }
+    }
+
+    /// Takes what stands between the quotes.
+    fn string_ends(&mut self, raw: &[u8], escaped: bool, visit: &mut impl FnMut(&str, Token<'_>)) {
+        let mut unescaped = std::mem::take(&mut self.unescaped);
+        let text = match std::str::from_utf8(raw) {
+            _ if raw.len() >= MAX_VALUE => None,
+            Ok(text) if escaped => {
+                unescaped.clear();
+                unescape(text, &mut unescaped).map(|()| Some(unescaped.as_str()))
+            }
+            Ok(text) => Some(Some(text)),
+            Err(_not_utf8) => Some(None),
+        };
+        match (text, self.expected) {
+            (None, _) => {
+                self.break_off();
+            }
+            (Some(key), Expected::Key | Expected::FirstKeyOrEnd) => self.enter_field(key),
+            (Some(text), _) => {
+                visit(&self.path, text.map_or(Token::Other, Token::Text));
+                self.value_ends();
+            }
+        }
+        self.unescaped = unescaped;
+    }
+
+    fn word_ends(&mut self, word: &[u8], visit: &mut impl FnMut(&str, Token<'_>)) {
+        let Some(value) = value_of(word).filter(|_| word.len() <= MAX_VALUE) else {
+            self.break_off();
+            return;
+        };
+        if !self.unread {
+            visit(&self.path, value);
+        }
+        self.value_ends();
+    }
+
+    fn begin<'a>(
+        &mut self,
+        kind: Kind,
+        after: &'a [u8],
+        visit: &mut impl FnMut(&str, Token<'_>),
+    ) -> &'a [u8] {
+        if self.open.len() == MAX_DEPTH {
+            return self.break_off();
+        }
+        visit(&self.path, Token::Begin);
+        let outside = self.path.len();
+        self.expected = match kind {
+            Kind::Object => Expected::FirstKeyOrEnd,
+            Kind::Array => {
+                self.path.push_str("[]");
+                Expected::FirstValueOrEnd
+            }
+        };
+        self.open.push(Level { kind, outside, inside: self.path.len() });
+        after
+    }
+
+    fn end<'a>(&mut self, kind: Kind, after: &'a [u8]) -> &'a [u8] {
+        match self.open.pop() {
+            Some(level) if level.kind == kind => {
+                self.path.truncate(level.outside);
+                self.value_ends();
+                after
+            }
+            _ => self.break_off(),
+        }
+    }
+
+    fn value_ends(&mut self) {
+        self.unread = false;
+        self.expected = if self.open.is_empty() { Expected::Nothing } else { Expected::CommaOrEnd };
+    }
+
+    /// `key` is missing if it isn't UTF-8.
+    fn enter_field(&mut self, key: Option<&str>) {
+        self.expected = Expected::Colon;
+        let Some(level) = self.open.last() else { return };
+        self.path.truncate(level.inside);
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        // A key that could be mistaken for a path is none that is looked for.
+        let has_sign = |key: &str| key.bytes().any(|byte| matches!(byte, b'.' | b'[' | b']'));
+        let key = key.filter(|key| key.len() <= MAX_KEY && !has_sign(key)).unwrap_or("?");
+        self.path.push_str(key);
+        self.unread = self.open.len() == 1 && self.only.is_some_and(|keys| !keys.contains(&key));
+    }
+
+    /// Gives the text up. Nothing is left of the input.
+    fn break_off<'a>(&mut self) -> &'a [u8] {
+        self.expected = Expected::Broken;
+        self.cut = Zeroizing::default();
+        &[]
+    }
+}
+
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scanner(depth {}, {} bytes held)", self.open.len(), self.cut.len())
+    }
+}
