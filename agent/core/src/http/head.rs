@@ -67,6 +67,10 @@ pub enum BodyKind {
     Json,
     /// `text/event-stream`.
     EventStream,
+    /// `application/x-ndjson` and its other names: a JSON text on each line.
+    Lines,
+    /// `application/vnd.amazon.eventstream`.
+    AmazonEventStream,
     /// Nothing is said of it.
     Unsaid,
     /// Anything else.
@@ -201,6 +205,14 @@ impl BodyKind {
             b"" => Self::Unsaid,
             b"text/event-stream" => Self::EventStream,
             b"application/json" => Self::Json,
+            b"application/x-ndjson"
+            | b"application/ndjson"
+            | b"application/jsonl"
+            | b"application/x-jsonl"
+            | b"application/jsonlines"
+            | b"application/x-jsonlines"
+            | b"application/jsonlines+json" => Self::Lines,
+            b"application/vnd.amazon.eventstream" => Self::AmazonEventStream,
             other if other.ends_with(b"+json") => Self::Json,
             _ => Self::Other,
         }
@@ -290,6 +302,22 @@ mod tests {
             (head.host.as_deref(), head.path.as_str()),
             (Some("gateway:8080"), "/v1/models")
         );
+    }
+
+    #[test]
+    fn content_types_tell_what_a_body_holds() {
+        for (content_type, kind) in [
+            ("application/json", BodyKind::Json),
+            ("Application/Problem+JSON; charset=utf-8", BodyKind::Json),
+            ("text/event-stream;charset=utf-8", BodyKind::EventStream),
+            ("application/x-ndjson", BodyKind::Lines),
+            ("application/jsonlines+json", BodyKind::Lines),
+            ("application/vnd.amazon.eventstream", BodyKind::AmazonEventStream),
+            ("text/html", BodyKind::Other),
+            ("", BodyKind::Unsaid),
+        ] {
+            assert_eq!(BodyKind::of(content_type.as_bytes()), kind, "{content_type}");
+        }
     }
 
     #[test]

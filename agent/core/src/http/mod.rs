@@ -2,12 +2,14 @@
 //! is ever answered, and bytes may be missing.
 //!
 //! [`h1::Connection`] turns the bytes of the two directions into [`Event`]s of numbered exchanges.
-//! [`coding`] undoes content codings, [`sse`] splits event streams. All of them take input cut
-//! anywhere.
+//! [`coding`] undoes content codings; [`sse`], [`ndjson`] and [`event_stream`] split what holds many
+//! messages. All of them take input cut anywhere.
 
 pub mod coding;
+pub mod event_stream;
 pub mod h1;
 pub mod head;
+pub mod ndjson;
 pub mod sse;
 
 use crate::units::Role;

@@ -1,5 +1,7 @@
 //! Whole exchanges through the whole pipeline.
 
+mod framings;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -14,6 +14,10 @@ pub(super) trait Form: std::fmt::Debug + Send {
     /// Which form.
     fn api(&self) -> Api;
 
+    /// A JSON text of the provider begins, whose framing names what it is about. Only Amazon's
+    /// framing does: the name is its `:event-type`.
+    fn begin_text(&mut self, _name: &str) {}
+
     /// Takes a value of what the provider says, and where it stands.
     fn read(&mut self, path: &str, token: Token<'_>);
 

@@ -102,6 +102,12 @@ impl Decoder {
         result
     }
 
+    /// Whether what comes out is what goes in.
+    #[must_use]
+    pub const fn is_identity(&self) -> bool {
+        matches!(self.coding, Coding::Identity)
+    }
+
     /// Says that bytes are missing here: a compressed body can't be decoded any further.
     pub fn lose(&mut self) {
         if !matches!(self.coding, Coding::Identity) {

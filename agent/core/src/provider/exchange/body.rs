@@ -1,148 +1,197 @@
-//! The body of an answer on its way to the readers of the forms that it could have.
+//! A body split into JSON texts, however it holds them.
 
-use crate::http::coding::Decoder;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::http::event_stream::{self, Message};
+use crate::http::ndjson::Lines;
 use crate::http::sse::Splitter;
-use crate::http::{BodyKind, ResponseHead, Side};
+use crate::http::{BodyKind, Side};
 use crate::provider::form::Form;
-use crate::provider::json::{Scanner, Token};
+use crate::provider::json::{Item, Scanner, Texts, Token};
+use crate::provider::request::name_of;
 
-/// The answer as it comes.
-#[derive(Debug)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) body: Body,
-    decoder: Decoder,
-    /// Readers of every form that the answer could have.
-    pub(super) forms: Vec<Box<dyn Form>>,
-    /// Part of it could not be read.
-    pub(super) damaged: bool,
-}
-
+/// How an answer's body holds its JSON texts, and how far it was read.
 #[derive(Debug)]
 pub(super) enum Body {
     /// Its first byte will tell.
     Unknown,
-    Json(Scanner),
+    /// One text; or several in one array or in a row, which is how some servers stream.
+    Json(Texts),
+    /// The data of server-sent events.
     Events {
         splitter: Splitter,
         scanner: Scanner,
         /// `data: [DONE]` has come.
         done: bool,
     },
+    /// One on each line.
+    Lines { lines: Lines, scanner: Scanner },
+    /// The payloads of Amazon's event stream.
+    Amazon { reader: event_stream::Reader, scanner: Scanner, failure: Option<Failure> },
     /// Nothing that a model call would have.
     Dull,
 }
 
+/// What the framing itself says of a failure.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failure {
+    /// The provider's word for it.
+    pub(super) error_type: Option<String>,
+}
+
 impl Body {
+    pub(super) fn new(kind: BodyKind) -> Self {
+        match kind {
+            BodyKind::Json => Self::Json(Texts::default()),
+            BodyKind::EventStream => Self::events(),
+            BodyKind::Lines => Self::Lines { lines: Lines::default(), scanner: Scanner::default() },
+            BodyKind::AmazonEventStream => Self::amazon(),
+            BodyKind::Unsaid => Self::Unknown,
+            BodyKind::Other => Self::Dull,
+        }
+    }
+
     fn events() -> Self {
         Self::Events { splitter: Splitter::default(), scanner: Scanner::default(), done: false }
     }
 
-    fn feed(&mut self, plain: &[u8], forms: &mut [Box<dyn Form>]) {
+    fn amazon() -> Self {
+        let (reader, scanner) = (event_stream::Reader::default(), Scanner::default());
+        Self::Amazon { reader, scanner, failure: None }
+    }
+
+    /// Takes part of the body, its content coding undone.
+    pub(super) fn feed(&mut self, plain: &[u8], forms: &mut [Box<dyn Form>]) {
         if matches!(self, Self::Unknown) {
             match plain.trim_ascii_start().first() {
-                Some(b'{' | b'[') => *self = Self::Json(Scanner::default()),
+                Some(b'{' | b'[') => *self = Self::Json(Texts::default()),
+                // The length of a message that is shorter than 16 MiB.
+                Some(0) => *self = Self::amazon(),
                 Some(_) => *self = Self::events(),
                 None => {}
             }
         }
         match self {
             Self::Unknown | Self::Dull => {}
-            Self::Json(scanner) => {
-                let whole = scanner.is_whole();
-                scanner.feed(plain, |path, token| read(forms, path, token));
-                if !whole && scanner.is_whole() {
-                    forms.iter_mut().for_each(|form| form.end_text(Side::Response));
-                }
-            }
+            Self::Json(texts) => texts.feed(plain, |item| match item {
+                Item::Value(path, token) => read(forms, path, token),
+                Item::End => end_text(forms),
+            }),
             Self::Events { splitter, scanner, done } => splitter.feed(plain, |data| {
                 if data == b"[DONE]" {
                     *done = true;
                 } else {
-                    scanner.restart();
-                    scanner.feed(data, |path, token| read(forms, path, token));
-                    forms.iter_mut().for_each(|form| form.end_text(Side::Response));
+                    read_text(scanner, data, forms);
+                }
+            }),
+            Self::Lines { lines, scanner } => {
+                lines.feed(plain, |line| read_text(scanner, line, forms));
+            }
+            Self::Amazon { reader, scanner, failure } => reader.feed(plain, |message| {
+                if message.is_failure() {
+                    *failure = Some(Failure { error_type: name_of(message.exception_type) });
+                } else {
+                    read_message(scanner, &message, forms);
                 }
             }),
         }
     }
 
-    fn lose(&mut self) {
+    /// The body has ended.
+    pub(super) fn end(&mut self, forms: &mut [Box<dyn Form>]) {
+        if let Self::Lines { lines, scanner } = self {
+            lines.end(|line| read_text(scanner, line, forms));
+        }
+    }
+
+    /// Says that `bytes` are missing here, or `None` if nobody knows how many.
+    pub(super) fn lose(&mut self, bytes: Option<u64>) {
         match self {
             Self::Unknown | Self::Dull => {}
-            Self::Json(scanner) => scanner.lose(),
+            Self::Json(texts) => texts.lose(),
             Self::Events { splitter, .. } => splitter.lose(),
-        }
-    }
-
-    fn footprint(&self) -> usize {
-        match self {
-            Self::Unknown | Self::Dull => 0,
-            Self::Json(scanner) => scanner.footprint(),
-            Self::Events { splitter, .. } => splitter.footprint(),
-        }
-    }
-}
-
-impl Response {
-    pub(super) fn new(head: &ResponseHead, forms: Vec<Box<dyn Form>>) -> Self {
-        let body = match head.body.kind {
-            _ if forms.is_empty() => Body::Dull,
-            BodyKind::Json => Body::Json(Scanner::default()),
-            BodyKind::EventStream => Body::events(),
-            BodyKind::Unsaid => Body::Unknown,
-            BodyKind::Other => Body::Dull,
-        };
-        let decoder = Decoder::new(&head.body.coding);
-        Self { status: head.status, body, decoder, forms, damaged: false }
-    }
-
-    pub(super) fn feed(&mut self, data: &[u8]) {
-        let (body, forms) = (&mut self.body, &mut self.forms);
-        if self.decoder.feed(data, |plain| body.feed(plain, forms)).is_err() {
-            self.damaged |= !matches!(self.body, Body::Dull);
-        }
-    }
-
-    pub(super) fn lose(&mut self) {
-        self.decoder.lose();
-        self.body.lose();
-        self.damaged |= !matches!(self.body, Body::Dull);
-    }
-
-    /// Whether the caller has something: for a stream the first of its output, not its preamble.
-    pub(super) fn has_output(&self) -> bool {
-        match self.body {
-            Body::Unknown => false,
-            Body::Json(_) | Body::Dull => true,
-            Body::Events { .. } => {
-                self.forms.iter().any(|form| !form.answer().text.expose().is_empty())
-            }
+            Self::Lines { lines, .. } => lines.lose(),
+            Self::Amazon { reader, .. } => reader.lose(bytes.unwrap_or(u64::MAX)),
         }
     }
 
     pub(super) fn footprint(&self) -> usize {
-        let text = self.forms.iter().map(|form| form.answer().text.expose().len());
-        self.body.footprint() + text.sum::<usize>()
+        match self {
+            Self::Unknown | Self::Dull => 0,
+            Self::Json(texts) => texts.footprint(),
+            Self::Events { splitter, .. } => splitter.footprint(),
+            Self::Lines { lines, .. } => lines.footprint(),
+            Self::Amazon { reader, .. } => reader.footprint(),
+        }
+    }
+
+    /// Whether it has more than one text, the output growing from one to the next.
+    pub(super) const fn is_stream(&self) -> bool {
+        match self {
+            Self::Unknown | Self::Dull => false,
+            Self::Json(texts) => texts.is_array(),
+            Self::Events { .. } | Self::Lines { .. } | Self::Amazon { .. } => true,
+        }
     }
 
     /// Whether its own last word was read.
     pub(super) fn is_over(&self) -> bool {
-        match &self.body {
-            Body::Json(scanner) => scanner.is_whole(),
-            Body::Events { done, .. } => *done,
-            Body::Unknown | Body::Dull => false,
+        match self {
+            Self::Json(texts) => texts.is_whole(),
+            Self::Events { done, .. } => *done,
+            Self::Unknown | Self::Lines { .. } | Self::Amazon { .. } | Self::Dull => false,
         }
     }
 
-    /// The reader that has recognised its form, else the one for the form that was asked for.
-    pub(super) fn take_form(&mut self) -> Option<Box<dyn Form>> {
-        let recognised = self.forms.iter().position(|form| form.answer().recognised);
-        let chosen = recognised.or((self.forms.len() == 1).then_some(0))?;
-        Some(self.forms.swap_remove(chosen))
+    /// How many of its texts were too long or damaged.
+    pub(super) const fn dropped(&self) -> u64 {
+        match self {
+            Self::Unknown | Self::Json(_) | Self::Dull => 0,
+            Self::Events { splitter, .. } => splitter.dropped(),
+            Self::Lines { lines, .. } => lines.dropped(),
+            Self::Amazon { reader, .. } => reader.dropped(),
+        }
+    }
+
+    /// The failure that the framing told of.
+    pub(super) const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Amazon { failure, .. } => failure.as_ref(),
+            _ => None,
+        }
     }
 }
 
 fn read(forms: &mut [Box<dyn Form>], path: &str, token: Token<'_>) {
     forms.iter_mut().for_each(|form| form.read(path, token));
+}
+
+fn end_text(forms: &mut [Box<dyn Form>]) {
+    forms.iter_mut().for_each(|form| form.end_text(Side::Response));
+}
+
+/// Reads a text that is there as a whole.
+fn read_text(scanner: &mut Scanner, text: &[u8], forms: &mut [Box<dyn Form>]) {
+    scanner.restart();
+    scanner.feed(text, |path, token| read(forms, path, token));
+    end_text(forms);
+}
+
+/// Reads the payload of a message. A `chunk` of Bedrock's wraps the model's own text in base64.
+fn read_message(scanner: &mut Scanner, message: &Message<'_>, forms: &mut [Box<dyn Form>]) {
+    forms.iter_mut().for_each(|form| form.begin_text(message.event_type));
+    if message.event_type == "chunk" {
+        let mut inner = Zeroizing::new(Vec::new());
+        scanner.restart();
+        scanner.feed(message.payload, |path, token| {
+            if let ("bytes", Token::Text(wrapped)) = (path, token) {
+                *inner = STANDARD.decode(wrapped).unwrap_or_default();
+            }
+        });
+        read_text(scanner, &inner, forms);
+    } else {
+        read_text(scanner, message.payload, forms);
+    }
 }

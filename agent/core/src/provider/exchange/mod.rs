@@ -2,8 +2,10 @@
 //! model call, and which.
 
 mod body;
+mod response;
 
-use self::body::{Body, Response};
+use self::body::Body;
+use self::response::Response;
 use super::form::{self, Answer, Asked, Form};
 use super::request::Question;
 use super::route::{Endpoint, Route, Verb, endpoint, route};
@@ -116,7 +118,7 @@ impl Exchange {
             }
             Side::Response => {
                 if let Some(response) = &mut self.response {
-                    response.lose();
+                    response.lose(bytes);
                 }
             }
         }
@@ -134,6 +136,9 @@ impl Exchange {
     pub fn finish(mut self, ending: Ending, now: Timestamp) -> Vec<ModelCall> {
         if ending == Ending::Whole {
             self.latest = now;
+        }
+        if let Some(response) = &mut self.response {
+            response.end();
         }
         self.take_ended();
         let form = self.response.as_mut().and_then(Response::take_form);
@@ -159,6 +164,9 @@ impl Exchange {
         let Some(form) = form else { return Some(call) };
         call.usage = form.usage();
         add_answer(&mut call, form.answer());
+        if let Some(failure) = self.response.as_ref().and_then(|response| response.body.failure()) {
+            call.error_type = failure.error_type.clone().or(call.error_type);
+        }
         self.add_text(&mut call, form.answer());
         Some(call)
     }
@@ -224,8 +232,8 @@ impl Exchange {
         let refused = call.status.is_none_or(|status| status >= 400)
             || call.state == CallState::Error && answer.text.expose().is_empty();
         let final_usage = answer.finished
-            || answer.failed
-            || self.response.as_ref().is_some_and(Response::is_over);
+            || call.state == CallState::Error
+            || self.response.as_ref().is_some_and(|response| response.body.is_over());
         if refused || call.usage.is_some() && final_usage {
             return;
         }
@@ -240,8 +248,7 @@ impl Exchange {
     }
 
     fn is_stream(&self) -> bool {
-        let body = self.response.as_ref().map(|response| &response.body);
-        matches!(body, Some(Body::Events { .. }))
+        self.response.as_ref().is_some_and(|response| response.body.is_stream())
     }
 
     /// A reader for each form that the answer could have, by what was asked.
@@ -265,21 +272,20 @@ impl Exchange {
         let Some(response) = &self.response else {
             return if ending == Ending::Lost { CallState::Truncated } else { CallState::Aborted };
         };
-        let failed = form.is_some_and(|form| form.answer().failed);
+        let body = &response.body;
+        let failed = form.is_some_and(|form| form.answer().failed) || body.failure().is_some();
         if response.status >= 400 || failed {
             return CallState::Error;
         }
-        let dropped = match &response.body {
-            Body::Events { splitter, .. } => splitter.dropped() > 0,
-            Body::Unknown | Body::Json(_) | Body::Dull => false,
-        };
-        if response.damaged || dropped || ending == Ending::Lost {
+        if response.damaged || body.dropped() > 0 || ending == Ending::Lost {
             return CallState::Truncated;
         }
         let finished = form.is_some_and(|form| form.answer().finished);
-        let complete = match &response.body {
-            Body::Events { .. } => finished || response.is_over(),
-            Body::Json(_) => response.is_over(),
+        let complete = match body {
+            Body::Events { .. } | Body::Lines { .. } | Body::Amazon { .. } => {
+                finished || body.is_over()
+            }
+            Body::Json(_) => body.is_over(),
             Body::Unknown | Body::Dull => ending == Ending::Whole,
         };
         if complete { CallState::Complete } else { CallState::Aborted }

@@ -10,11 +10,13 @@ mod lexeme;
 mod skip;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use zeroize::Zeroizing;
 
 use self::lexeme::{Found, Search, unescape, value_of, word_length};
 use self::skip::Skip;
+pub(super) use self::texts::{Item, Texts};
 
 /// Deepest nesting that is read.
 const MAX_DEPTH: usize = 64;
