@@ -25,7 +25,10 @@ struct Rooms {
 const ROOMS: [Rooms; 2] = [
     Rooms {
         folder: "agent/core/src",
-        order: &["units", "secret", "stream", "http", "provider", "identity", "meter", "detect"],
+        order: &[
+            "units", "secret", "stream", "http", "provider", "identity", "meter", "detect",
+            "pipeline", "replay",
+        ],
     },
     Rooms { folder: "agent/src", order: &["capture", "host", "ledger", "alert", "control", "cli"] },
 ];

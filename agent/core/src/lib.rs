@@ -4,6 +4,7 @@
 //! The rooms, in the order data flows through them (`agent/ARCHITECTURE.md` has the picture):
 //! [`stream`] → [`http`] → [`provider`] → [`identity`] → [`meter`], and [`pipeline`] is the only
 //! file that knows that order. A room imports only [`units`], [`secret`] and earlier rooms.
+//! [`replay`] runs transcripts through all of them.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +13,7 @@ pub mod identity;
 pub mod meter;
 pub mod pipeline;
 pub mod provider;
+pub mod replay;
 pub mod secret;
 pub mod stream;
 pub mod units;

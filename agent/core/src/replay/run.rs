@@ -1,0 +1,66 @@
+//! Transcripts through the whole pipeline.
+
+use super::Transcript;
+use crate::identity::{Attribution, Namespace, resolve};
+use crate::meter::{Meter, UsageRecord};
+use crate::pipeline::{Input, Output, Pipeline};
+use crate::provider::ModelCall;
+use crate::secret::FingerprintKey;
+
+/// The key that credentials of transcripts are fingerprinted under. It is no secret: fingerprints
+/// of replayed calls can be compared with each other and with nothing else.
+const KEY: [u8; 32] = *b"weir transcripts: not a secret\0\0";
+/// Stands for the boot in the ids of replayed calls.
+const BOOT: &str = "replay";
+/// The trust domain of the identities that replayed calls are billed to.
+pub const TRUST_DOMAIN: &str = "weir.local";
+/// The host of the identities that replayed calls are billed to.
+pub const HOST: &str = "replay";
+
+impl Transcript {
+    /// The usage record of every call, in the order in which they ended.
+    #[must_use]
+    pub fn records(&self, meter: &Meter) -> Vec<UsageRecord> {
+        self.records_of(self.inputs(), meter)
+    }
+
+    /// The usage record of every call that comes of `inputs`, whose processes are those of this
+    /// transcript.
+    #[must_use]
+    pub fn records_of<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = Input<'a>>,
+        meter: &Meter,
+    ) -> Vec<UsageRecord> {
+        let measured = |(call, maker): (ModelCall, Attribution)| meter.measure(call, &maker, BOOT);
+        self.calls_of(inputs).into_iter().map(measured).collect()
+    }
+
+    fn calls_of<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = Input<'a>>,
+    ) -> Vec<(ModelCall, Attribution)> {
+        let namespace = match Namespace::new(TRUST_DOMAIN, HOST) {
+            Ok(namespace) => namespace,
+            Err(_impossible) => unreachable!("both names are well formed"),
+        };
+        let mut pipeline = Pipeline::new(FingerprintKey::new(KEY));
+        let mut calls = Vec::new();
+        for input in inputs {
+            pipeline.handle(input);
+            while let Some(output) = pipeline.poll() {
+                match output {
+                    Output::NeedFacts(process) => {
+                        if let Some(facts) = self.facts(process) {
+                            let attribution = resolve(facts, &namespace);
+                            pipeline.handle(Input::Facts { process, attribution });
+                        }
+                    }
+                    Output::Call { call, attribution } => calls.push((*call, attribution)),
+                    Output::Steer { .. } => {}
+                }
+            }
+        }
+        calls
+    }
+}
