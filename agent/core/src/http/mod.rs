@@ -6,13 +6,17 @@
 //! anywhere.
 
 pub mod coding;
+mod credential;
 pub mod h1;
 pub mod head;
+mod hints;
 pub mod sse;
 
 use crate::units::Role;
 
+pub use credential::{Credential, CredentialKind, CredentialPlace};
 pub use head::{BodyKind, Method, RequestHead, ResponseHead};
+pub use hints::Hints;
 
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -245,10 +245,7 @@ fn what_is_not_http_1_is_said_once() {
 #[test]
 fn an_endless_head_is_dropped() {
     let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(70_000));
-    assert_eq!(
-        run(&[Bytes(Write, &endless), Bytes(Write, GET)]),
-        ["0 Get /a", "0 Request Whole"]
-    );
+    assert_eq!(run(&[Bytes(Write, &endless), Bytes(Write, GET)]), ["0 Get /a", "0 Request Whole"]);
 }
 
 fn cut<'a>(text: &'a str, direction: Direction, cuts: &[prop::sample::Index]) -> Vec<Step<'a>> {
