@@ -1,9 +1,11 @@
 //! What the program that writes a ledger in the crash tests and the tests themselves agree on.
 
+use std::collections::BTreeMap;
+
 use weir_core::identity::{IdentityId, Process};
 use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
 use weir_core::provider::{Api, CallState};
-use weir_core::units::{PicoUsd, Role, Timestamp, Tokens};
+use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 
 /// When call 0 began, in seconds since 1970; each later call began a minute after the one before.
 const BEGIN: i64 = 1_790_000_000;
@@ -33,12 +35,27 @@ pub fn numbered_call(number: u64) -> UsageRecord {
         cost_usd: Some(PicoUsd(i128::from(number))),
         cost_source: CostSource::Table,
         credential: None,
+        credential_kind: None,
+        credential_in: None,
+        credential_ids: BTreeMap::new(),
         latency_ms: 10,
         ttft_ms: None,
         lost_bytes: 0,
         response_id: None,
         error_type: None,
         service_tier: None,
+        batch: false,
+        speed: None,
+        region: None,
+        traffic_type: None,
+        counts: Counts::default(),
+        parts: Vec::new(),
+        inconsistent: false,
+        retrieved: false,
+        retry: None,
+        trace_id: None,
+        parent_id: None,
+        user_agent: None,
         price_version: None,
     }
 }

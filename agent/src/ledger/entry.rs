@@ -1,5 +1,7 @@
 //! What a line of the log can say.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use weir_core::meter::UsageRecord;
 use weir_core::units::Timestamp;
@@ -7,6 +9,11 @@ use weir_core::units::Timestamp;
 /// Bytes kept of each text of a record. Twice what the longest header or path that matters has,
 /// and short enough that no record comes near the longest line a reader accepts.
 const TEXT_MAX: usize = 4096;
+
+/// Most ids of a credential that are kept; there are fewer names for them. Their names and they
+/// themselves are kept to this many bytes each.
+const IDS_MAX: usize = 32;
+const ID_MAX: usize = 256;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -106,14 +113,26 @@ fn bound_record(record: &mut UsageRecord) {
         &mut record.speed,
         &mut record.region,
         &mut record.traffic_type,
+        &mut record.trace_id,
+        &mut record.parent_id,
+        &mut record.user_agent,
         &mut record.price_version,
     ];
     optional.into_iter().flatten().for_each(cut);
+    record.credential_ids = bounded_ids(std::mem::take(&mut record.credential_ids));
     if let Some(container) = &mut record.container {
         cut(&mut container.id);
         let optional = [&mut container.name, &mut container.image, &mut container.runtime];
         optional.into_iter().flatten().for_each(cut);
     }
+}
+
+fn bounded_ids(ids: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let cut = |mut text: String| {
+        text.truncate(text.floor_char_boundary(ID_MAX));
+        text
+    };
+    ids.into_iter().take(IDS_MAX).map(|(name, id)| (cut(name), cut(id))).collect()
 }
 
 fn cut(text: &mut String) {

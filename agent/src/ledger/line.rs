@@ -174,6 +174,11 @@ mod tests {
         record.error_type = Some(worst.clone());
         record.service_tier = Some(worst.clone());
         record.price_version = Some(worst.clone());
+        record.trace_id = Some(worst.clone());
+        record.parent_id = Some(worst.clone());
+        record.user_agent = Some(worst.clone());
+        record.credential_ids =
+            (0..99).map(|number| (format!("{number}{worst}"), worst.clone())).collect();
         record.container = Some(weir_core::identity::Container {
             id: worst.clone(),
             name: Some(worst.clone()),

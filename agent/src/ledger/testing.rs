@@ -1,5 +1,7 @@
 //! Records for the tests of this room.
 
+use std::collections::BTreeMap;
+
 use weir_core::identity::{IdentityId, Process};
 use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
 use weir_core::provider::{Api, CallState};
@@ -37,6 +39,9 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         cost_usd: (!number.is_multiple_of(5)).then(|| PicoUsd(i128::from(number) * 1_000_003)),
         cost_source: CostSource::Table,
         credential: None,
+        credential_kind: None,
+        credential_in: None,
+        credential_ids: BTreeMap::new(),
         latency_ms: 1000,
         ttft_ms: None,
         lost_bytes: 0,
@@ -51,6 +56,10 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         parts: Vec::new(),
         inconsistent: false,
         retrieved: false,
+        retry: None,
+        trace_id: None,
+        parent_id: None,
+        user_agent: None,
         price_version: None,
     }
 }

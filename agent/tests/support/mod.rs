@@ -1,5 +1,6 @@
 //! A ledger with a few calls in it, and a control socket that answers from it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -100,6 +101,9 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
         cost_usd: Some(PicoUsd(1_250_000_000)),
         cost_source: CostSource::Table,
         credential: None,
+        credential_kind: None,
+        credential_in: None,
+        credential_ids: BTreeMap::new(),
         latency_ms: 800,
         ttft_ms: None,
         lost_bytes: 0,
@@ -114,6 +118,10 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
         parts: Vec::new(),
         inconsistent: false,
         retrieved: false,
+        retry: None,
+        trace_id: None,
+        parent_id: None,
+        user_agent: None,
         price_version: None,
     }
 }

@@ -1,7 +1,9 @@
 //! Message heads. Only allow-listed fields are kept; a credential is turned into its fingerprint
-//! here, at the first parser that sees it.
+//! here, at the first parser that sees it (`credential.rs`).
 
-use crate::secret::{Fingerprint, FingerprintKey};
+use super::credential::{Credential, Query};
+use super::hints::Hints;
+use crate::secret::FingerprintKey;
 
 /// Most header fields a head may have.
 pub const MAX_HEADERS: usize = 256;
@@ -30,12 +32,22 @@ pub struct RequestHead {
     pub method: Method,
     /// The path, without the query: that may hold secrets.
     pub path: String,
+    /// The query's parameter `model`: sessions name theirs there.
+    pub query_model: Option<String>,
+    /// The query's parameter `api-version`.
+    pub query_api_version: Option<String>,
     /// `Host`, the port included where it is there.
     pub host: Option<String>,
     /// Whether `anthropic-version` is there.
     pub anthropic_version: bool,
-    /// Stands for the credential.
-    pub credential: Option<Fingerprint>,
+    /// Whether it says a version or a session of the Model Context Protocol.
+    pub mcp: bool,
+    /// Whether it says a version of the Agent2Agent protocol.
+    pub a2a: bool,
+    /// What is known of its credential.
+    pub credential: Option<Box<Credential>>,
+    /// What it says of the caller's doings beside the call.
+    pub hints: Box<Hints>,
     /// What the body is.
     pub body: BodyHead,
 }
@@ -145,15 +157,23 @@ impl RequestHead {
         fields: &[Field<'_>],
         key: &FingerprintKey,
     ) -> Result<Self, HeadError> {
-        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let target = target.split('#').next().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let query = Query::new(query);
+        let has = |name| field(fields, name).is_some();
         Ok(Self {
             method,
             path: bounded(path.as_bytes()).unwrap_or_default(),
+            query_model: query.keep("model"),
+            query_api_version: query.keep("api-version"),
             host: authority
                 .and_then(|host| bounded(host.as_bytes()))
                 .or_else(|| field(fields, "host").and_then(bounded)),
-            anthropic_version: field(fields, "anthropic-version").is_some(),
-            credential: credential(fields, key),
+            anthropic_version: has("anthropic-version"),
+            mcp: has("mcp-protocol-version") || has("mcp-session-id"),
+            a2a: has("a2a-version"),
+            credential: Credential::find(fields, &query, key).map(Box::new),
+            hints: Box::new(Hints::new(fields)),
             body: BodyHead::new(fields)?,
         })
     }
@@ -219,38 +239,32 @@ impl BodyKind {
     }
 }
 
-/// Splits `http://host/path` or `/path` into host and path.
+/// Splits `http://host/path?query` or `/path?query` into host and the rest.
 fn split_target(target: &str) -> (Option<&str>, &str) {
-    let target = target.split(['?', '#']).next().unwrap_or_default();
-    let Some((_scheme, rest)) = target.split_once("://") else {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = path.split_once("://") else {
         return (None, target);
     };
-    match rest.find('/') {
-        Some(slash) => (Some(&rest[..slash]), &rest[slash..]),
-        None => (Some(rest), "/"),
-    }
-}
-
-/// The fingerprint of the credential that a request carries, in any of the places where model APIs
-/// look for one.
-fn credential(fields: &[Field<'_>], key: &FingerprintKey) -> Option<Fingerprint> {
-    if let Some(value) = field(fields, "authorization") {
-        let value = value.trim_ascii();
-        let end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
-        let scheme = String::from_utf8_lossy(&value[..end]).to_ascii_lowercase();
-        return Some(key.fingerprint(&scheme, value[end..].trim_ascii()));
-    }
-    ["x-api-key", "api-key"]
-        .iter()
-        .find_map(|name| Some(key.fingerprint(name, field(fields, name)?.trim_ascii())))
+    let host = rest.split('/').next().unwrap_or_default();
+    let rest = &target[scheme.len() + "://".len() + host.len()..];
+    (Some(host), if path.len() == target.len() && rest.is_empty() { "/" } else { rest })
 }
 
 fn pairs<'a>(headers: &[httparse::Header<'a>]) -> Vec<Field<'a>> {
     headers.iter().map(|header| (header.name.as_bytes(), header.value)).collect()
 }
 
-fn field<'a>(fields: &[Field<'a>], name: &str) -> Option<&'a [u8]> {
+/// The value of the first field of that name.
+pub(super) fn field<'a>(fields: &[Field<'a>], name: &str) -> Option<&'a [u8]> {
     fields.iter().find(|field| named(field, name)).map(|(_, value)| *value)
+}
+
+/// The values of every field of that name.
+pub(super) fn fields_named<'a>(
+    fields: &[Field<'a>],
+    name: &'static str,
+) -> impl Iterator<Item = &'a [u8]> {
+    fields.iter().filter(move |field| named(field, name)).map(|(_, value)| *value)
 }
 
 const fn named((field, _): &Field<'_>, name: &str) -> bool {
@@ -291,17 +305,23 @@ mod tests {
         assert_eq!(head.host.as_deref(), Some("api.openai.com"));
         assert_eq!(head.body.kind, BodyKind::Json);
         assert_eq!(head.body.length, Some(12));
-        assert_eq!(head.credential, Some(key().fingerprint("bearer", b"sk-sekret")));
+        let credential = head.credential.as_ref().map(|one| &one.fingerprint);
+        assert_eq!(credential, Some(&key().fingerprint("bearer", b"sk-sekret")));
         assert!(!format!("{head:?}").contains("sekret"));
     }
 
     #[test]
     fn an_absolute_target_names_the_host() {
-        let head = request("GET http://gateway:8080/v1/models HTTP/1.1\r\nHost: other\r\n\r\n");
-        assert_eq!(
-            (head.host.as_deref(), head.path.as_str()),
-            (Some("gateway:8080"), "/v1/models")
-        );
+        for (target, host, path) in [
+            ("http://gateway:8080/v1/models?model=m#f", "gateway:8080", "/v1/models"),
+            ("http://gateway?model=m", "gateway", ""),
+            ("http://gateway", "gateway", "/"),
+            ("/a?u=http://b/c&model=m", "other", "/a"),
+        ] {
+            let head = request(&format!("GET {target} HTTP/1.1\r\nHost: other\r\n\r\n"));
+            assert_eq!((head.host.as_deref(), head.path.as_str()), (Some(host), path));
+            assert_eq!(head.query_model.is_some(), target.contains("model="), "{target}");
+        }
     }
 
     #[test]

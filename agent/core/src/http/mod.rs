@@ -6,15 +6,19 @@
 //! messages. All of them take input cut anywhere.
 
 pub mod coding;
+mod credential;
 pub mod event_stream;
 pub mod h1;
 pub mod head;
+mod hints;
 pub mod ndjson;
 pub mod sse;
 
 use crate::units::Role;
 
+pub use credential::{Credential, CredentialKind, CredentialPlace};
 pub use head::{BodyKind, Method, RequestHead, ResponseHead};
+pub use hints::Hints;
 
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

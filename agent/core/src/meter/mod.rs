@@ -7,6 +7,8 @@ pub mod catalogue;
 mod count;
 mod record;
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use crate::identity::Attribution;
@@ -39,7 +41,7 @@ impl Meter {
     #[must_use]
     pub fn measure(
         &self,
-        call: ModelCall,
+        mut call: ModelCall,
         attribution: &Attribution,
         boot_id: &str,
     ) -> UsageRecord {
@@ -47,6 +49,7 @@ impl Meter {
         let (usage, usage_source) = usage(&call, model.as_deref().unwrap_or_default());
         let (cost_usd, cost_source) = self.price(&call, model.as_deref(), &usage, usage_source);
         let asked = matches!(cost_source, CostSource::Table | CostSource::Unpriced);
+        let key = call.credential.take();
         UsageRecord {
             id: call_id(boot_id, &call),
             time: call.started,
@@ -67,7 +70,10 @@ impl Meter {
             usage_source,
             cost_usd,
             cost_source,
-            credential: call.credential,
+            credential: key.as_ref().map(|key| key.fingerprint.clone()),
+            credential_kind: key.as_ref().map(|key| key.kind),
+            credential_in: key.as_ref().map(|key| key.place),
+            credential_ids: key.map(|key| ids(key.ids)).unwrap_or_default(),
             latency_ms: milliseconds(call.started, call.ended),
             ttft_ms: call.first_output.map(|first| milliseconds(call.started, first)),
             lost_bytes: call.lost_bytes,
@@ -82,6 +88,10 @@ impl Meter {
             parts: usage.parts,
             inconsistent: usage.inconsistent,
             retrieved: call.retrieved,
+            retry: call.hints.retry,
+            trace_id: call.hints.trace_id,
+            parent_id: call.hints.parent_id,
+            user_agent: call.hints.user_agent,
             price_version: asked.then(|| self.catalogue.version().to_owned()),
         }
     }
@@ -183,6 +193,10 @@ fn call_id(boot_id: &str, call: &ModelCall) -> CallId {
     }
     let digest = hash.finalize();
     CallId(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn ids(ids: BTreeMap<&'static str, String>) -> BTreeMap<String, String> {
+    ids.into_iter().map(|(name, id)| (name.to_owned(), id)).collect()
 }
 
 /// From `start` to `end`, 0 if the clock was set back in between.

@@ -1,9 +1,11 @@
 //! The usage record: one model call, as the ledger stores it and as the API shows it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::http::{CredentialKind, CredentialPlace};
 use crate::identity::{Container, IdentityId, Process};
 use crate::provider::{Api, CallState, Part};
 use crate::secret::Fingerprint;
@@ -93,6 +95,17 @@ pub struct UsageRecord {
     pub cost_source: CostSource,
     /// Stands for the credential that was used.
     pub credential: Option<Fingerprint>,
+    /// What kind of credential it is, by its form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_kind: Option<CredentialKind>,
+    /// Where the request carried it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_in: Option<CredentialPlace>,
+    /// Ids beside or inside the credential that are no secrets: `openai_organization`,
+    /// `aws_access_key_id`, … Names that begin with `claim_` are claims of a token whose signature
+    /// was not verified.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub credential_ids: BTreeMap<String, String>,
     /// From the request's first byte to the answer's last, in milliseconds.
     pub latency_ms: u64,
     /// From the request's first byte to the first output, in milliseconds.
@@ -132,6 +145,18 @@ pub struct UsageRecord {
     /// It was not made here but read back: the result of a batch, or of a call in the background.
     #[serde(default, skip_serializing_if = "is_false")]
     pub retrieved: bool,
+    /// How often the caller's client says that it had tried the call before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<u32>,
+    /// The W3C trace that the caller says it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The caller's place in that trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// The first product that the caller's `User-Agent` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
     /// The version of the catalogue that priced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_version: Option<String>,

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::http::Hints;
 use crate::identity::{IdentityId, Process};
 use crate::provider::{Api, Countable, PriceContext};
 use crate::secret::Payload;
@@ -33,6 +34,7 @@ fn call() -> ModelCall {
         max_output: None,
         retrieved: false,
         credential: None,
+        hints: Hints::default(),
         started: second(100),
         first_output: Some(second(101)),
         ended: second(103),

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use exchange::Exchange;
 
-use crate::secret::{Fingerprint, Payload};
+use crate::http::{Credential, Hints};
+use crate::secret::Payload;
 use crate::units::{ConnectionId, Counts, PicoUsd, Role, Timestamp, Tokens};
 
 /// The wire form of a model call.
@@ -238,8 +239,10 @@ pub struct ModelCall {
     pub response_id: Option<String>,
     /// The provider's word for what went wrong (`error.type` or `error.code`).
     pub error_type: Option<String>,
-    /// Stands for the credential that the request carried.
-    pub credential: Option<Fingerprint>,
+    /// What is known of the credential that the request carried.
+    pub credential: Option<Credential>,
+    /// What the request's head says of the caller's doings beside the call.
+    pub hints: Hints,
     /// When the request's first byte was seen.
     pub started: Timestamp,
     /// When the first output was seen: the first content event of a stream, else the first byte

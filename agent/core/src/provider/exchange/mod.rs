@@ -204,7 +204,9 @@ impl Exchange {
             provider: endpoint.map_or(api.maker(), |endpoint| endpoint.provider),
             api,
             host: self.head.as_ref().and_then(|head| head.host.clone()),
-            model_requested: named.or_else(|| said.and_then(|said| said.model.clone())),
+            model_requested: named
+                .or_else(|| said.and_then(|said| said.model.clone()))
+                .or_else(|| self.head.as_ref()?.query_model.clone()),
             model_served: None,
             status: self.response.as_ref().map(|response| response.status),
             streamed: self.is_stream() || said.is_some_and(|said| said.stream),
@@ -219,7 +221,8 @@ impl Exchange {
             countable: None,
             response_id: None,
             error_type: None,
-            credential: self.head.as_ref().and_then(|head| head.credential.clone()),
+            credential: self.head.as_ref().and_then(|head| head.credential.as_deref().cloned()),
+            hints: self.head.as_ref().map(|head| (*head.hints).clone()).unwrap_or_default(),
             started: self.started,
             first_output: self.first_output,
             ended: self.latest,
