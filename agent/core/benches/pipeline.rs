@@ -10,6 +10,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use weir_core::pipeline::Pipeline;
 use weir_core::secret::FingerprintKey;
+use weir_core::units::Timestamp;
 
 fn pipeline(criterion: &mut Criterion) {
     for (group, exchanges) in
@@ -21,11 +22,13 @@ fn pipeline(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new("meter", exchange.name), |bencher| {
                 bencher.iter(|| {
                     let mut pipeline = Pipeline::new(FingerprintKey::new([1; 32]));
-                    assert_eq!(black_box(exchange).run(&mut pipeline, 1), exchange.calls);
+                    let calls = black_box(exchange).run(&mut pipeline, 1, Timestamp::UNIX_EPOCH);
+                    assert_eq!(calls, exchange.calls);
                 });
             });
             group.bench_function(BenchmarkId::new("copy", exchange.name), |bencher| {
-                bencher.iter(|| black_box(exchange).copy());
+                let exchange = black_box(exchange);
+                bencher.iter(|| (exchange.request.clone(), exchange.answer.clone()));
             });
         }
         group.finish();

@@ -11,10 +11,12 @@ const RECORD: usize = 16 * 1024;
 pub(crate) struct Exchange {
     /// What it is called in the benchmarks' names.
     pub(crate) name: &'static str,
-    request: Vec<u8>,
-    answer: Vec<u8>,
+    /// What the process sends.
+    pub(crate) request: Vec<u8>,
+    /// What it receives.
+    pub(crate) answer: Vec<u8>,
     /// Where the segments of the answer end.
-    cuts: Vec<usize>,
+    pub(crate) cuts: Vec<usize>,
     /// How many model calls it is.
     pub(crate) calls: usize,
 }
@@ -25,35 +27,42 @@ impl Exchange {
         (self.request.len() + self.answer.len()) as u64
     }
 
-    /// The bytes merely copied: the least that any reader has to do.
-    pub(crate) fn copy(&self) -> (Vec<u8>, Vec<u8>) {
-        (self.request.clone(), self.answer.clone())
-    }
-
     /// Sends it through `pipeline` on a connection of its own, which then closes. Returns how many
     /// calls came of it.
-    pub(crate) fn run(&self, pipeline: &mut Pipeline, handle: u64) -> usize {
-        let process = ProcessKey { pid: 1, start_ns: 1 };
-        let connection = ConnectionId { process, handle, generation: 1 };
-        let time = Timestamp::UNIX_EPOCH;
-        let mut calls = 0;
-        let mut offset = 0;
-        for data in self.request.chunks(RECORD) {
-            let direction = Direction::Write;
-            let segment = Input::Segment { connection, cgroup: 1, direction, offset, time, data };
-            calls += handle_all(pipeline, segment);
-            offset += data.len() as u64;
-        }
-        let mut start = 0;
-        for &end in &self.cuts {
-            let (direction, offset) = (Direction::Read, start as u64);
-            let data = &self.answer[start..end];
-            let segment = Input::Segment { connection, cgroup: 1, direction, offset, time, data };
-            calls += handle_all(pipeline, segment);
-            start = end;
-        }
-        let (read_total, write_total) = (self.answer.len() as u64, self.request.len() as u64);
+    pub(crate) fn run(&self, pipeline: &mut Pipeline, handle: u64, time: Timestamp) -> usize {
+        let calls = self.begin(pipeline, handle, time, self.cuts.len());
+        let (connection, read_total) = (connection(handle), self.answer.len() as u64);
+        let write_total = self.request.len() as u64;
         calls + handle_all(pipeline, Input::Closed { connection, time, read_total, write_total })
+    }
+
+    /// Sends the request and the first `answers` segments of the answer on a connection that stays
+    /// open.
+    pub(crate) fn begin(
+        &self,
+        pipeline: &mut Pipeline,
+        handle: u64,
+        time: Timestamp,
+        answers: usize,
+    ) -> usize {
+        let requests = (RECORD..self.request.len()).step_by(RECORD).chain([self.request.len()]);
+        let requests: Vec<usize> = requests.collect();
+        let sides = [
+            (Direction::Write, &self.request, requests.as_slice()),
+            (Direction::Read, &self.answer, &self.cuts[..answers]),
+        ];
+        let (connection, cgroup) = (connection(handle), 1);
+        let mut calls = 0;
+        for (direction, bytes, cuts) in sides {
+            let mut start = 0;
+            for &end in cuts {
+                let (offset, data) = (start as u64, &bytes[start..end]);
+                let segment = Input::Segment { connection, cgroup, direction, offset, time, data };
+                calls += handle_all(pipeline, segment);
+                start = end;
+            }
+        }
+        calls
     }
 
     fn new(name: &'static str, request: Vec<u8>, answer: Vec<u8>, calls: usize) -> Self {
@@ -62,7 +71,12 @@ impl Exchange {
     }
 }
 
-fn handle_all(pipeline: &mut Pipeline, input: Input<'_>) -> usize {
+fn connection(handle: u64) -> ConnectionId {
+    ConnectionId { process: ProcessKey { pid: 1, start_ns: 1 }, handle, generation: 1 }
+}
+
+/// Gives the pipeline `input` and takes what it puts out. Returns how many calls that was.
+pub(crate) fn handle_all(pipeline: &mut Pipeline, input: Input<'_>) -> usize {
     let mut calls = 0;
     pipeline.handle(input);
     while let Some(output) = pipeline.poll() {
@@ -84,13 +98,6 @@ fn nobody() -> Attribution {
         container: None,
         unit: None,
     }
-}
-
-/// Every kind, each of a megabyte or two but for the first.
-pub(crate) fn all() -> Vec<Exchange> {
-    let mut all = model_calls();
-    all.extend(other_traffic());
-    all
 }
 
 /// Model calls.

@@ -175,6 +175,7 @@ mod tests {
             (": ping\n\nevent: empty\n\ndata\n\n", vec![""]),
             ("data: unfinished", vec![]),
             ("database: no\n\n", vec![]),
+            ("data: a\ndata: b\n\ndata: c\nid: 1\n\ndata: d\n\n", vec!["a\nb", "c", "d"]),
         ] {
             assert_eq!(split(&[stream.as_bytes()]), events, "{stream:?}");
         }

@@ -180,3 +180,23 @@ pub(super) fn name_of(text: &str) -> Option<String> {
     let fits = !text.is_empty() && text.len() <= MAX_NAME && !text.chars().any(char::is_control);
     fits.then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_replaced_by_names_only() {
+        let mut slot = None;
+        for (text, name) in [
+            ("", None),
+            ("gpt-5", Some("gpt-5")),
+            ("", Some("gpt-5")),
+            ("bell\u{7}", Some("gpt-5")),
+            ("gpt-5-2025-08-07", Some("gpt-5-2025-08-07")),
+        ] {
+            rename(&mut slot, text);
+            assert_eq!(slot.as_deref(), name, "{text:?}");
+        }
+    }
+}

@@ -1,9 +1,10 @@
 //! One direction of an HTTP/1.1 connection: bytes to heads and pieces of bodies.
 
-use zeroize::{Zeroize, Zeroizing};
+use memchr::memchr;
+use zeroize::Zeroizing;
 
 use super::chunked::{Chunked, Piece};
-use crate::http::head::{BodyHead, Head};
+use crate::http::head::{BodyHead, Head, HeadError};
 use crate::secret::FingerprintKey;
 
 /// Longest message head, in bytes.
@@ -167,6 +168,15 @@ impl Reader {
             return None;
         }
         let State::Head { scanned } = &mut self.state else { return None };
+        if self.head.is_empty() {
+            let within = &input[..input.len().min(MAX_HEAD)];
+            if could_begin_message(within)
+                && let Some(end) = end_of_head(within, 0)
+            {
+                *input = &input[end..];
+                return Some(self.parsed(Head::parse(&within[..end], key), input));
+            }
+        }
         let held = self.head.len();
         let room = MAX_HEAD - held;
         self.head.extend_from_slice(&input[..input.len().min(room)]);
@@ -176,14 +186,9 @@ impl Reader {
         match end_of_head(&self.head, *scanned) {
             Some(end) => {
                 *input = &input[end - held..];
-                self.head[end..].zeroize();
-                self.head.truncate(end);
-                let head = Head::parse(&self.head, key);
+                let head = Head::parse(&self.head[..end], key);
                 self.head = Zeroizing::default();
-                match head {
-                    Ok(head) => Some(Frame::Head(head)),
-                    Err(_not_a_head) => Some(self.adrift(input)),
-                }
+                Some(self.parsed(head, input))
             }
             None if self.head.len() >= MAX_HEAD => Some(self.adrift(input)),
             None => {
@@ -191,6 +196,13 @@ impl Reader {
                 *input = &[];
                 None
             }
+        }
+    }
+
+    fn parsed<'a>(&mut self, head: Result<Head, HeadError>, input: &mut &[u8]) -> Frame<'a> {
+        match head {
+            Ok(head) => Frame::Head(head),
+            Err(_not_a_head) => self.adrift(input),
         }
     }
 
@@ -217,7 +229,7 @@ fn end_of_head(bytes: &[u8], scanned: usize) -> Option<usize> {
     // The blank line may have begun in the last three bytes of what was searched before.
     let mut from = scanned.saturating_sub(3);
     loop {
-        let newline = from + bytes[from..].iter().position(|&byte| byte == b'\n')?;
+        let newline = from + memchr(b'\n', &bytes[from..])?;
         match &bytes[newline + 1..] {
             [b'\n', ..] => return Some(newline + 2),
             [b'\r', b'\n', ..] => return Some(newline + 3),

@@ -63,7 +63,7 @@ impl Body {
     }
 
     /// Takes part of the body, its content coding undone.
-    pub(super) fn feed(&mut self, plain: &[u8], forms: &mut [Box<dyn Form>]) {
+    pub(super) fn feed(&mut self, plain: &[u8], forms: &mut Vec<Box<dyn Form>>) {
         if matches!(self, Self::Unknown) {
             match plain.trim_ascii_start().first() {
                 Some(b'{' | b'[') => *self = Self::Json(Texts::default()),
@@ -100,7 +100,7 @@ impl Body {
     }
 
     /// The body has ended.
-    pub(super) fn end(&mut self, forms: &mut [Box<dyn Form>]) {
+    pub(super) fn end(&mut self, forms: &mut Vec<Box<dyn Form>>) {
         if let Self::Lines { lines, scanner } = self {
             lines.end(|line| read_text(scanner, line, forms));
         }
@@ -173,14 +173,26 @@ fn end_text(forms: &mut [Box<dyn Form>]) {
 }
 
 /// Reads a text that is there as a whole.
-fn read_text(scanner: &mut Scanner, text: &[u8], forms: &mut [Box<dyn Form>]) {
+fn read_text(scanner: &mut Scanner, text: &[u8], forms: &mut Vec<Box<dyn Form>>) {
     scanner.restart();
     scanner.feed(text, |path, token| read(forms, path, token));
     end_text(forms);
+    keep_recognised(forms);
+}
+
+/// Once a form has recognised itself, no other need read on. To be asked where it doesn't depend on
+/// how the input is cut.
+fn keep_recognised(forms: &mut Vec<Box<dyn Form>>) {
+    if forms.len() > 1
+        && let Some(recognised) = forms.iter().position(|form| form.answer().recognised)
+    {
+        forms.swap(0, recognised);
+        forms.truncate(1);
+    }
 }
 
 /// Reads the payload of a message. A `chunk` of Bedrock's wraps the model's own text in base64.
-fn read_message(scanner: &mut Scanner, message: &Message<'_>, forms: &mut [Box<dyn Form>]) {
+fn read_message(scanner: &mut Scanner, message: &Message<'_>, forms: &mut Vec<Box<dyn Form>>) {
     forms.iter_mut().for_each(|form| form.begin_text(message.event_type));
     if message.event_type == "chunk" {
         let mut inner = Zeroizing::new(Vec::new());

@@ -7,6 +7,7 @@
 //! until the rest of it comes.
 
 mod lexeme;
+mod place;
 mod skip;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod texts;
 use zeroize::Zeroizing;
 
 use self::lexeme::{Found, Search, unescape, value_of, word_length};
+use self::place::{Kind, Place};
 use self::skip::Skip;
 pub(super) use self::texts::{Item, Texts};
 
@@ -22,8 +24,6 @@ pub(super) use self::texts::{Item, Texts};
 const MAX_DEPTH: usize = 64;
 /// Longest single value that is read, in bytes.
 const MAX_VALUE: usize = 8 * 1024 * 1024;
-/// Longest key that is told from others, in bytes.
-const MAX_KEY: usize = 64;
 
 /// One value, or the beginning of one that has parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,10 +48,7 @@ pub(super) struct Scanner {
     /// The keys of the outermost object whose values are read; all if absent.
     only: Option<&'static [&'static str]>,
     expected: Expected,
-    /// Where the current value stands: `choices[].delta.content`.
-    path: String,
-    /// The objects and arrays that are open, outermost first. At most [`MAX_DEPTH`].
-    open: Vec<Level>,
+    place: Place,
     /// The string, with its opening quote, or the word that the input so far breaks off in. At most
     /// [`MAX_VALUE`] long.
     cut: Zeroizing<Vec<u8>>,
@@ -59,23 +56,10 @@ pub(super) struct Scanner {
     search: Search,
     /// The current value is one that nobody asked for.
     unread: bool,
+    /// Where in it the input breaks off.
+    skip: Skip,
     /// Where escapes are undone.
-    unescaped: Zeroizing<String>,
-}
-
-#[derive(Clone, Copy)]
-struct Level {
-    kind: Kind,
-    /// The length of the path outside it.
-    outside: usize,
-    /// The length of the path that its values share.
-    inside: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Object,
-    Array,
+    unescaped: Option<Zeroizing<String>>,
 }
 
 /// What must come next.
@@ -89,7 +73,7 @@ enum Expected {
     Colon,
     CommaOrEnd,
     /// The end of a value that nobody asked for.
-    Skipped(Skip),
+    Skipped,
     /// Nothing: the text is whole.
     Nothing,
     /// Nothing can: the text is damaged.
@@ -120,8 +104,7 @@ impl Scanner {
     pub(super) fn restart(&mut self) {
         self.expected = Expected::Value;
         self.unread = false;
-        self.path.clear();
-        self.open.clear();
+        self.place.clear();
         self.cut.clear();
     }
 
@@ -139,7 +122,7 @@ impl Scanner {
 
     /// The bytes held back.
     pub(super) fn footprint(&self) -> usize {
-        self.cut.capacity() + self.unescaped.capacity()
+        self.cut.capacity() + self.unescaped.as_ref().map_or(0, |text| text.capacity())
     }
 
     /// Takes what comes next from the front of `rest`, which is not empty. Returns what is left.
@@ -147,8 +130,8 @@ impl Scanner {
         use Expected::{
             Broken, Colon, CommaOrEnd, FirstKeyOrEnd, FirstValueOrEnd, Key, Nothing, Skipped, Value,
         };
-        if let Skipped(skip) = &mut self.expected {
-            return match skip.go_on(rest) {
+        if self.expected == Skipped {
+            return match self.skip.go_on(rest) {
                 Found::End(at) => {
                     self.value_ends();
                     &rest[at + 1..]
@@ -165,8 +148,8 @@ impl Scanner {
             (Key | FirstKeyOrEnd, b'"') => return self.string(rest, visit),
             (Colon, b':') => self.expected = Value,
             (CommaOrEnd, b',') => {
-                let kind = self.open.last().map(|level| level.kind);
-                self.expected = if kind == Some(Kind::Object) { Key } else { Value };
+                let is_object = self.place.inside() == Some(Kind::Object);
+                self.expected = if is_object { Key } else { Value };
             }
             (FirstKeyOrEnd | CommaOrEnd, b'}') => return self.end(Kind::Object, after),
             (FirstValueOrEnd | CommaOrEnd, b']') => return self.end(Kind::Array, after),
@@ -174,14 +157,15 @@ impl Scanner {
                 if self.unread
                     && let Some(skip) = Skip::after(first) =>
             {
-                self.expected = Skipped(skip);
+                self.skip = skip;
+                self.expected = Skipped;
             }
             (Value | FirstValueOrEnd, b'"') => return self.string(rest, visit),
             (Value | FirstValueOrEnd, b'{') => return self.begin(Kind::Object, after, visit),
             (Value | FirstValueOrEnd, b'[') => return self.begin(Kind::Array, after, visit),
             (Value | FirstValueOrEnd, _) => return self.word(rest, visit),
             (Nothing, _) => return &[],
-            (Key | FirstKeyOrEnd | Colon | CommaOrEnd | Skipped(_) | Broken, _) => {
+            (Key | FirstKeyOrEnd | Colon | CommaOrEnd | Skipped | Broken, _) => {
                 return self.break_off();
             }
         }
@@ -251,27 +235,33 @@ impl Scanner {
 
     /// Takes what stands between the quotes.
     fn string_ends(&mut self, raw: &[u8], escaped: bool, visit: &mut impl FnMut(&str, Token<'_>)) {
-        let mut unescaped = std::mem::take(&mut self.unescaped);
-        let text = match std::str::from_utf8(raw) {
-            _ if raw.len() >= MAX_VALUE => None,
-            Ok(text) if escaped => {
-                unescaped.clear();
-                unescape(text, &mut unescaped).map(|()| Some(unescaped.as_str()))
+        let text = std::str::from_utf8(raw).ok();
+        if raw.len() >= MAX_VALUE {
+            self.break_off();
+        } else if let Some(text) = text.filter(|_| escaped) {
+            let mut unescaped = self.unescaped.take().unwrap_or_default();
+            unescaped.clear();
+            match unescape(text, &mut unescaped) {
+                Some(()) => self.text_ends(Some(&unescaped), visit),
+                None => _ = self.break_off(),
             }
-            Ok(text) => Some(Some(text)),
-            Err(_not_utf8) => Some(None),
-        };
-        match (text, self.expected) {
-            (None, _) => {
-                self.break_off();
-            }
-            (Some(key), Expected::Key | Expected::FirstKeyOrEnd) => self.enter_field(key),
-            (Some(text), _) => {
-                visit(&self.path, text.map_or(Token::Other, Token::Text));
-                self.value_ends();
-            }
+            self.unescaped = Some(unescaped);
+        } else {
+            self.text_ends(text, visit);
         }
-        self.unescaped = unescaped;
+    }
+
+    /// Takes a key or a value. `text` is missing if it isn't UTF-8.
+    fn text_ends(&mut self, text: Option<&str>, visit: &mut impl FnMut(&str, Token<'_>)) {
+        if matches!(self.expected, Expected::Key | Expected::FirstKeyOrEnd) {
+            let key = self.place.enter(text);
+            self.unread =
+                self.only.is_some_and(|keys| !keys.contains(&key)) && self.place.depth() == 1;
+            self.expected = Expected::Colon;
+        } else {
+            visit(self.place.path(), text.map_or(Token::Other, Token::Text));
+            self.value_ends();
+        }
     }
 
     fn word_ends(&mut self, word: &[u8], visit: &mut impl FnMut(&str, Token<'_>)) {
@@ -280,7 +270,7 @@ impl Scanner {
             return;
         };
         if !self.unread {
-            visit(&self.path, value);
+            visit(self.place.path(), value);
         }
         self.value_ends();
     }
@@ -291,51 +281,30 @@ impl Scanner {
         after: &'a [u8],
         visit: &mut impl FnMut(&str, Token<'_>),
     ) -> &'a [u8] {
-        if self.open.len() == MAX_DEPTH {
+        if self.place.depth() == MAX_DEPTH {
             return self.break_off();
         }
-        visit(&self.path, Token::Begin);
-        let outside = self.path.len();
+        visit(self.place.path(), Token::Begin);
+        self.place.open(kind);
         self.expected = match kind {
             Kind::Object => Expected::FirstKeyOrEnd,
-            Kind::Array => {
-                self.path.push_str("[]");
-                Expected::FirstValueOrEnd
-            }
+            Kind::Array => Expected::FirstValueOrEnd,
         };
-        self.open.push(Level { kind, outside, inside: self.path.len() });
         after
     }
 
     fn end<'a>(&mut self, kind: Kind, after: &'a [u8]) -> &'a [u8] {
-        match self.open.pop() {
-            Some(level) if level.kind == kind => {
-                self.path.truncate(level.outside);
-                self.value_ends();
-                after
-            }
-            _ => self.break_off(),
+        if !self.place.close(kind) {
+            return self.break_off();
         }
+        self.value_ends();
+        after
     }
 
     fn value_ends(&mut self) {
         self.unread = false;
-        self.expected = if self.open.is_empty() { Expected::Nothing } else { Expected::CommaOrEnd };
-    }
-
-    /// `key` is missing if it isn't UTF-8.
-    fn enter_field(&mut self, key: Option<&str>) {
-        self.expected = Expected::Colon;
-        let Some(level) = self.open.last() else { return };
-        self.path.truncate(level.inside);
-        if !self.path.is_empty() {
-            self.path.push('.');
-        }
-        // A key that could be mistaken for a path is none that is looked for.
-        let has_sign = |key: &str| key.bytes().any(|byte| matches!(byte, b'.' | b'[' | b']'));
-        let key = key.filter(|key| key.len() <= MAX_KEY && !has_sign(key)).unwrap_or("?");
-        self.path.push_str(key);
-        self.unread = self.open.len() == 1 && self.only.is_some_and(|keys| !keys.contains(&key));
+        self.expected =
+            if self.place.depth() == 0 { Expected::Nothing } else { Expected::CommaOrEnd };
     }
 
     /// Gives the text up. Nothing is left of the input.
@@ -348,6 +317,6 @@ impl Scanner {
 
 impl std::fmt::Debug for Scanner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Scanner(depth {}, {} bytes held)", self.open.len(), self.cut.len())
+        write!(f, "Scanner(depth {}, {} bytes held)", self.place.depth(), self.cut.len())
     }
 }

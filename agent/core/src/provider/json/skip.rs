@@ -4,7 +4,7 @@ use super::lexeme::{Found, Search};
 
 /// Where in the value the input is. Which brackets close which isn't looked at: in a text that is
 /// no damage they pair up, whichever they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Skip {
     /// How many brackets are open.
     depth: u64,

@@ -42,14 +42,13 @@ impl Texts {
                 }
                 continue;
             }
-            let depth = self.scanner.open.len();
+            let depth = self.scanner.place.depth();
             rest = self.scanner.step(rest, &mut |path, token| value(path, token, &mut visit));
             if depth == 0 {
-                self.array =
-                    self.scanner.open.first().is_some_and(|level| level.kind == Kind::Array);
+                self.array = self.scanner.place.inside() == Some(Kind::Array);
             }
             let outermost = usize::from(self.array);
-            if depth > outermost && self.scanner.open.len() == outermost && !self.is_broken() {
+            if depth > outermost && self.scanner.place.depth() == outermost && !self.is_broken() {
                 visit(Item::End);
             }
         }
