@@ -3,7 +3,9 @@
 use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
 use super::{
-    Api, PriceContext, Usage, anthropic_messages, openai_chat, openai_embeddings, openai_responses,
+    Api, PriceContext, Usage, anthropic_messages, gemini_content, gemini_embed,
+    gemini_interactions, llama_completion, ollama, openai_chat, openai_embeddings,
+    openai_responses, tgi_generate,
 };
 use crate::http::Side;
 use crate::secret::Payload;
@@ -78,12 +80,13 @@ impl Answer {
         self.text_cut |= !self.text.push_within(text, MAX_TEXT);
     }
 
-    /// Takes what an `error` object says at `key`. A code says more than a type.
+    /// Takes what an `error` object says at `key`. A code says more than a type, which Google calls
+    /// a status.
     pub(super) fn read_error(&mut self, key: &str, token: Token<'_>) {
         match (key, token) {
             ("", Token::Begin) => self.failed = true,
             ("code", Token::Text(code)) => self.error_type = name_of(code),
-            ("type", Token::Text(kind)) => {
+            ("type" | "status", Token::Text(kind)) => {
                 self.error_type = self.error_type.take().or_else(|| name_of(kind));
             }
             _ => {}
@@ -105,6 +108,14 @@ pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
         Api::Responses => Box::new(openai_responses::Responses::default()),
         Api::Embeddings => Box::new(openai_embeddings::Embeddings::default()),
         Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl_1h)),
+        Api::GenerateContent => Box::new(gemini_content::GenerateContent::default()),
+        Api::EmbedContent => Box::new(gemini_embed::EmbedContent::default()),
+        Api::Interactions => Box::new(gemini_interactions::Interactions::default()),
+        Api::OllamaChat | Api::OllamaGenerate | Api::OllamaEmbed => {
+            Box::new(ollama::Ollama::new(api))
+        }
+        Api::LlamaCompletion => Box::new(llama_completion::LlamaCompletion::default()),
+        Api::TgiGenerate => Box::new(tgi_generate::TgiGenerate::default()),
         _ => return None,
     })
 }

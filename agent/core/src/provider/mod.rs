@@ -4,12 +4,19 @@
 mod anthropic_messages;
 mod exchange;
 mod form;
+mod gemini_content;
+mod gemini_embed;
+mod gemini_interactions;
+mod google_usage;
 mod json;
+mod llama_completion;
+mod ollama;
 mod openai_chat;
 mod openai_embeddings;
 mod openai_responses;
 mod request;
 mod route;
+mod tgi_generate;
 mod usage;
 
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,7 @@
 
 use super::form::{Answer, Form, inside};
 use super::json::Token;
+use super::llama_completion::Timings;
 use super::request::rename;
 use super::usage::OpenAiUsage;
 use super::{Api, Usage};
@@ -13,6 +14,7 @@ use super::{Api, Usage};
 pub(super) struct Chat {
     answer: Answer,
     usage: OpenAiUsage,
+    timings: Timings,
 }
 
 impl Form for Chat {
@@ -29,6 +31,10 @@ impl Form for Chat {
             ("id", Token::Text(id)) => rename(&mut answer.response_id, id),
             ("model", Token::Text(model)) => rename(&mut answer.model, model),
             ("service_tier", Token::Text(tier)) => rename(&mut answer.context.service_tier, tier),
+            // Vertex has it here.
+            ("usage.extra_properties.google.traffic_type", Token::Text(kind)) => {
+                rename(&mut answer.context.traffic_type, kind);
+            }
             ("choices[].finish_reason", Token::Text(_)) => answer.finished = true,
             (
                 "choices[].delta.content"
@@ -46,6 +52,8 @@ impl Form for Chat {
             _ => {
                 if let Some(key) = inside(path, "usage") {
                     self.usage.read(key, token);
+                } else if let Some(key) = inside(path, "timings") {
+                    self.timings.read(key, token);
                 } else if let Some(key) = inside(path, "error") {
                     answer.read_error(key, token);
                 }
@@ -54,7 +62,7 @@ impl Form for Chat {
     }
 
     fn usage(&self) -> Option<Usage> {
-        self.usage.normal()
+        self.timings.complete(self.usage).normal()
     }
 
     fn answer(&self) -> &Answer {

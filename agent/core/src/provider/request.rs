@@ -1,6 +1,8 @@
 //! What a request body says, whichever wire form it has: they agree on the keys that matter.
 
+use super::form::inside;
 use super::json::{Scanner, Token};
+use super::route::Route;
 use super::{Api, Countable, Message};
 use crate::http::RequestHead;
 use crate::http::coding::Decoder;
@@ -15,8 +17,58 @@ const MAX_NAME: usize = 256;
 /// The keys of a body whose values [`Said::read`] looks at. The others are passed over quickly: a
 /// body can't be given up before its end, since `model` may come last, and most bodies that a host
 /// sends are no questions at all.
-const KEYS: &[&str] =
-    &["cache_control", "input", "instructions", "messages", "model", "stream", "system", "tools"];
+const KEYS: &[&str] = &[
+    "anthropic_version",
+    "cache_control",
+    "contents",
+    "input",
+    "instructions",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "stream",
+    "system",
+    "tools",
+];
+/// The same where the path says that it is one of Google's forms.
+const GOOGLE_KEYS: &[&str] = &[
+    "agent",
+    "content",
+    "contents",
+    "generationConfig",
+    "generation_config",
+    "input",
+    "model",
+    "request",
+    "requests",
+    "stream",
+    "systemInstruction",
+    "system_instruction",
+];
+/// The same where the path is one of a self-hosted server's. Others may use such a path for what
+/// they do.
+const SELF_HOSTED_KEYS: &[&str] = &[
+    "anthropic_version",
+    "cache_control",
+    "contents",
+    "input",
+    "inputs",
+    "instructions",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "n_predict",
+    "options",
+    "parameters",
+    "prompt",
+    "stream",
+    "system",
+    "tools",
+];
 
 /// Reads one request body.
 #[derive(Debug)]
@@ -30,22 +82,51 @@ pub(super) struct Question {
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub(super) model: Option<String>,
-    pub(super) stream: bool,
-    messages: bool,
-    input: bool,
+    /// Gemini's agents stand where a model does.
+    pub(super) agent: Option<String>,
+    pub(super) stream: Option<bool>,
+    signs: Signs,
     /// A prompt-cache breakpoint asks for the longer lifetime.
     pub(super) cache_ttl_1h: bool,
     /// Most tokens of output that are allowed.
     pub(super) max_output: Option<u64>,
     text: Countable,
     text_bytes: usize,
+    /// Whose the content is that is being read, in Gemini's form.
+    role: String,
+}
+
+/// A part that tells of a form.
+#[derive(Clone, Copy, Debug)]
+enum Sign {
+    Messages,
+    Input,
+    Contents,
+    /// What is to be embedded, in Gemini's form.
+    Content,
+    AnthropicVersion,
+}
+
+/// Which signs there are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs(u8);
+
+impl Signs {
+    const fn add(&mut self, sign: Sign) {
+        self.0 |= 1 << sign as u8;
+    }
+
+    const fn has(self, sign: Sign) -> bool {
+        self.0 & (1 << sign as u8) != 0
+    }
 }
 
 impl Question {
-    pub(super) fn new(head: &RequestHead) -> Self {
+    /// A question, whose form is the one that `api` names if the path tells.
+    pub(super) fn new(head: &RequestHead, api: Option<Api>) -> Self {
         Self {
             decoder: Decoder::new(&head.body.coding),
-            scanner: Scanner::only(KEYS),
+            scanner: Scanner::only(keys(api)),
             said: Said::default(),
         }
     }
@@ -85,28 +166,52 @@ impl Question {
 impl Said {
     /// Whether this could be a model call of any form.
     pub(super) const fn is_question(&self) -> bool {
-        self.model.is_some() && (self.messages || self.input)
+        let named = self.model.is_some() || self.signs.has(Sign::AnthropicVersion);
+        named && (self.signs.has(Sign::Messages) || self.signs.has(Sign::Input))
+            || self.is_of_gemini()
     }
 
-    /// Whether this could be a model call of this form.
-    pub(super) const fn suits(&self, api: Api) -> bool {
-        self.model.is_some()
-            && match api {
-                Api::ChatCompletions | Api::Messages => self.messages,
-                Api::Responses | Api::Embeddings => self.input,
-                _ => false,
-            }
+    /// Whether this could be a model call of Gemini's form, by its body alone: that names no model.
+    pub(super) const fn is_of_gemini(&self) -> bool {
+        self.signs.has(Sign::Contents)
+    }
+
+    /// Whether this could be the model call that the path says it is. The paths of self-hosted
+    /// servers are words that anybody may use, so there the answer has to tell.
+    pub(super) const fn suits(&self, route: &Route) -> bool {
+        let named = route.model.is_some() || self.model.is_some();
+        match route.api {
+            Api::ChatCompletions | Api::Messages => named && self.signs.has(Sign::Messages),
+            Api::Responses | Api::Embeddings => named && self.signs.has(Sign::Input),
+            Api::GenerateContent => named && self.signs.has(Sign::Contents),
+            Api::EmbedContent => named && self.signs.has(Sign::Content),
+            Api::Interactions => (named || self.agent.is_some()) && self.signs.has(Sign::Input),
+            _ => false,
+        }
+    }
+
+    /// Whether a stream is asked for. Ollama streams unless it is told not to.
+    pub(super) fn asks_for_stream(&self, api: Api) -> bool {
+        self.stream.unwrap_or(matches!(api, Api::OllamaChat | Api::OllamaGenerate))
     }
 
     fn read(&mut self, path: &str, token: Token<'_>) {
         match (path, token) {
             ("model", Token::Text(name)) => self.model = name_of(name),
-            ("stream", Token::Flag(stream)) => self.stream = stream,
-            ("max_tokens" | "max_completion_tokens" | "max_output_tokens", Token::Count(most)) => {
-                self.max_output = Some(most)
-            }
-            ("messages", Token::Begin) => self.messages = true,
-            ("input", Token::Begin) => self.input = true,
+            ("agent", Token::Text(name)) => self.agent = name_of(name),
+            ("stream", Token::Flag(stream)) => self.stream = Some(stream),
+            (
+                "max_tokens"
+                | "max_completion_tokens"
+                | "max_output_tokens"
+                | "n_predict"
+                | "options.num_predict"
+                | "parameters.max_new_tokens",
+                Token::Count(most),
+            ) => self.max_output = Some(most),
+            ("anthropic_version", Token::Text(_)) => self.signs.add(Sign::AnthropicVersion),
+            ("messages", Token::Begin) => self.signs.add(Sign::Messages),
+            ("input", Token::Begin) => self.signs.add(Sign::Input),
             ("messages[]" | "input[]", Token::Begin) => self.begin_message(""),
             ("messages[].role" | "input[].role", Token::Text(role)) => {
                 if let Some(message) = self.text.input.last_mut()
@@ -121,11 +226,11 @@ impl Said {
             }
             ("system" | "instructions", Token::Begin) => self.begin_message("system"),
             ("input", Token::Text(text)) => {
-                self.input = true;
+                self.signs.add(Sign::Input);
                 self.begin_message("user");
                 self.push_text(text);
             }
-            ("input[]", Token::Text(text)) => {
+            ("input[]" | "prompt" | "prompt[]" | "inputs", Token::Text(text)) => {
                 self.begin_message("");
                 self.push_text(text);
             }
@@ -146,6 +251,40 @@ impl Said {
             (path, Token::Text("1h")) if path.ends_with("cache_control.ttl") => {
                 self.cache_ttl_1h = true;
             }
+            _ => self.read_gemini(inside(path, "request").unwrap_or(path), token),
+        }
+    }
+
+    /// Takes a value of Gemini's forms. Where they say that there is an array, one alone will do.
+    fn read_gemini(&mut self, path: &str, token: Token<'_>) {
+        match (path, token) {
+            ("contents[].parts" | "contents.parts", Token::Begin) => {
+                self.signs.add(Sign::Contents);
+                let role = std::mem::take(&mut self.role);
+                self.begin_message(&role);
+            }
+            ("content.parts" | "requests[].content.parts", Token::Begin) => {
+                self.signs.add(Sign::Content);
+                self.begin_message("");
+            }
+            ("systemInstruction.parts" | "system_instruction.parts", Token::Begin) => {
+                self.begin_message("system");
+            }
+            ("system_instruction", Token::Text(text)) => {
+                self.begin_message("system");
+                self.push_text(text);
+            }
+            ("contents[]" | "contents", Token::Begin) => self.role.clear(),
+            ("contents[].role" | "contents.role", Token::Text(role)) if role.len() <= MAX_NAME => {
+                role.clone_into(&mut self.role);
+            }
+            (
+                "generationConfig.maxOutputTokens"
+                | "generation_config.maxOutputTokens"
+                | "generation_config.max_output_tokens",
+                Token::Count(most),
+            ) => self.max_output = Some(most),
+            (path, Token::Text(text)) if is_text_of_gemini(path) => self.push_text(text),
             _ => {}
         }
     }
@@ -163,6 +302,38 @@ impl Said {
         self.text.cut |= !message.text.push_within(text, held + room);
         self.text_bytes += message.text.expose().len() - held;
     }
+}
+
+/// The keys that are read of a body whose form is the one that `api` names.
+const fn keys(api: Option<Api>) -> &'static [&'static str] {
+    match api {
+        Some(Api::GenerateContent | Api::EmbedContent | Api::Interactions) => GOOGLE_KEYS,
+        Some(
+            Api::OllamaChat
+            | Api::OllamaGenerate
+            | Api::OllamaEmbed
+            | Api::LlamaCompletion
+            | Api::TgiGenerate,
+        ) => SELF_HOSTED_KEYS,
+        _ => KEYS,
+    }
+}
+
+/// Whether this is where Gemini's forms have text of the prompt.
+fn is_text_of_gemini(path: &str) -> bool {
+    let Some((content, part)) = path.split_once(".parts") else { return false };
+    let part = part.strip_prefix("[]").unwrap_or(part);
+    matches!(
+        content,
+        "contents[]"
+            | "contents"
+            | "content"
+            | "requests[].content"
+            | "systemInstruction"
+            | "system_instruction"
+    ) && (matches!(part, ".text" | ".functionCall.name" | ".functionResponse.name")
+        || part.starts_with(".functionCall.args.")
+        || part.starts_with(".functionResponse.response."))
 }
 
 /// Takes the name that `text` is, if it is one; what was known stays if it isn't. The events of a

@@ -23,6 +23,7 @@ const HOSTS: &[(&str, &str)] = &[
     ("bedrock-runtime.{region}.amazonaws.com", "aws.bedrock"),
     ("bedrock-mantle.{region}.api.aws", "aws.bedrock"),
     ("generativelanguage.googleapis.com", "gcp.gemini"),
+    ("cloudcode-pa.googleapis.com", "gcp.gen_ai"),
     ("aiplatform.googleapis.com", "gcp.vertex_ai"),
     ("{region}-aiplatform.googleapis.com", "gcp.vertex_ai"),
     ("aiplatform.{region}.rep.googleapis.com", "gcp.vertex_ai"),
@@ -49,7 +50,11 @@ const HOSTS: &[(&str, &str)] = &[
     ("*.azuredatabricks.net", "databricks"),
     ("*.gcp.databricks.com", "databricks"),
     ("*.snowflakecomputing.com", "snowflake"),
+    ("ollama.com", "ollama"),
 ];
+
+/// Ports that tell whose endpoint it is where the name doesn't.
+const PORTS: &[(&str, &str)] = &[("11434", "ollama")];
 
 /// Path patterns, matched at the end of the path, the first that fits wins: segments are literal,
 /// `{}` is any one segment, `{model}` is the segment that names the model, which may have a literal
@@ -59,6 +64,24 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/responses", Verb::Ask, Api::Responses),
     ("/embeddings", Verb::Ask, Api::Embeddings),
     ("/messages", Verb::Ask, Api::Messages),
+    ("/models/count-tokens:rawPredict", Verb::Ask, Api::CountTokens),
+    ("/publishers/anthropic/models/{model}:rawPredict", Verb::Ask, Api::Messages),
+    ("/publishers/anthropic/models/{model}:streamRawPredict", Verb::Ask, Api::Messages),
+    ("/v1internal:generateContent", Verb::Ask, Api::GenerateContent),
+    ("/v1internal:streamGenerateContent", Verb::Ask, Api::GenerateContent),
+    ("/v1internal:countTokens", Verb::Ask, Api::CountTokens),
+    ("/{model}:generateContent", Verb::Ask, Api::GenerateContent),
+    ("/{model}:streamGenerateContent", Verb::Ask, Api::GenerateContent),
+    ("/{model}:countTokens", Verb::Ask, Api::CountTokens),
+    ("/{model}:embedContent", Verb::Ask, Api::EmbedContent),
+    ("/{model}:batchEmbedContents", Verb::Ask, Api::EmbedContent),
+    ("/interactions", Verb::Ask, Api::Interactions),
+    ("/api/chat", Verb::Ask, Api::OllamaChat),
+    ("/api/generate", Verb::Ask, Api::OllamaGenerate),
+    ("/api/embed", Verb::Ask, Api::OllamaEmbed),
+    ("/completion", Verb::Ask, Api::LlamaCompletion),
+    ("/generate", Verb::Ask, Api::TgiGenerate),
+    ("/generate_stream", Verb::Ask, Api::TgiGenerate),
 ];
 
 /// What a request wants.
@@ -80,6 +103,8 @@ pub(super) struct Route {
     pub(super) api: Api,
     /// The model, where the path names it.
     pub(super) model: Option<String>,
+    /// The path asks for a stream. Where it doesn't, the body may.
+    pub(super) streamed: bool,
 }
 
 /// Whose endpoint a host is.
@@ -92,14 +117,18 @@ pub(super) struct Endpoint {
 
 /// The provider whose endpoint `host` is, a port included or not.
 pub(super) fn endpoint(host: &str) -> Option<Endpoint> {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port),
+        _ => (host, ""),
     };
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    HOSTS.iter().find_map(|&(pattern, provider)| {
+    let by_name = HOSTS.iter().find_map(|&(pattern, provider)| {
         let region = match_host(pattern, &name)?;
         Some(Endpoint { provider, region: region.and_then(name_of) })
+    });
+    by_name.or_else(|| {
+        let (_, provider) = PORTS.iter().find(|(known, _)| *known == port)?;
+        Some(Endpoint { provider, region: None })
     })
 }
 
@@ -121,7 +150,7 @@ pub(super) fn route(verb: Verb, path: &str) -> Option<Route> {
     let path = path.trim_end_matches('/');
     PATHS.iter().filter(|(_, asks, _)| *asks == verb).find_map(|&(pattern, verb, api)| {
         let model = match_path(pattern, path)?;
-        Some(Route { verb, api, model })
+        Some(Route { verb, api, model, streamed: pattern.contains("stream") })
     })
 }
 
@@ -133,8 +162,8 @@ fn match_path(pattern: &str, path: &str) -> Option<Option<String>> {
         let segment = segments.next()?;
         match expected.strip_prefix("{model}") {
             Some(behind) => {
-                let name = percent_encoding::percent_decode_str(segment.strip_suffix(behind)?);
-                model = Some(name_of(&name.decode_utf8().ok()?)?);
+                let segment = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?;
+                model = Some(name_of(segment.strip_suffix(behind)?)?);
             }
             None if expected == "{}" && !segment.is_empty() => {}
             None if expected == segment => {}

@@ -9,6 +9,8 @@ use crate::provider::form::Form;
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
+    /// The service tier that the head names.
+    pub(super) tier: Option<String>,
     pub(super) body: Body,
     decoder: Decoder,
     /// Readers of every form that the answer could have.
@@ -21,7 +23,8 @@ impl Response {
     pub(super) fn new(head: &ResponseHead, forms: Vec<Box<dyn Form>>) -> Self {
         let body = if forms.is_empty() { Body::Dull } else { Body::new(head.body.kind) };
         let decoder = Decoder::new(&head.body.coding);
-        Self { status: head.status, body, decoder, forms, damaged: false }
+        let tier = head.service_tier.clone();
+        Self { status: head.status, tier, body, decoder, forms, damaged: false }
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
