@@ -350,6 +350,20 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_may_name_its_service_tier() {
+        for (field, tier) in [
+            ("X-Gemini-Service-Tier: flex", Some("flex")),
+            ("X-Gemini-Service-Tier:", None),
+            ("X-Service-Tier: flex", None),
+        ] {
+            match Head::parse(format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n").as_bytes(), &key()) {
+                Ok(Head::Response(head)) => assert_eq!(head.service_tier.as_deref(), tier),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn a_body_framed_in_two_ways_is_refused() {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n";
         assert!(Head::parse(head, &key()).is_err());

@@ -66,6 +66,8 @@ pub(super) struct Answer {
     pub(super) context: PriceContext,
     /// The provider said that there is no more to come.
     pub(super) finished: bool,
+    /// The call goes on in the background: what it comes to is asked for later.
+    pub(super) pending: bool,
     /// The provider said that the call failed.
     pub(super) failed: bool,
     pub(super) error_type: Option<String>,

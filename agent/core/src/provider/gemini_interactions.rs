@@ -1,5 +1,6 @@
 //! Gemini `POST …/interactions`. A stream has the interaction, usage included, in its last event,
-//! `interaction.completed`; some of its deltas have the usage so far.
+//! `interaction.completed`; some of its deltas have the usage so far. What goes on in the background
+//! is read back with `GET …/interactions/{id}`.
 
 use super::form::{Answer, Form, inside};
 use super::google_usage::GoogleUsage;
@@ -32,6 +33,8 @@ impl Form for Interactions {
     fn read(&mut self, path: &str, token: Token<'_>) {
         match (path, token) {
             ("event_type", Token::Text(kind)) => self.event(kind),
+            // Not in a stream, where it stands inside: that is waited for.
+            ("status", Token::Text("in_progress" | "queued")) => self.answer.pending = true,
             (
                 "delta.text"
                 | "delta.content.text"

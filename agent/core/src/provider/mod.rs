@@ -116,6 +116,19 @@ impl Api {
         }
     }
 
+    /// Whether it is a form of servers that people run themselves, at a path that is a word which
+    /// anybody may use.
+    const fn is_self_hosted(self) -> bool {
+        matches!(
+            self,
+            Self::OllamaChat
+                | Self::OllamaGenerate
+                | Self::OllamaEmbed
+                | Self::LlamaCompletion
+                | Self::TgiGenerate
+        )
+    }
+
     /// The provider that made the form, in OpenTelemetry's words.
     const fn maker(self) -> &'static str {
         match self {

@@ -2,7 +2,6 @@
 
 use super::form::inside;
 use super::json::{Scanner, Token};
-use super::route::Route;
 use super::{Api, Countable, Message};
 use crate::http::RequestHead;
 use crate::http::coding::Decoder;
@@ -85,7 +84,13 @@ pub(super) struct Said {
     /// Gemini's agents stand where a model does.
     pub(super) agent: Option<String>,
     pub(super) stream: Option<bool>,
-    signs: Signs,
+    messages: bool,
+    input: bool,
+    /// It has `contents` with parts, as Gemini's forms have.
+    contents: bool,
+    /// It has a `content` with parts, to be embedded.
+    content: bool,
+    anthropic_version: bool,
     /// A prompt-cache breakpoint asks for the longer lifetime.
     pub(super) cache_ttl_1h: bool,
     /// Most tokens of output that are allowed.
@@ -94,31 +99,6 @@ pub(super) struct Said {
     text_bytes: usize,
     /// Whose the content is that is being read, in Gemini's form.
     role: String,
-}
-
-/// A part that tells of a form.
-#[derive(Clone, Copy, Debug)]
-enum Sign {
-    Messages,
-    Input,
-    Contents,
-    /// What is to be embedded, in Gemini's form.
-    Content,
-    AnthropicVersion,
-}
-
-/// Which signs there are.
-#[derive(Clone, Copy, Debug, Default)]
-struct Signs(u8);
-
-impl Signs {
-    const fn add(&mut self, sign: Sign) {
-        self.0 |= 1 << sign as u8;
-    }
-
-    const fn has(self, sign: Sign) -> bool {
-        self.0 & (1 << sign as u8) != 0
-    }
 }
 
 impl Question {
@@ -166,26 +146,28 @@ impl Question {
 impl Said {
     /// Whether this could be a model call of any form.
     pub(super) const fn is_question(&self) -> bool {
-        let named = self.model.is_some() || self.signs.has(Sign::AnthropicVersion);
-        named && (self.signs.has(Sign::Messages) || self.signs.has(Sign::Input))
-            || self.is_of_gemini()
+        (self.model.is_some() || self.anthropic_version) && (self.messages || self.input)
+            || self.contents
     }
 
-    /// Whether this could be a model call of Gemini's form, by its body alone: that names no model.
+    /// Whether this could be a model call of Gemini's form: its body names no model.
     pub(super) const fn is_of_gemini(&self) -> bool {
-        self.signs.has(Sign::Contents)
+        self.contents
     }
 
-    /// Whether this could be the model call that the path says it is. The paths of self-hosted
-    /// servers are words that anybody may use, so there the answer has to tell.
-    pub(super) const fn suits(&self, route: &Route) -> bool {
-        let named = route.model.is_some() || self.model.is_some();
-        match route.api {
-            Api::ChatCompletions | Api::Messages => named && self.signs.has(Sign::Messages),
-            Api::Responses | Api::Embeddings => named && self.signs.has(Sign::Input),
-            Api::GenerateContent => named && self.signs.has(Sign::Contents),
-            Api::EmbedContent => named && self.signs.has(Sign::Content),
-            Api::Interactions => (named || self.agent.is_some()) && self.signs.has(Sign::Input),
+    /// Whether this could be a model call of this form.
+    pub(super) const fn suits(&self, api: Api) -> bool {
+        (self.model.is_some() || self.agent.is_some()) && self.has_shape(api)
+    }
+
+    /// Whether this could be a model call of this form, if the path names the model. At the
+    /// paths of self-hosted servers the answer has to tell.
+    pub(super) const fn has_shape(&self, api: Api) -> bool {
+        match api {
+            Api::ChatCompletions | Api::Messages => self.messages,
+            Api::Responses | Api::Embeddings | Api::Interactions => self.input,
+            Api::GenerateContent => self.contents,
+            Api::EmbedContent => self.content,
             _ => false,
         }
     }
@@ -209,9 +191,9 @@ impl Said {
                 | "parameters.max_new_tokens",
                 Token::Count(most),
             ) => self.max_output = Some(most),
-            ("anthropic_version", Token::Text(_)) => self.signs.add(Sign::AnthropicVersion),
-            ("messages", Token::Begin) => self.signs.add(Sign::Messages),
-            ("input", Token::Begin) => self.signs.add(Sign::Input),
+            ("anthropic_version", Token::Text(_)) => self.anthropic_version = true,
+            ("messages", Token::Begin) => self.messages = true,
+            ("input", Token::Begin) => self.input = true,
             ("messages[]" | "input[]", Token::Begin) => self.begin_message(""),
             ("messages[].role" | "input[].role", Token::Text(role)) => {
                 if let Some(message) = self.text.input.last_mut()
@@ -226,7 +208,7 @@ impl Said {
             }
             ("system" | "instructions", Token::Begin) => self.begin_message("system"),
             ("input", Token::Text(text)) => {
-                self.signs.add(Sign::Input);
+                self.input = true;
                 self.begin_message("user");
                 self.push_text(text);
             }
@@ -259,12 +241,12 @@ impl Said {
     fn read_gemini(&mut self, path: &str, token: Token<'_>) {
         match (path, token) {
             ("contents[].parts" | "contents.parts", Token::Begin) => {
-                self.signs.add(Sign::Contents);
+                self.contents = true;
                 let role = std::mem::take(&mut self.role);
                 self.begin_message(&role);
             }
             ("content.parts" | "requests[].content.parts", Token::Begin) => {
-                self.signs.add(Sign::Content);
+                self.content = true;
                 self.begin_message("");
             }
             ("systemInstruction.parts" | "system_instruction.parts", Token::Begin) => {
@@ -308,13 +290,7 @@ impl Said {
 const fn keys(api: Option<Api>) -> &'static [&'static str] {
     match api {
         Some(Api::GenerateContent | Api::EmbedContent | Api::Interactions) => GOOGLE_KEYS,
-        Some(
-            Api::OllamaChat
-            | Api::OllamaGenerate
-            | Api::OllamaEmbed
-            | Api::LlamaCompletion
-            | Api::TgiGenerate,
-        ) => SELF_HOSTED_KEYS,
+        Some(api) if api.is_self_hosted() => SELF_HOSTED_KEYS,
         _ => KEYS,
     }
 }
@@ -355,6 +331,104 @@ pub(super) fn name_of(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn said(body: &str, api: Option<Api>) -> Said {
+        let mut scanner = Scanner::only(keys(api));
+        let mut said = Said::default();
+        scanner.feed(body.as_bytes(), |path, token| said.read(path, token));
+        said
+    }
+
+    #[test]
+    fn a_body_tells_what_is_asked() {
+        for (body, api, gemini, question) in [
+            (r#"{"contents":[{"parts":[{"text":"a"}]}]}"#, Api::GenerateContent, true, true),
+            (r#"{"contents":{"parts":{"text":"a"}}}"#, Api::GenerateContent, true, true),
+            (r#"{"contents":"of a file","model":"t"}"#, Api::GenerateContent, false, false),
+            (r#"{"anthropic_version":"v","messages":[]}"#, Api::Messages, false, true),
+            (r#"{"messages":[]}"#, Api::Messages, false, false),
+        ] {
+            let said = said(body, None);
+            assert_eq!(said.is_of_gemini(), gemini, "{body}");
+            assert_eq!(said.is_question(), question, "{body}");
+            assert!(!said.suits(api), "nothing names a model: {body}");
+            assert_eq!(said.has_shape(api), question || api == Api::Messages, "{body}");
+        }
+    }
+
+    #[test]
+    fn text_of_every_form_is_kept() {
+        for (api, body, texts, most) in [
+            (
+                Api::GenerateContent,
+                r#"{"systemInstruction":{"parts":[{"text":"Be short."}]},
+                    "contents":[{"role":"user","parts":[{"text":"One"},{"text":" two"}]},
+                      {"parts":[{"functionCall":{"name":"f","args":{"x":"three","n":4}}}]},
+                      {"role":"user","parts":{"functionResponse":{"name":"f","response":{"y":["five"]}}}}],
+                    "generationConfig":{"maxOutputTokens":9}}"#,
+                "system: Be short.|user: One two|: fthree|user: ffive",
+                Some(9),
+            ),
+            (
+                Api::GenerateContent,
+                r#"{"request":{"contents":[{"role":"user","parts":[{"text":"One"}]}]},"model":"m"}"#,
+                "user: One",
+                None,
+            ),
+            (
+                Api::EmbedContent,
+                r#"{"requests":[{"content":{"parts":[{"text":"One"}]}},
+                      {"content":{"parts":[{"text":"two"}]}}]}"#,
+                ": One|: two",
+                None,
+            ),
+            (
+                Api::Interactions,
+                r#"{"agent":"a","system_instruction":"Be short.","input":[{"type":"text"}],
+                    "generation_config":{"max_output_tokens":9}}"#,
+                "system: Be short.|: ",
+                Some(9),
+            ),
+            (
+                Api::OllamaGenerate,
+                r#"{"model":"m","system":"Be short.","prompt":"One","options":{"num_predict":9}}"#,
+                "system: Be short.|: One",
+                Some(9),
+            ),
+            (
+                Api::LlamaCompletion,
+                r#"{"prompt":["One","two"],"n_predict":-1}"#,
+                ": One|: two",
+                None,
+            ),
+            (
+                Api::TgiGenerate,
+                r#"{"inputs":"One","parameters":{"max_new_tokens":9}}"#,
+                ": One",
+                Some(9),
+            ),
+        ] {
+            let said = said(body, Some(api));
+            let kept = said.text.input.iter();
+            let kept: Vec<_> =
+                kept.map(|one| format!("{}: {}", one.role, one.text.expose())).collect();
+            assert_eq!((kept.join("|").as_str(), said.max_output), (texts, most), "{body}");
+        }
+    }
+
+    #[test]
+    fn ollama_streams_unless_it_is_told_not_to() {
+        for (body, ollama, other) in [
+            ("{}", true, false),
+            (r#"{"stream":false}"#, false, false),
+            (r#"{"stream":true}"#, true, true),
+        ] {
+            let said = said(body, None);
+            assert_eq!(said.asks_for_stream(Api::OllamaChat), ollama, "{body}");
+            assert_eq!(said.asks_for_stream(Api::OllamaEmbed), other, "{body}");
+            assert_eq!(said.asks_for_stream(Api::ChatCompletions), other, "{body}");
+        }
+    }
 
     #[test]
     fn a_name_is_replaced_by_names_only() {

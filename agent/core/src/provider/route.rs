@@ -62,6 +62,7 @@ const PORTS: &[(&str, &str)] = &[("11434", "ollama")];
 const PATHS: &[(&str, Verb, Api)] = &[
     ("/chat/completions", Verb::Ask, Api::ChatCompletions),
     ("/responses", Verb::Ask, Api::Responses),
+    ("/api/embeddings", Verb::Ask, Api::OllamaEmbed),
     ("/embeddings", Verb::Ask, Api::Embeddings),
     ("/messages", Verb::Ask, Api::Messages),
     ("/models/count-tokens:rawPredict", Verb::Ask, Api::CountTokens),
@@ -76,6 +77,7 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/{model}:embedContent", Verb::Ask, Api::EmbedContent),
     ("/{model}:batchEmbedContents", Verb::Ask, Api::EmbedContent),
     ("/interactions", Verb::Ask, Api::Interactions),
+    ("/interactions/{}", Verb::Retrieve, Api::Interactions),
     ("/api/chat", Verb::Ask, Api::OllamaChat),
     ("/api/generate", Verb::Ask, Api::OllamaGenerate),
     ("/api/embed", Verb::Ask, Api::OllamaEmbed),
@@ -190,6 +192,9 @@ mod tests {
             ("bedrock-runtime.eu-west-1.amazonaws.com", Some("aws.bedrock"), Some("eu-west-1")),
             ("bedrock-runtime.a.b.amazonaws.com", None, None),
             ("us-east5-aiplatform.googleapis.com", Some("gcp.vertex_ai"), Some("us-east5")),
+            ("aiplatform.eu.rep.googleapis.com", Some("gcp.vertex_ai"), Some("eu")),
+            ("[::1]:11434", Some("ollama"), None),
+            ("api.openai.com:11434", Some("openai"), None),
             ("localhost:8443", None, None),
             ("[::1]:8443", None, None),
             ("", None, None),
@@ -207,6 +212,17 @@ mod tests {
             ("/openai/deployments/d/chat/completions/", Some(Api::ChatCompletions)),
             ("/v1/messages", Some(Api::Messages)),
             ("/v1/messages/batches", None),
+            ("/v1beta/models/m:generateContent", Some(Api::GenerateContent)),
+            ("/v1beta/models/m:batchGenerateContent", None),
+            ("/v1beta/models/m:batchEmbedContents", Some(Api::EmbedContent)),
+            ("/p/publishers/anthropic/models/m:rawPredict", Some(Api::Messages)),
+            ("/p/publishers/anthropic/models/count-tokens:rawPredict", Some(Api::CountTokens)),
+            ("/p/publishers/mistralai/models/m:rawPredict", None),
+            ("/p/endpoints/openapi/chat/completions", Some(Api::ChatCompletions)),
+            ("/v1beta/interactions", Some(Api::Interactions)),
+            ("/v1beta/interactions/i/cancel", None),
+            ("/api/embeddings", Some(Api::OllamaEmbed)),
+            ("/api/v1/embeddings", Some(Api::Embeddings)),
             ("/v1/responses/resp_1/cancel", None),
         ] {
             assert_eq!(route(Verb::Ask, path).map(|route| route.api), api, "{path}");
@@ -219,6 +235,26 @@ mod tests {
         assert_eq!(model("/model/a%3Ab/invoke").as_deref(), Some("a:b"));
         assert_eq!(model("/model/a/b/invoke"), None);
         let gemini = |path| match_path("/models/{model}:generateContent", path).flatten();
-        assert_eq!(gemini("/v1beta/models/gemini-3:generateContent").as_deref(), Some("gemini-3"));
+        for path in
+            ["/v1beta/models/gemini-3:generateContent", "/models/gemini-3%3AgenerateContent"]
+        {
+            assert_eq!(gemini(path).as_deref(), Some("gemini-3"), "{path}");
+        }
+        assert_eq!(gemini("/models/:generateContent"), None);
+    }
+
+    #[test]
+    fn a_path_may_ask_for_a_stream() {
+        for (path, model, streamed) in [
+            ("/v1beta/models/m:streamGenerateContent", Some("m"), true),
+            ("/v1internal:streamGenerateContent", None, true),
+            ("/v1/tunedModels/m:generateContent", Some("m"), false),
+            ("/publishers/anthropic/models/c@1:streamRawPredict", Some("c@1"), true),
+            ("/generate_stream", None, true),
+            ("/generate", None, false),
+        ] {
+            let found = route(Verb::Ask, path).unwrap();
+            assert_eq!((found.model.as_deref(), found.streamed), (model, streamed), "{path}");
+        }
     }
 }

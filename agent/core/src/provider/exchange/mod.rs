@@ -164,14 +164,16 @@ impl Exchange {
 
     /// The call whose answer was going on when the exchange ended, if it is one.
     fn last_call(&mut self, form: Option<&dyn Form>, ending: Ending) -> Option<ModelCall> {
-        let said = self.question.as_ref().map(|question| &question.said);
         let api = match (form, &self.route) {
             (Some(form), _) if form.answer().recognised => form.api(),
-            (_, Some(route)) if said.is_some_and(|said| said.suits(route)) => route.api,
-            (_, Some(route)) if said.is_some() && self.endpoint.is_some() => route.api,
+            (_, Some(route)) => self.asked_for(route)?,
             _ => return None,
         };
         let mut call = self.call(api, self.state(form, ending));
+        // What goes on in the background is a call once, when it comes to an end.
+        if call.retrieved && form.is_some_and(|form| form.answer().pending) {
+            return None;
+        }
         let Some(form) = form else { return Some(call) };
         call.usage = form.usage();
         add_answer(&mut call, form.answer());
@@ -250,7 +252,9 @@ impl Exchange {
         let final_usage = answer.finished
             || call.state == CallState::Error
             || self.response.as_ref().is_some_and(|response| response.body.is_over());
-        if refused || call.usage.is_some() && final_usage {
+        // What is read back was counted when it was made.
+        let uncountable = call.retrieved || answer.pending;
+        if refused || uncountable || call.usage.is_some() && final_usage {
             return;
         }
         let mut text = match (&call.usage, self.question.take()) {
@@ -274,13 +278,21 @@ impl Exchange {
         self.response.as_ref().is_some_and(|response| response.body.is_stream())
     }
 
+    /// The form that was asked for at `route`, if it is a model call that was asked for.
+    fn asked_for(&self, route: &Route) -> Option<Api> {
+        let said = &self.question.as_ref()?.said;
+        let suits = said.suits(route.api) || route.model.is_some() && said.has_shape(route.api);
+        let known = self.endpoint.as_ref().is_some_and(|endpoint| {
+            !route.api.is_self_hosted() || endpoint.provider == route.api.maker()
+        });
+        (suits || known).then_some(route.api)
+    }
+
     /// A reader for each form that the answer could have, by what was asked.
     fn forms(&self) -> Vec<Box<dyn Form>> {
         let said = self.question.as_ref().map(|question| &question.said);
         let named = self.route.as_ref();
-        let is_sure = named.is_some_and(|route| {
-            self.endpoint.is_some() || said.is_some_and(|said| said.suits(route))
-        });
+        let is_sure = named.is_some_and(|route| self.asked_for(route).is_some());
         // Where a path says one thing and a body another, the answer tells.
         let looks_like: &[Api] = match (&self.head, &self.question) {
             (None, _) => UNSEEN,
@@ -306,7 +318,9 @@ impl Exchange {
         if response.status >= 400 || failed {
             return CallState::Error;
         }
-        if response.damaged || body.dropped() > 0 || ending == Ending::Lost {
+        // Whose endpoint it was, and so what it cost, is a guess where the request was not seen.
+        let unseen = response.damaged || self.head.is_none();
+        if unseen || body.dropped() > 0 || ending == Ending::Lost {
             return CallState::Truncated;
         }
         let finished = form.is_some_and(|form| form.answer().finished);

@@ -61,10 +61,10 @@ impl Response {
         self.body.footprint() + text.sum::<usize>()
     }
 
-    /// The reader that has recognised its form, else the one for the form that was asked for.
+    /// The reader that has recognised its form, else one for a form that was asked for.
     pub(super) fn take_form(&mut self) -> Option<Box<dyn Form>> {
         let recognised = self.forms.iter().position(|form| form.answer().recognised);
-        let chosen = recognised.or((self.forms.len() == 1).then_some(0))?;
+        let chosen = recognised.or((!self.forms.is_empty()).then_some(0))?;
         Some(self.forms.swap_remove(chosen))
     }
 }
