@@ -2,6 +2,7 @@
 //! One file per wire form; a provider that differs only by host is a row of a table.
 
 mod anthropic_messages;
+mod aside;
 mod exchange;
 mod form;
 mod gemini_content;
@@ -17,11 +18,14 @@ mod openai_responses;
 mod request;
 mod route;
 mod tgi_generate;
+mod token_exchange;
 mod usage;
 
 use serde::{Deserialize, Serialize};
 
+pub use aside::Outcome;
 pub use exchange::Exchange;
+pub use token_exchange::IssuedToken;
 
 use crate::http::{Credential, Hints};
 use crate::secret::Payload;
