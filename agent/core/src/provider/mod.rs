@@ -2,12 +2,18 @@
 //! One file per wire form; a provider that differs only by host is a row of a table.
 
 mod anthropic_messages;
+mod decimal;
 mod exchange;
 mod form;
 mod json;
+mod multipart;
+mod openai_audio;
 mod openai_chat;
 mod openai_embeddings;
+mod openai_images;
 mod openai_responses;
+mod openai_results;
+mod quirks;
 mod request;
 mod route;
 mod usage;

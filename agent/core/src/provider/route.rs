@@ -53,10 +53,27 @@ const HOSTS: &[(&str, &str)] = &[
 
 /// Path patterns, matched at the end of the path, the first that fits wins: segments are literal,
 /// `{}` is any one segment, `{model}` is the segment that names the model, which may have a literal
-/// behind it.
+/// behind it. Where several forms are spoken at one path, each has a row.
 const PATHS: &[(&str, Verb, Api)] = &[
     ("/chat/completions", Verb::Ask, Api::ChatCompletions),
+    // Snowflake's older path.
+    ("/cortex/inference:complete", Verb::Ask, Api::ChatCompletions),
+    // Databricks'.
+    ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::ChatCompletions),
+    ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::Embeddings),
+    ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::Completions),
+    ("/completions", Verb::Ask, Api::Completions),
     ("/responses", Verb::Ask, Api::Responses),
+    ("/responses/compact", Verb::Ask, Api::Responses),
+    ("/responses/{}", Verb::Retrieve, Api::Responses),
+    ("/images/generations", Verb::Ask, Api::Images),
+    ("/images/edits", Verb::Ask, Api::Images),
+    ("/images/variations", Verb::Ask, Api::Images),
+    ("/audio/transcriptions", Verb::Ask, Api::Transcriptions),
+    ("/audio/translations", Verb::Ask, Api::Transcriptions),
+    ("/audio/speech", Verb::Ask, Api::Speech),
+    // Whatever the batch was of; each line tells.
+    ("/files/{}/content", Verb::Results, Api::ChatCompletions),
     ("/embeddings", Verb::Ask, Api::Embeddings),
     ("/messages", Verb::Ask, Api::Messages),
 ];
@@ -68,6 +85,8 @@ pub(super) enum Verb {
     Ask,
     /// To read what an earlier call has come to: `GET`.
     Retrieve,
+    /// To read a file that may hold the results of a batch: `GET`.
+    Results,
     /// A session of many calls: a WebSocket.
     Converse,
 }
@@ -78,6 +97,8 @@ pub(super) struct Route {
     pub(super) verb: Verb,
     /// The wire form.
     pub(super) api: Api,
+    /// The other forms that are spoken at this path.
+    pub(super) also: Vec<Api>,
     /// The model, where the path names it.
     pub(super) model: Option<String>,
 }
@@ -119,9 +140,12 @@ fn match_host<'a>(pattern: &str, name: &'a str) -> Option<Option<&'a str>> {
 /// What is asked at `path`, whoever's host it is on.
 pub(super) fn route(verb: Verb, path: &str) -> Option<Route> {
     let path = path.trim_end_matches('/');
-    PATHS.iter().filter(|(_, asks, _)| *asks == verb).find_map(|&(pattern, verb, api)| {
+    let suits = |asks| asks == verb || verb == Verb::Retrieve && asks == Verb::Results;
+    let rows = || PATHS.iter().filter(move |(_, asks, _)| suits(*asks));
+    rows().find_map(|&(pattern, verb, api)| {
         let model = match_path(pattern, path)?;
-        Some(Route { verb, api, model })
+        let same = rows().filter(|(other, _, also)| *other == pattern && *also != api);
+        Some(Route { verb, api, also: same.map(|(_, _, also)| *also).collect(), model })
     })
 }
 
@@ -176,6 +200,10 @@ mod tests {
         for (path, api) in [
             ("/v1/chat/completions", Some(Api::ChatCompletions)),
             ("/openai/deployments/d/chat/completions/", Some(Api::ChatCompletions)),
+            ("/v1/completions", Some(Api::Completions)),
+            ("/api/v2/cortex/inference:complete", Some(Api::ChatCompletions)),
+            ("/serving-endpoints/e/invocations", Some(Api::ChatCompletions)),
+            ("/v1/responses/compact", Some(Api::Responses)),
             ("/v1/messages", Some(Api::Messages)),
             ("/v1/messages/batches", None),
             ("/v1/responses/resp_1/cancel", None),
