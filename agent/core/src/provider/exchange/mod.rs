@@ -164,7 +164,8 @@ impl Exchange {
             (_, Some(route)) => self.asked_for(route)?,
             _ => return None,
         };
-        let mut call = self.call(api, self.state(form, ending));
+        let finished = form.is_some_and(|form| is_finished(form, ending));
+        let mut call = self.call(api, self.state(form, finished, ending));
         // What goes on in the background is a call once, when it comes to an end.
         if call.retrieved && form.is_some_and(|form| form.answer().pending) {
             return None;
@@ -175,7 +176,7 @@ impl Exchange {
         if let Some(failure) = self.response.as_ref().and_then(|response| response.body.failure()) {
             call.error_type = failure.error_type.clone().or(call.error_type);
         }
-        self.add_text(&mut call, form.answer());
+        self.add_text(&mut call, form.answer(), finished);
         Some(call)
     }
 
@@ -243,10 +244,10 @@ impl Exchange {
     }
 
     /// Adds the text to count where the answer didn't say all of its usage.
-    fn add_text(&mut self, call: &mut ModelCall, answer: &Answer) {
+    fn add_text(&mut self, call: &mut ModelCall, answer: &Answer, finished: bool) {
         let refused = call.status.is_none_or(|status| status >= 400)
             || call.state == CallState::Error && answer.text.expose().is_empty();
-        let final_usage = answer.finished
+        let final_usage = finished
             || call.state == CallState::Error
             || self.response.as_ref().is_some_and(|response| response.body.is_over());
         // What is read back was counted when it was made, or is no text.
@@ -327,7 +328,18 @@ impl Exchange {
         candidates.iter().filter_map(|&api| form::reader(api, &asked)).collect()
     }
 
-    fn state(&self, form: Option<&dyn Form>, ending: Ending) -> CallState {
+    /// Whether it was not seen who was asked, or for which model if the answer doesn't say, without
+    /// which nobody knows what the call costs.
+    fn misses_the_question(&self, form: Option<&dyn Form>) -> bool {
+        let answered = form.is_some_and(|form| form.answer().model.is_some());
+        let routed = self.route.as_ref().is_some_and(|route| route.model.is_some());
+        let cut = self.question.as_ref().is_some_and(|question| {
+            !question.is_whole() && question.said.model.is_none() && !routed && !answered
+        });
+        cut || self.head.is_none()
+    }
+
+    fn state(&self, form: Option<&dyn Form>, finished: bool, ending: Ending) -> CallState {
         let Some(response) = &self.response else {
             return if ending == Ending::Lost { CallState::Truncated } else { CallState::Aborted };
         };
@@ -336,10 +348,10 @@ impl Exchange {
         if response.status >= 400 || failed {
             return CallState::Error;
         }
-        if response.damaged || body.dropped() > 0 || ending == Ending::Lost {
+        let damaged = response.damaged || body.dropped() > 0 || ending == Ending::Lost;
+        if damaged || self.misses_the_question(form) {
             return CallState::Truncated;
         }
-        let finished = form.is_some_and(|form| form.answer().finished);
         let complete = match body {
             Body::Events { .. } | Body::Lines { .. } | Body::Amazon { .. } => {
                 finished || body.is_over()
@@ -349,6 +361,14 @@ impl Exchange {
         };
         if complete { CallState::Complete } else { CallState::Aborted }
     }
+}
+
+/// Whether the provider said that there is no more to come. What says nothing of its form, not even
+/// its end, as Snowflake's older streams, has ended with its body.
+fn is_finished(form: &dyn Form, ending: Ending) -> bool {
+    let ended_with_body =
+        || ending == Ending::Whole && !form.answer().recognised && form.usage().is_some();
+    form.answer().finished || ended_with_body()
 }
 
 /// What the answer says beside its usage.
