@@ -15,6 +15,12 @@ pub(super) trait Form: std::fmt::Debug + Send {
     /// Which form.
     fn api(&self) -> Api;
 
+    /// The keys of a body that isn't a stream whose values are read, where others are so long that
+    /// they are better passed over. All if absent.
+    fn keys(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// A JSON text of the provider begins, whose framing names what it is about. Only Amazon's
     /// framing does: the name is its `:event-type`.
     fn begin_text(&mut self, _name: &str) {}

@@ -141,6 +141,7 @@ impl Form for Chat {
                 };
                 let rest = object.strip_prefix(own);
                 answer.recognised |= matches!(rest, Some("" | ".chunk" | ".done"));
+                self.in_pieces |= matches!(rest, Some(".chunk" | ".done"));
             }
             ("id", Token::Text(id)) => rename(&mut answer.response_id, id),
             ("model", Token::Text(model)) => rename(&mut answer.model, model),

@@ -1,12 +1,12 @@
 //! OpenAI `POST …/images/{generations,edits,variations}`. The models that are billed by the token
-//! say their usage; those that are billed by the image say nothing, so images are counted.
+//! say their usage; of those that are billed by the image, it is known how many were asked for.
 
 use super::form::{Answer, Asked, Form, inside};
 use super::json::Token;
 use super::quirks::{Quirks, quirks};
 use super::usage::{OpenAiUsage, Parts};
 use super::{Api, Usage};
-use crate::units::{Tokens, Unit};
+use crate::units::Tokens;
 
 #[derive(Debug)]
 pub(super) struct Images {
@@ -15,8 +15,6 @@ pub(super) struct Images {
     usage: OpenAiUsage,
     /// The model that wrote SVG, beside the one that made images.
     svg: Parts,
-    /// Images that have come.
-    made: u64,
     /// The model that was asked for: the answer names none.
     model: Option<String>,
 }
@@ -29,7 +27,6 @@ impl Images {
             answer: Answer::default(),
             usage: OpenAiUsage::new(quirks),
             svg: Parts::default(),
-            made: 0,
             model: asked.model.clone(),
         }
     }
@@ -40,6 +37,11 @@ impl Form for Images {
         Api::Images
     }
 
+    /// The images themselves are megabytes of Base64.
+    fn keys(&self) -> Option<&'static [&'static str]> {
+        Some(&["error", "svg_usage", "usage"])
+    }
+
     fn read(&mut self, path: &str, token: Token<'_>) {
         let answer = &mut self.answer;
         match (path, token) {
@@ -48,10 +50,6 @@ impl Form for Images {
                 answer.recognised |= ours.iter().any(|ours| kind.starts_with(ours));
                 answer.finished |= answer.recognised && kind.ends_with(".completed");
                 answer.failed |= kind == "error";
-            }
-            ("data[].b64_json" | "data[].url", Token::Text(_)) => {
-                answer.recognised = true;
-                self.made += 1;
             }
             ("svg_usage", Token::Begin) => {
                 self.svg.restart();
@@ -71,12 +69,7 @@ impl Form for Images {
     }
 
     fn usage(&self) -> Option<Usage> {
-        if let Some(images) = self.usage.of_images() {
-            return Some(self.svg.beside(images, self.model.as_deref()));
-        }
-        let mut usage = Usage::default();
-        usage.counts.set(Unit::Image, self.made);
-        (self.made > 0).then_some(usage)
+        Some(self.svg.beside(self.usage.of_images()?, self.model.as_deref()))
     }
 
     fn answer(&self) -> &Answer {

@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "max_tokens",
     "messages",
     "model",
+    "n",
     "prompt",
     "stream",
     "system",
@@ -59,6 +60,8 @@ pub(super) struct Said {
     form: bool,
     /// How long an `input` that is one text is, in characters.
     pub(super) characters: Option<u64>,
+    /// How many images are to be made.
+    pub(super) images: Option<u64>,
     /// A prompt-cache breakpoint asks for the longer lifetime.
     pub(super) cache_ttl_1h: bool,
     /// Most tokens of output that are allowed.
@@ -160,6 +163,7 @@ impl Said {
         self.form = true;
         match name {
             "model" => self.model = name_of(value),
+            "n" => self.images = value.parse().ok(),
             "stream" => self.stream = value.eq_ignore_ascii_case("true"),
             _ => {}
         }
@@ -172,6 +176,7 @@ impl Said {
             ("max_tokens" | "max_completion_tokens" | "max_output_tokens", Token::Count(most)) => {
                 self.max_output = Some(most)
             }
+            ("n", Token::Count(images)) => self.images = Some(images),
             ("messages", Token::Begin) => self.messages = true,
             ("input", Token::Begin) => self.input = true,
             ("messages[]" | "input[]", Token::Begin) => self.begin_message(""),
@@ -262,6 +267,23 @@ pub(super) fn name_of(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of keys that aren't listed, the values are passed over.
+    #[test]
+    fn every_key_that_is_read_is_listed() {
+        let said = |body: &str| {
+            let (mut scanner, mut said) = (Scanner::only(KEYS), Said::default());
+            scanner.feed(body.as_bytes(), |path, token| said.read(path, token));
+            said
+        };
+        for key in ["max_tokens", "max_completion_tokens", "max_output_tokens"] {
+            assert_eq!(said(&format!("{{\"{key}\":7}}")).max_output, Some(7), "{key}");
+        }
+        assert_eq!(said(r#"{"n":2}"#).images, Some(2));
+        assert_eq!(said(r#"{"input":"Mühle"}"#).characters, Some(5));
+        assert!(said(r#"{"prompt":["a"],"model":"m"}"#).suits(Api::Completions));
+        assert!(said(r#"{"stream":true}"#).stream);
+    }
 
     #[test]
     fn a_name_is_replaced_by_names_only() {

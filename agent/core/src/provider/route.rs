@@ -11,8 +11,9 @@ use super::request::name_of;
 /// label that names a region, and a label may have a literal beside `{region}`.
 const HOSTS: &[(&str, &str)] = &[
     ("api.openai.com", "openai"),
-    ("{region}.api.openai.com", "openai"),
     ("mtls.api.openai.com", "openai"),
+    ("mtls-{region}.api.openai.com", "openai"),
+    ("{region}.api.openai.com", "openai"),
     ("chatgpt.com", "openai"),
     ("api.anthropic.com", "anthropic"),
     ("aws-external-anthropic.{region}.api.aws", "anthropic"),
@@ -66,6 +67,7 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/responses", Verb::Ask, Api::Responses),
     ("/responses/compact", Verb::Ask, Api::Responses),
     ("/responses/{}", Verb::Retrieve, Api::Responses),
+    ("/responses/{}/cancel", Verb::Cancel, Api::Responses),
     ("/images/generations", Verb::Ask, Api::Images),
     ("/images/edits", Verb::Ask, Api::Images),
     ("/images/variations", Verb::Ask, Api::Images),
@@ -85,6 +87,8 @@ pub(super) enum Verb {
     Ask,
     /// To read what an earlier call has come to: `GET`.
     Retrieve,
+    /// To stop a call that goes on in the background and read what it has come to: `POST`.
+    Cancel,
     /// To read a file that may hold the results of a batch: `GET`.
     Results,
     /// A session of many calls: a WebSocket.
@@ -140,7 +144,12 @@ fn match_host<'a>(pattern: &str, name: &'a str) -> Option<Option<&'a str>> {
 /// What is asked at `path`, whoever's host it is on.
 pub(super) fn route(verb: Verb, path: &str) -> Option<Route> {
     let path = path.trim_end_matches('/');
-    let suits = |asks| asks == verb || verb == Verb::Retrieve && asks == Verb::Results;
+    // What a method says may be said more exactly by the path.
+    let suits = |asks| match asks {
+        Verb::Results => verb == Verb::Retrieve,
+        Verb::Cancel => verb == Verb::Ask,
+        Verb::Ask | Verb::Retrieve | Verb::Converse => asks == verb,
+    };
     let rows = || PATHS.iter().filter(move |(_, asks, _)| suits(*asks));
     rows().find_map(|&(pattern, verb, api)| {
         let model = match_path(pattern, path)?;
@@ -178,6 +187,8 @@ mod tests {
             ("api.openai.com", Some("openai"), None),
             ("API.OpenAI.com:443", Some("openai"), None),
             ("eu.api.openai.com.", Some("openai"), Some("eu")),
+            ("mtls.api.openai.com", Some("openai"), None),
+            ("mtls-eu.api.openai.com", Some("openai"), Some("eu")),
             ("notapi.openai.com", None, None),
             ("api.openai.com.evil.example", None, None),
             ("my-resource.openai.azure.com", Some("azure.ai.openai"), None),
@@ -206,7 +217,8 @@ mod tests {
             ("/v1/responses/compact", Some(Api::Responses)),
             ("/v1/messages", Some(Api::Messages)),
             ("/v1/messages/batches", None),
-            ("/v1/responses/resp_1/cancel", None),
+            ("/v1/responses/resp_1/cancel", Some(Api::Responses)),
+            ("/v1/responses/resp_1/input_items", None),
         ] {
             assert_eq!(route(Verb::Ask, path).map(|route| route.api), api, "{path}");
         }

@@ -171,7 +171,7 @@ impl Exchange {
             return None;
         }
         let Some(form) = form else { return Some(call) };
-        call.usage = form.usage().or_else(|| self.spoken(&call));
+        call.usage = form.usage().or_else(|| self.asked_pieces(&call));
         add_answer(&mut call, form.answer());
         if let Some(failure) = self.response.as_ref().and_then(|response| response.body.failure()) {
             call.error_type = failure.error_type.clone().or(call.error_type);
@@ -228,7 +228,7 @@ impl Exchange {
             },
             max_output: said.and_then(|said| said.max_output),
             retrieved: self.route.as_ref().is_some_and(|route| match route.verb {
-                Verb::Retrieve | Verb::Results => true,
+                Verb::Retrieve | Verb::Cancel | Verb::Results => true,
                 Verb::Ask | Verb::Converse => false,
             }),
             countable: None,
@@ -271,7 +271,7 @@ impl Exchange {
 
     /// The form that was asked for at `route`, if it is a model call that was asked for.
     fn asked_for(&self, route: &Route) -> Option<Api> {
-        let question = self.question.as_ref()?;
+        let question = self.question.as_ref().filter(|_| route.verb == Verb::Ask)?;
         let said = &question.said;
         let suits = |api: &Api| said.suits(*api) || route.model.is_some() && said.has_shape(*api);
         let here = std::iter::once(&route.api).chain(&route.also).copied();
@@ -281,13 +281,21 @@ impl Exchange {
         here.clone().find(suits).or_else(|| known.then_some(route.api))
     }
 
-    /// What was asked to be spoken, which the answer doesn't say.
-    fn spoken(&self, call: &ModelCall) -> Option<Usage> {
+    /// What is billed by the piece and said by the question only: what was to be spoken, and how
+    /// many images were to be made.
+    fn asked_pieces(&self, call: &ModelCall) -> Option<Usage> {
         let question = self.question.as_ref().filter(|question| question.is_whole())?;
-        let is_spoken = call.api == Api::Speech && call.status.is_some_and(|status| status < 400);
-        let characters = question.said.characters.filter(|_| is_spoken)?;
+        let (unit, count) = match call.api {
+            Api::Speech if call.status.is_some_and(|status| status < 400) => {
+                (Unit::Character, question.said.characters?)
+            }
+            Api::Images if call.state == CallState::Complete => {
+                (Unit::Image, question.said.images.unwrap_or(1))
+            }
+            _ => return None,
+        };
         let mut usage = Usage::default();
-        usage.counts.set(Unit::Character, characters);
+        usage.counts.set(unit, count);
         Some(usage)
     }
 

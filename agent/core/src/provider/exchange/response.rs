@@ -21,7 +21,11 @@ pub(super) struct Response {
 
 impl Response {
     pub(super) fn new(head: &ResponseHead, forms: Vec<Box<dyn Form>>) -> Self {
-        let body = if forms.is_empty() { Body::Dull } else { Body::new(head.body.kind) };
+        let body = match forms.as_slice() {
+            [] => Body::Dull,
+            [form] => Body::new(head.body.kind, form.keys()),
+            _ => Body::new(head.body.kind, None),
+        };
         let decoder = Decoder::new(&head.body.coding);
         Self { status: head.status, body, decoder, forms, damaged: false, is_file: false }
     }
