@@ -60,7 +60,8 @@ impl Chat {
         match (key, token) {
             ("", Token::Begin) => answer.finished = self.choices.settle(Some(Choice::default())),
             ("index", Token::Count(index)) => self.choices.index(index),
-            ("finish_reason", Token::Text(reason)) => {
+            // Some servers have an empty one where there is none yet.
+            ("finish_reason", Token::Text(reason)) if !reason.is_empty() => {
                 self.choices.end();
                 // OpenRouter's word for a model that broke off.
                 answer.failed |= reason == "error";
@@ -146,6 +147,11 @@ impl Form for Chat {
             ("id", Token::Text(id)) => rename(&mut answer.response_id, id),
             ("model", Token::Text(model)) => rename(&mut answer.model, model),
             ("service_tier", Token::Text(tier)) => rename(&mut answer.context.service_tier, tier),
+            // MiniMax's word for what went wrong at HTTP 200.
+            ("base_resp.status_code", Token::Count(code @ 1..)) => {
+                answer.failed = true;
+                answer.error_type = Some(code.to_string());
+            }
             // Databricks' word for what went wrong.
             ("error_code", Token::Text(code)) => answer.error_type = name_of(code),
             _ => {
