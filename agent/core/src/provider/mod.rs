@@ -2,6 +2,7 @@
 //! One file per wire form; a provider that differs only by host is a row of a table.
 
 mod anthropic_messages;
+mod aside;
 mod decimal;
 mod exchange;
 mod form;
@@ -16,11 +17,14 @@ mod openai_results;
 mod quirks;
 mod request;
 mod route;
+mod token_exchange;
 mod usage;
 
 use serde::{Deserialize, Serialize};
 
+pub use aside::Outcome;
 pub use exchange::Exchange;
+pub use token_exchange::IssuedToken;
 
 use crate::http::{Credential, Hints};
 use crate::secret::Payload;
