@@ -87,6 +87,8 @@ pub enum BodyKind {
     Lines,
     /// `application/vnd.amazon.eventstream`.
     AmazonEventStream,
+    /// `multipart/form-data`: fields and files.
+    Form,
     /// Nothing is said of it.
     Unsaid,
     /// Anything else.
@@ -242,6 +244,7 @@ impl BodyKind {
             | b"application/x-jsonlines"
             | b"application/jsonlines+json" => Self::Lines,
             b"application/vnd.amazon.eventstream" => Self::AmazonEventStream,
+            b"multipart/form-data" => Self::Form,
             other if other.ends_with(b"+json") => Self::Json,
             _ => Self::Other,
         }
@@ -342,6 +345,7 @@ mod tests {
             ("application/x-ndjson", BodyKind::Lines),
             ("application/jsonlines+json", BodyKind::Lines),
             ("application/vnd.amazon.eventstream", BodyKind::AmazonEventStream),
+            ("multipart/form-data; boundary=b", BodyKind::Form),
             ("text/html", BodyKind::Other),
             ("", BodyKind::Unsaid),
         ] {

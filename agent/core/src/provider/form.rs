@@ -4,8 +4,8 @@ use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
 use super::{
     Api, PriceContext, Usage, anthropic_messages, gemini_content, gemini_embed,
-    gemini_interactions, llama_completion, ollama, openai_chat, openai_embeddings,
-    openai_responses, tgi_generate,
+    gemini_interactions, llama_completion, ollama, openai_audio, openai_chat, openai_embeddings,
+    openai_images, openai_responses, openai_results, tgi_generate,
 };
 use crate::http::Side;
 use crate::secret::Payload;
@@ -15,6 +15,12 @@ use crate::secret::Payload;
 pub(super) trait Form: std::fmt::Debug + Send {
     /// Which form.
     fn api(&self) -> Api;
+
+    /// The keys of a body that isn't a stream whose values are read, where others are so long that
+    /// they are better passed over. All if absent.
+    fn keys(&self) -> Option<&'static [&'static str]> {
+        None
+    }
 
     /// A JSON text of the provider begins, whose framing names what it is about. Only Amazon's
     /// framing does: the name is its `:event-type`.
@@ -70,6 +76,8 @@ pub(super) struct Answer {
     pub(super) pending: bool,
     /// The provider said that the call failed.
     pub(super) failed: bool,
+    /// The HTTP status that a call of a batch came to.
+    pub(super) status: Option<u16>,
     pub(super) error_type: Option<String>,
     /// The output.
     pub(super) text: Payload,
@@ -83,13 +91,22 @@ impl Answer {
     }
 
     /// Takes what an `error` object says at `key`. A code says more than a type, which Google calls
-    /// a status.
+    /// a status, unless it only repeats the HTTP status.
     pub(super) fn read_error(&mut self, key: &str, token: Token<'_>) {
         match (key, token) {
             ("", Token::Begin) => self.failed = true,
             ("code", Token::Text(code)) => self.error_type = name_of(code),
+            ("code", Token::Count(code)) => {
+                self.error_type = self.error_type.take().or_else(|| Some(code.to_string()));
+            }
             ("type" | "status", Token::Text(kind)) => {
-                self.error_type = self.error_type.take().or_else(|| name_of(kind));
+                let is_number = |known: &String| known.bytes().all(|byte| byte.is_ascii_digit());
+                let known = self.error_type.take();
+                // A number only repeats the HTTP status.
+                self.error_type = match known {
+                    Some(known) if !is_number(&known) => Some(known),
+                    known => name_of(kind).or(known),
+                };
             }
             _ => {}
         }
@@ -101,14 +118,24 @@ impl Answer {
 pub(super) struct Asked {
     /// A prompt-cache breakpoint asks for the longer lifetime.
     pub(super) cache_ttl_1h: bool,
+    /// Whom, as far as the host tells; else empty.
+    pub(super) provider: &'static str,
+    /// The model.
+    pub(super) model: Option<String>,
+    /// The results of a batch are fetched.
+    pub(super) results: bool,
 }
 
 /// A reader for answers of the form `api`, if there is one.
 pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
     Some(match api {
-        Api::ChatCompletions => Box::new(openai_chat::Chat::default()),
-        Api::Responses => Box::new(openai_responses::Responses::default()),
-        Api::Embeddings => Box::new(openai_embeddings::Embeddings::default()),
+        Api::ChatCompletions if asked.results => Box::new(openai_results::Results::new(asked)),
+        Api::ChatCompletions | Api::Completions => Box::new(openai_chat::Chat::new(api, asked)),
+        Api::Responses => Box::new(openai_responses::Responses::new(asked)),
+        Api::Embeddings => Box::new(openai_embeddings::Embeddings::new(asked)),
+        Api::Images => Box::new(openai_images::Images::new(asked)),
+        Api::Transcriptions => Box::new(openai_audio::Transcription::new(asked)),
+        Api::Speech => Box::new(openai_audio::Speech::new(asked)),
         Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl_1h)),
         Api::GenerateContent => Box::new(gemini_content::GenerateContent::default()),
         Api::EmbedContent => Box::new(gemini_embed::EmbedContent::default()),

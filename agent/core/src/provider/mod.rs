@@ -3,6 +3,7 @@
 
 mod anthropic_messages;
 mod aside;
+mod decimal;
 mod exchange;
 mod form;
 mod gemini_content;
@@ -11,10 +12,15 @@ mod gemini_interactions;
 mod google_usage;
 mod json;
 mod llama_completion;
+mod multipart;
 mod ollama;
+mod openai_audio;
 mod openai_chat;
 mod openai_embeddings;
+mod openai_images;
 mod openai_responses;
+mod openai_results;
+mod quirks;
 mod request;
 mod route;
 mod tgi_generate;

@@ -2,9 +2,10 @@
 
 use super::form::inside;
 use super::json::{Scanner, Token};
+use super::multipart::Parts;
 use super::{Api, Countable, Message};
-use crate::http::RequestHead;
 use crate::http::coding::Decoder;
+use crate::http::{BodyKind, RequestHead};
 
 /// Most text that is kept for counting, in bytes.
 pub(super) const MAX_TEXT: usize = 8 * 1024 * 1024;
@@ -27,6 +28,8 @@ const KEYS: &[&str] = &[
     "max_tokens",
     "messages",
     "model",
+    "n",
+    "prompt",
     "stream",
     "system",
     "tools",
@@ -60,6 +63,7 @@ const SELF_HOSTED_KEYS: &[&str] = &[
     "max_tokens",
     "messages",
     "model",
+    "n",
     "n_predict",
     "options",
     "parameters",
@@ -73,8 +77,16 @@ const SELF_HOSTED_KEYS: &[&str] = &[
 #[derive(Debug)]
 pub(super) struct Question {
     decoder: Decoder,
-    scanner: Scanner,
+    body: Body,
     pub(super) said: Said,
+}
+
+/// How the body is written.
+#[derive(Debug)]
+enum Body {
+    Json(Scanner),
+    /// `multipart/form-data`: what comes with a file.
+    Form(Parts),
 }
 
 /// What it says.
@@ -91,6 +103,13 @@ pub(super) struct Said {
     /// It has a `content` with parts, to be embedded.
     content: bool,
     anthropic_version: bool,
+    prompt: bool,
+    /// It has fields of a form, which only calls with files have.
+    form: bool,
+    /// How long an `input` that is one text is, in characters.
+    pub(super) characters: Option<u64>,
+    /// How many images are to be made.
+    pub(super) images: Option<u64>,
     /// A prompt-cache breakpoint asks for the longer lifetime.
     pub(super) cache_ttl_1h: bool,
     /// Most tokens of output that are allowed.
@@ -104,42 +123,66 @@ pub(super) struct Said {
 impl Question {
     /// A question, whose form is the one that `api` names if the path tells.
     pub(super) fn new(head: &RequestHead, api: Option<Api>) -> Self {
-        Self {
-            decoder: Decoder::new(&head.body.coding),
-            scanner: Scanner::only(keys(api)),
-            said: Said::default(),
-        }
+        let body = match head.body.kind {
+            BodyKind::Form => Body::Form(Parts::default()),
+            _ => Body::Json(Scanner::only(keys(api))),
+        };
+        Self { decoder: Decoder::new(&head.body.coding), body, said: Said::default() }
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
-        let (scanner, said) = (&mut self.scanner, &mut self.said);
-        let decoded = self.decoder.feed(data, |plain| {
-            scanner.feed(plain, |path, token| said.read(path, token));
+        let (body, said) = (&mut self.body, &mut self.said);
+        let decoded = self.decoder.feed(data, |plain| match body {
+            Body::Json(scanner) => scanner.feed(plain, |path, token| said.read(path, token)),
+            Body::Form(parts) => parts.feed(plain, |name, value| said.read_field(name, value)),
         });
         if decoded.is_err() {
-            self.scanner.lose();
+            self.body.lose();
         }
     }
 
     pub(super) fn lose(&mut self) {
         self.decoder.lose();
-        self.scanner.lose();
+        self.body.lose();
     }
 
     /// The text for counting; a lower bound if the body was not read to its end.
     pub(super) fn into_countable(self) -> Countable {
         let mut text = self.said.text;
-        text.cut |= !self.scanner.is_whole();
+        text.cut |= !self.body.is_whole();
         text
     }
 
     /// Whether it was read to its end.
     pub(super) fn is_whole(&self) -> bool {
-        self.scanner.is_whole()
+        self.body.is_whole()
     }
 
     pub(super) fn footprint(&self) -> usize {
-        self.scanner.footprint() + self.said.text_bytes
+        self.body.footprint() + self.said.text_bytes
+    }
+}
+
+impl Body {
+    fn lose(&mut self) {
+        match self {
+            Self::Json(scanner) => scanner.lose(),
+            Self::Form(parts) => parts.lose(),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Json(scanner) => scanner.is_whole(),
+            Self::Form(parts) => parts.is_whole(),
+        }
+    }
+
+    fn footprint(&self) -> usize {
+        match self {
+            Self::Json(scanner) => scanner.footprint(),
+            Self::Form(parts) => parts.footprint(),
+        }
     }
 }
 
@@ -165,7 +208,10 @@ impl Said {
     pub(super) const fn has_shape(&self, api: Api) -> bool {
         match api {
             Api::ChatCompletions | Api::Messages => self.messages,
-            Api::Responses | Api::Embeddings | Api::Interactions => self.input,
+            Api::Responses | Api::Embeddings | Api::Speech | Api::Interactions => self.input,
+            Api::Completions => self.prompt,
+            Api::Images => self.prompt || self.form,
+            Api::Transcriptions => self.form,
             Api::GenerateContent => self.contents,
             Api::EmbedContent => self.content,
             _ => false,
@@ -175,6 +221,17 @@ impl Said {
     /// Whether a stream is asked for. Ollama streams unless it is told not to.
     pub(super) fn asks_for_stream(&self, api: Api) -> bool {
         self.stream.unwrap_or(matches!(api, Api::OllamaChat | Api::OllamaGenerate))
+    }
+
+    /// Takes a field of a form.
+    fn read_field(&mut self, name: &str, value: &str) {
+        self.form = true;
+        match name {
+            "model" => self.model = name_of(value),
+            "n" => self.images = value.parse().ok(),
+            "stream" => self.stream = Some(value.eq_ignore_ascii_case("true")),
+            _ => {}
+        }
     }
 
     fn read(&mut self, path: &str, token: Token<'_>) {
@@ -191,6 +248,7 @@ impl Said {
                 | "parameters.max_new_tokens",
                 Token::Count(most),
             ) => self.max_output = Some(most),
+            ("n", Token::Count(images)) => self.images = Some(images),
             ("anthropic_version", Token::Text(_)) => self.anthropic_version = true,
             ("messages", Token::Begin) => self.messages = true,
             ("input", Token::Begin) => self.input = true,
@@ -207,12 +265,23 @@ impl Said {
                 self.push_text(text);
             }
             ("system" | "instructions", Token::Begin) => self.begin_message("system"),
+            ("prompt", Token::Begin) => self.prompt = true,
+            ("prompt", Token::Text(text)) => {
+                self.prompt = true;
+                self.begin_message("");
+                self.push_text(text);
+            }
+            ("prompt[]", Token::Text(text)) => {
+                self.begin_message("");
+                self.push_text(text);
+            }
             ("input", Token::Text(text)) => {
                 self.input = true;
+                self.characters = Some(text.chars().count() as u64);
                 self.begin_message("user");
                 self.push_text(text);
             }
-            ("input[]" | "prompt" | "prompt[]" | "inputs", Token::Text(text)) => {
+            ("input[]" | "inputs", Token::Text(text)) => {
                 self.begin_message("");
                 self.push_text(text);
             }
@@ -428,6 +497,19 @@ mod tests {
             assert_eq!(said.asks_for_stream(Api::OllamaEmbed), other, "{body}");
             assert_eq!(said.asks_for_stream(Api::ChatCompletions), other, "{body}");
         }
+    }
+
+    /// Of keys that aren't listed, the values are passed over.
+    #[test]
+    fn every_key_that_is_read_is_listed() {
+        let said = |body: &str| said(body, None);
+        for key in ["max_tokens", "max_completion_tokens", "max_output_tokens"] {
+            assert_eq!(said(&format!("{{\"{key}\":7}}")).max_output, Some(7), "{key}");
+        }
+        assert_eq!(said(r#"{"n":2}"#).images, Some(2));
+        assert_eq!(said(r#"{"input":"Mühle"}"#).characters, Some(5));
+        assert!(said(r#"{"prompt":["a"],"model":"m"}"#).suits(Api::Completions));
+        assert_eq!(said(r#"{"stream":true}"#).stream, Some(true));
     }
 
     #[test]
