@@ -3,6 +3,7 @@
 //! with what is new of the output and the usage so far. Code Assist, which Google's own command line
 //! talks to, has the same in a `response`.
 
+use super::choices::{Choice, Choices};
 use super::form::{Answer, Form, inside};
 use super::google_usage::GoogleUsage;
 use super::json::Token;
@@ -14,6 +15,9 @@ use crate::units::{Counts, Unit};
 #[derive(Debug, Default)]
 pub(super) struct GenerateContent {
     answer: Answer,
+    candidates: Choices,
+    /// A prompt that is blocked has no candidates.
+    blocked: bool,
     usage: GoogleUsage,
     searches: Mentions,
     pages: Mentions,
@@ -48,10 +52,10 @@ impl Form for GenerateContent {
             ("usageMetadata.serviceTier", Token::Text(tier)) => {
                 rename(&mut answer.context.service_tier, tier);
             }
-            // A prompt that is blocked has no candidates.
-            ("candidates[].finishReason" | "promptFeedback.blockReason", Token::Text(_)) => {
-                answer.finished = true;
-            }
+            ("promptFeedback.blockReason", Token::Text(_)) => self.blocked = true,
+            ("candidates[]", Token::Begin) => _ = self.candidates.settle(Some(Choice::default())),
+            ("candidates[].index", Token::Count(index)) => self.candidates.index(index),
+            ("candidates[].finishReason", Token::Text(_)) => self.candidates.end(),
             (
                 "candidates[].content.parts[].text"
                 | "candidates[].content.parts[].functionCall.name"
@@ -77,6 +81,7 @@ impl Form for GenerateContent {
     }
 
     fn end_text(&mut self, _side: Side) {
+        self.answer.finished = self.candidates.settle(None) || self.blocked;
         self.searches.end_text();
         self.pages.end_text();
     }

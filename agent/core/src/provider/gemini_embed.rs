@@ -18,6 +18,10 @@ impl Form for EmbedContent {
         Api::EmbedContent
     }
 
+    fn keys(&self) -> Option<&'static [&'static str]> {
+        Some(&["error", "usageMetadata"])
+    }
+
     fn read(&mut self, path: &str, token: Token<'_>) {
         match (path, token) {
             ("embedding.values" | "embeddings[].values", Token::Begin) => {

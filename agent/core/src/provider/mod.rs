@@ -3,6 +3,7 @@
 
 mod anthropic_messages;
 mod aside;
+mod choices;
 mod decimal;
 mod exchange;
 mod form;

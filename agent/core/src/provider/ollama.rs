@@ -28,6 +28,12 @@ impl Form for Ollama {
         self.api
     }
 
+    fn keys(&self) -> Option<&'static [&'static str]> {
+        let of_embed: &[_] =
+            &["error", "model", "prompt_eval_count", "remote_model", "total_duration"];
+        (self.api == Api::OllamaEmbed).then_some(of_embed)
+    }
+
     fn read(&mut self, path: &str, token: Token<'_>) {
         let answer = &mut self.answer;
         match (path, token) {

@@ -5,6 +5,7 @@
 //! asked for it; some servers put the usage so far on every chunk. Groq has it in `x_groq.usage`
 //! of the last chunk, and where several models worked on one answer, in a breakdown by model.
 
+use super::choices::{Choice, Choices};
 use super::form::{Answer, Asked, Form, inside};
 use super::json::Token;
 use super::llama_completion::Timings;
@@ -26,21 +27,6 @@ pub(super) struct Chat {
     choices: Choices,
     /// The output comes in pieces. Perplexity repeats all of it so far beside each of them.
     in_pieces: bool,
-}
-
-/// Which of the answers that were asked for (`n`) have ended.
-#[derive(Debug, Default)]
-struct Choices {
-    /// One bit for each, by its index; the last stands for all from there on. OpenAI allows 128.
-    begun: u128,
-    over: u128,
-    current: Option<Choice>,
-}
-
-#[derive(Debug, Default)]
-struct Choice {
-    index: u64,
-    over: bool,
 }
 
 impl Chat {
@@ -189,29 +175,5 @@ impl Form for Chat {
 
     fn answer(&self) -> &Answer {
         &self.answer
-    }
-}
-
-impl Choices {
-    const fn index(&mut self, index: u64) {
-        if let Some(choice) = &mut self.current {
-            choice.index = index;
-        }
-    }
-
-    const fn end(&mut self) {
-        if let Some(choice) = &mut self.current {
-            choice.over = true;
-        }
-    }
-
-    /// Goes on to `next`. Says whether all that have begun are over.
-    fn settle(&mut self, next: Option<Choice>) -> bool {
-        if let Some(choice) = std::mem::replace(&mut self.current, next) {
-            let bit = 1 << choice.index.min(u64::from(u128::BITS - 1));
-            self.begun |= bit;
-            self.over |= if choice.over { bit } else { 0 };
-        }
-        self.begun != 0 && self.begun == self.over
     }
 }

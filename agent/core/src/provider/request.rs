@@ -149,7 +149,7 @@ impl Question {
     /// The text for counting; a lower bound if the body was not read to its end.
     pub(super) fn into_countable(self) -> Countable {
         let mut text = self.said.text;
-        text.cut |= !self.body.is_whole();
+        text.cut |= !self.body.is_whole() || self.body.left_out();
         text
     }
 
@@ -175,6 +175,13 @@ impl Body {
         match self {
             Self::Json(scanner) => scanner.is_whole(),
             Self::Form(parts) => parts.is_whole(),
+        }
+    }
+
+    fn left_out(&self) -> bool {
+        match self {
+            Self::Json(scanner) => scanner.left_out(),
+            Self::Form(_) => false,
         }
     }
 

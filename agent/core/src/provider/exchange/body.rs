@@ -151,6 +151,15 @@ impl Body {
         }
     }
 
+    /// Whether part of a text was too long to be read.
+    pub(super) fn left_out(&self) -> bool {
+        match self {
+            Self::Json(texts) => texts.left_out(),
+            Self::Events { .. } | Self::Lines { .. } | Self::Amazon { .. } => false,
+            Self::Unknown | Self::Dull => false,
+        }
+    }
+
     /// How many of its texts were too long or damaged.
     pub(super) const fn dropped(&self) -> u64 {
         match self {

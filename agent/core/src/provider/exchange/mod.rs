@@ -303,7 +303,8 @@ impl Exchange {
             (None, None) => Countable { cut: true, ..Countable::default() },
             (Some(_), _) => Countable::default(),
         };
-        text.cut |= answer.text_cut || call.state != CallState::Complete;
+        let left_out = self.response.as_ref().is_some_and(|response| response.body.left_out());
+        text.cut |= answer.text_cut || left_out || call.state != CallState::Complete;
         text.output = answer.text.clone();
         call.countable = Some(text);
     }

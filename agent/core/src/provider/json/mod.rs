@@ -22,7 +22,8 @@ pub(super) use self::texts::{Item, Texts};
 
 /// Deepest nesting that is read.
 const MAX_DEPTH: usize = 64;
-/// Longest single value that is read, in bytes.
+/// Longest single value that is read, in bytes. Of a longer string only the end is looked for: it may
+/// be an image, and what follows it is wanted.
 const MAX_VALUE: usize = 8 * 1024 * 1024;
 
 /// One value, or the beginning of one that has parts.
@@ -38,7 +39,7 @@ pub(super) enum Token<'a> {
     Flag(bool),
     /// Any other number, as it is written.
     Number(&'a str),
-    /// `null`, or text that isn't UTF-8.
+    /// `null`, or text that isn't UTF-8 or is too long.
     Other,
 }
 
@@ -52,6 +53,10 @@ pub(super) struct Scanner {
     /// The string, with its opening quote, or the word that the input so far breaks off in. At most
     /// [`MAX_VALUE`] long.
     cut: Zeroizing<Vec<u8>>,
+    /// What `cut` was is too long a string: only its opening quote is left.
+    too_long: bool,
+    /// A string was too long.
+    left_out: bool,
     /// How far `cut` was searched, if it is a string.
     search: Search,
     /// The current value is one that nobody asked for.
@@ -106,6 +111,7 @@ impl Scanner {
         self.unread = false;
         self.place.clear();
         self.cut.clear();
+        self.too_long = false;
     }
 
     /// Says that bytes are missing here: nothing more can be read.
@@ -118,6 +124,11 @@ impl Scanner {
     /// Whether the text was read to its end.
     pub(super) fn is_whole(&self) -> bool {
         self.expected == Expected::Nothing
+    }
+
+    /// Whether a string was too long to be read.
+    pub(super) fn left_out(&self) -> bool {
+        self.left_out
     }
 
     /// The bytes held back.
@@ -201,9 +212,15 @@ impl Scanner {
     /// Keeps what the input breaks off in.
     fn hold<'a>(&mut self, part: &[u8]) -> &'a [u8] {
         if self.cut.len() + part.len() > MAX_VALUE {
-            return self.break_off();
+            let first = self.cut.first().or(part.first()).copied();
+            if first != Some(b'"') {
+                return self.break_off();
+            }
+            self.cut = Zeroizing::new(vec![b'"']);
+            self.too_long = true;
+        } else if !self.too_long {
+            self.cut.extend_from_slice(part);
         }
-        self.cut.extend_from_slice(part);
         &[]
     }
 
@@ -224,6 +241,11 @@ impl Scanner {
             return &[];
         }
         let whole = std::mem::take(&mut self.cut);
+        if std::mem::take(&mut self.too_long) {
+            self.left_out = true;
+            self.text_ends(None, visit);
+            return &rest[length + 1..];
+        }
         if is_string {
             self.string_ends(&whole[1..], self.search.escaped, visit);
             &rest[length + 1..]
@@ -235,10 +257,13 @@ impl Scanner {
 
     /// Takes what stands between the quotes.
     fn string_ends(&mut self, raw: &[u8], escaped: bool, visit: &mut impl FnMut(&str, Token<'_>)) {
-        let text = std::str::from_utf8(raw).ok();
         if raw.len() >= MAX_VALUE {
-            self.break_off();
-        } else if let Some(text) = text.filter(|_| escaped) {
+            self.left_out = true;
+            self.text_ends(None, visit);
+            return;
+        }
+        let text = std::str::from_utf8(raw).ok();
+        if let Some(text) = text.filter(|_| escaped) {
             let mut unescaped = self.unescaped.take().unwrap_or_default();
             unescaped.clear();
             match unescape(text, &mut unescaped) {
@@ -251,7 +276,7 @@ impl Scanner {
         }
     }
 
-    /// Takes a key or a value. `text` is missing if it isn't UTF-8.
+    /// Takes a key or a value. `text` is missing if it isn't UTF-8, or is too long.
     fn text_ends(&mut self, text: Option<&str>, visit: &mut impl FnMut(&str, Token<'_>)) {
         if matches!(self.expected, Expected::Key | Expected::FirstKeyOrEnd) {
             let key = self.place.enter(text);
@@ -311,6 +336,7 @@ impl Scanner {
     fn break_off<'a>(&mut self) -> &'a [u8] {
         self.expected = Expected::Broken;
         self.cut = Zeroizing::default();
+        self.too_long = false;
         &[]
     }
 }

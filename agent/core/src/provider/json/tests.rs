@@ -103,20 +103,38 @@ fn depth_is_bounded() {
 
 #[test]
 fn length_is_bounded() {
-    for (length, is_read) in [(MAX_VALUE - 1, true), (MAX_VALUE, false)] {
-        for size in [1 << 20, usize::MAX] {
-            let text = ["[\"", &"x".repeat(length), "\"]"].concat();
+    for (length, is_read) in [(MAX_VALUE - 1, true), (MAX_VALUE, false), (MAX_VALUE + 9, false)] {
+        for size in [1 << 20, (1 << 20) + 1, usize::MAX] {
+            let text = ["[\"", &"x".repeat(length - 2), "\\n\",7]"].concat();
             let mut scanner = Scanner::default();
-            let (mut tokens, mut held) = (0, 0);
+            let (mut tokens, mut held) = (Vec::new(), 0);
             for part in text.as_bytes().chunks(size.min(text.len())) {
-                scanner.feed(part, |_, _| tokens += 1);
+                scanner.feed(part, |_, token| {
+                    tokens.push(match token {
+                        Token::Text(_) => "text",
+                        Token::Count(7) => "count",
+                        Token::Other => "other",
+                        _ => "begin",
+                    });
+                });
                 held = held.max(scanner.footprint());
             }
-            assert_eq!((tokens, scanner.is_whole()), (1 + usize::from(is_read), is_read));
+            assert_eq!(tokens, ["begin", if is_read { "text" } else { "other" }, "count"]);
+            assert_eq!((scanner.is_whole(), scanner.left_out()), (true, !is_read));
             assert!(held <= 2 * MAX_VALUE);
-            assert_eq!(scanner.footprint(), 0);
         }
     }
+}
+
+#[test]
+fn a_number_that_is_too_long_ends_the_reading() {
+    let mut scanner = Scanner::default();
+    scanner.feed(b"[1", |_, _| {});
+    for _ in 0..9 {
+        scanner.feed(&vec![b'1'; 1 << 20], |_, token| assert!(token == Token::Begin));
+    }
+    scanner.feed(b"]", |_, _| panic!("it is broken"));
+    assert!(!scanner.is_whole() && scanner.footprint() == 0);
 }
 
 #[test]

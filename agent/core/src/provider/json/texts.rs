@@ -75,6 +75,11 @@ impl Texts {
         self.array
     }
 
+    /// Whether a string was too long to be read.
+    pub(in crate::provider) fn left_out(&self) -> bool {
+        self.scanner.left_out()
+    }
+
     /// The bytes held back.
     pub(in crate::provider) fn footprint(&self) -> usize {
         self.scanner.footprint()
