@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
 };
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -185,7 +186,8 @@ async fn read(form: Form, request: Request<Incoming>) -> anyhow::Result<Call> {
     Ok(Call {
         form,
         label: label.to_owned(),
-        host: text(&HOST).to_owned(),
+        // HTTP/2 has it in `:authority`.
+        host: head.uri.authority().map_or(text(&HOST), Authority::as_str).to_owned(),
         model: json["model"].as_str().context("no model")?.to_owned(),
         stream: json["stream"].as_bool().unwrap_or(false),
         include_usage: json["stream_options"]["include_usage"].as_bool().unwrap_or(false),
