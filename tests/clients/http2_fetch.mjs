@@ -2,7 +2,6 @@
 // connection.
 
 import { connect, constants } from "node:http2";
-import { Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 
 const DECODERS = { br: createBrotliDecompress, deflate: createInflate, gzip: createGunzip };
@@ -17,6 +16,22 @@ function session(origin) {
     sessions.set(origin, known);
   }
   return known;
+}
+
+// What a body is to a Response. Who stops reading it resets the stream.
+function readable(plain, stream) {
+  const pieces = plain[Symbol.asyncIterator]();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await pieces.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      stream.close(constants.NGHTTP2_CANCEL);
+      await pieces.return();
+    },
+  });
 }
 
 export function fetchHttp2(url, { method = "GET", headers, body, signal } = {}) {
@@ -34,13 +49,11 @@ export function fetchHttp2(url, { method = "GET", headers, body, signal } = {}) 
     stream.once("response", (answer) => {
       const coding = answer["content-encoding"];
       const plain = coding ? stream.pipe(DECODERS[coding]()) : stream;
-      const known = Object.entries(answer).filter(([name]) => !name.startsWith(":"));
-      if (plain !== stream) stream.on("error", (error) => plain.destroy(error));
       // A stream that is cut off ends without an error of its own.
       stream.on("aborted", () => plain.destroy(new Error("aborted")));
-      plain.on("close", () => stream.close());
+      const known = Object.entries(answer).filter(([name]) => !name.startsWith(":"));
       const init = { status: answer[":status"], headers: Object.fromEntries(known) };
-      resolve(new Response(Readable.toWeb(plain), init));
+      resolve(new Response(readable(plain, stream), init));
     });
     stream.end(body);
   });

@@ -41,11 +41,13 @@ pub enum Kind {
     CurlHttp2,
     /// Go's `net/http` over HTTP/2, its TLS from OpenSSL.
     GoHttp2,
+    /// Python `openai`, asyncio, over WebSocket.
+    OpenAiWebSocket,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::OpenAiSync,
         Self::OpenAiAsync,
         Self::AnthropicSync,
@@ -56,6 +58,7 @@ impl Kind {
         Self::NodeHttp2,
         Self::CurlHttp2,
         Self::GoHttp2,
+        Self::OpenAiWebSocket,
     ];
 
     /// A short name for labels and tests.
@@ -72,6 +75,7 @@ impl Kind {
             Self::NodeHttp2 => "node-openai-http2",
             Self::CurlHttp2 => "curl-http2",
             Self::GoHttp2 => "go-http2",
+            Self::OpenAiWebSocket => "python-openai-websocket",
         }
     }
 
@@ -87,6 +91,7 @@ impl Kind {
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
             Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
             Self::GoHttp2 => &["chat", "messages"],
+            Self::OpenAiWebSocket => &["responses"],
         }
     }
 
@@ -94,6 +99,12 @@ impl Kind {
     #[must_use]
     pub const fn reports(self) -> bool {
         !matches!(self, Self::Curl | Self::CurlHttp2 | Self::GoHttp2)
+    }
+
+    /// Whether its calls are messages of a session, which fails by other means than HTTP's.
+    #[must_use]
+    pub const fn is_session(self) -> bool {
+        matches!(self, Self::OpenAiWebSocket)
     }
 
     const fn is_curl(self) -> bool {
@@ -260,6 +271,7 @@ impl Client {
             Kind::AnthropicSync | Kind::AnthropicAsync => {
                 (place.python.clone(), Some("anthropic_calls.py"))
             }
+            Kind::OpenAiWebSocket => (place.python.clone(), Some("openai_session.py")),
             Kind::Node | Kind::NodeHttp2 => (place.node.clone(), Some("openai_calls.mjs")),
             Kind::Curl | Kind::CurlHttp2 => (PathBuf::from("/bin/bash"), Some("curl_calls.sh")),
             Kind::GoHttp2 => (place.go_client.clone(), None),

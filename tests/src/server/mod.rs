@@ -1,14 +1,16 @@
-//! The model server: TLS with a certificate made at start, HTTP/1.1 and HTTP/2, and answers in the
-//! exact forms of the providers. It decides the numbers of each answer and keeps them as the [`Journal`].
+//! The model server: TLS with a certificate made at start, HTTP/1.1, HTTP/2 and WebSocket, and
+//! answers in the exact forms of the providers. It decides the numbers of each answer and keeps them as the [`Journal`].
 //!
 //! It runs on a thread of its own and speaks TLS through `rustls` on `ring`, which nothing probes:
 //! whatever `weir` sees is the clients' side.
 
 mod anthropic;
 mod coding;
+mod deflate;
 mod openai;
 mod reply;
 mod script;
+mod session;
 mod tls;
 
 use std::convert::Infallible;
@@ -125,5 +127,5 @@ async fn serve(socket: TcpStream, acceptor: TlsAcceptor, stage: Arc<reply::Stage
         async move { Ok::<_, Infallible>(stage.answer(request).await) }
     });
     let connection = auto::Builder::new(TokioExecutor::new());
-    drop(connection.serve_connection(TokioIo::new(stream), service).await);
+    drop(connection.serve_connection_with_upgrades(TokioIo::new(stream), service).await);
 }
