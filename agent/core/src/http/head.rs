@@ -83,6 +83,8 @@ pub enum BodyKind {
     Lines,
     /// `application/vnd.amazon.eventstream`.
     AmazonEventStream,
+    /// `multipart/form-data`: fields and files.
+    Form,
     /// Nothing is said of it.
     Unsaid,
     /// Anything else.
@@ -233,6 +235,7 @@ impl BodyKind {
             | b"application/x-jsonlines"
             | b"application/jsonlines+json" => Self::Lines,
             b"application/vnd.amazon.eventstream" => Self::AmazonEventStream,
+            b"multipart/form-data" => Self::Form,
             other if other.ends_with(b"+json") => Self::Json,
             _ => Self::Other,
         }
@@ -333,6 +336,7 @@ mod tests {
             ("application/x-ndjson", BodyKind::Lines),
             ("application/jsonlines+json", BodyKind::Lines),
             ("application/vnd.amazon.eventstream", BodyKind::AmazonEventStream),
+            ("multipart/form-data; boundary=b", BodyKind::Form),
             ("text/html", BodyKind::Other),
             ("", BodyKind::Unsaid),
         ] {

@@ -3,7 +3,8 @@
 use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
 use super::{
-    Api, PriceContext, Usage, anthropic_messages, openai_chat, openai_embeddings, openai_responses,
+    Api, PriceContext, Usage, anthropic_messages, openai_audio, openai_chat, openai_embeddings,
+    openai_images, openai_responses, openai_results,
 };
 use crate::http::Side;
 use crate::secret::Payload;
@@ -13,6 +14,12 @@ use crate::secret::Payload;
 pub(super) trait Form: std::fmt::Debug + Send {
     /// Which form.
     fn api(&self) -> Api;
+
+    /// The keys of a body that isn't a stream whose values are read, where others are so long that
+    /// they are better passed over. All if absent.
+    fn keys(&self) -> Option<&'static [&'static str]> {
+        None
+    }
 
     /// A JSON text of the provider begins, whose framing names what it is about. Only Amazon's
     /// framing does: the name is its `:event-type`.
@@ -64,8 +71,12 @@ pub(super) struct Answer {
     pub(super) context: PriceContext,
     /// The provider said that there is no more to come.
     pub(super) finished: bool,
+    /// The call goes on in the background: what it comes to is asked for later.
+    pub(super) pending: bool,
     /// The provider said that the call failed.
     pub(super) failed: bool,
+    /// The HTTP status that a call of a batch came to.
+    pub(super) status: Option<u16>,
     pub(super) error_type: Option<String>,
     /// The output.
     pub(super) text: Payload,
@@ -78,11 +89,15 @@ impl Answer {
         self.text_cut |= !self.text.push_within(text, MAX_TEXT);
     }
 
-    /// Takes what an `error` object says at `key`. A code says more than a type.
+    /// Takes what an `error` object says at `key`. A code says more than a type, unless it only
+    /// repeats the HTTP status.
     pub(super) fn read_error(&mut self, key: &str, token: Token<'_>) {
         match (key, token) {
             ("", Token::Begin) => self.failed = true,
             ("code", Token::Text(code)) => self.error_type = name_of(code),
+            ("code", Token::Count(code)) => {
+                self.error_type = self.error_type.take().or_else(|| Some(code.to_string()));
+            }
             ("type", Token::Text(kind)) => {
                 self.error_type = self.error_type.take().or_else(|| name_of(kind));
             }
@@ -96,14 +111,24 @@ impl Answer {
 pub(super) struct Asked {
     /// A prompt-cache breakpoint asks for the longer lifetime.
     pub(super) cache_ttl_1h: bool,
+    /// Whom, as far as the host tells; else empty.
+    pub(super) provider: &'static str,
+    /// The model.
+    pub(super) model: Option<String>,
+    /// The results of a batch are fetched.
+    pub(super) results: bool,
 }
 
 /// A reader for answers of the form `api`, if there is one.
 pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
     Some(match api {
-        Api::ChatCompletions => Box::new(openai_chat::Chat::default()),
-        Api::Responses => Box::new(openai_responses::Responses::default()),
-        Api::Embeddings => Box::new(openai_embeddings::Embeddings::default()),
+        Api::ChatCompletions if asked.results => Box::new(openai_results::Results::new(asked)),
+        Api::ChatCompletions | Api::Completions => Box::new(openai_chat::Chat::new(api, asked)),
+        Api::Responses => Box::new(openai_responses::Responses::new(asked)),
+        Api::Embeddings => Box::new(openai_embeddings::Embeddings::new(asked)),
+        Api::Images => Box::new(openai_images::Images::new(asked)),
+        Api::Transcriptions => Box::new(openai_audio::Transcription::new(asked)),
+        Api::Speech => Box::new(openai_audio::Speech::new(asked)),
         Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl_1h)),
         _ => return None,
     })

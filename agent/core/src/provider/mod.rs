@@ -3,12 +3,18 @@
 
 mod anthropic_messages;
 mod aside;
+mod decimal;
 mod exchange;
 mod form;
 mod json;
+mod multipart;
+mod openai_audio;
 mod openai_chat;
 mod openai_embeddings;
+mod openai_images;
 mod openai_responses;
+mod openai_results;
+mod quirks;
 mod request;
 mod route;
 mod token_exchange;

@@ -1,9 +1,10 @@
 //! What a request body says, whichever wire form it has: they agree on the keys that matter.
 
 use super::json::{Scanner, Token};
+use super::multipart::Parts;
 use super::{Api, Countable, Message};
-use crate::http::RequestHead;
 use crate::http::coding::Decoder;
+use crate::http::{BodyKind, RequestHead};
 
 /// Most text that is kept for counting, in bytes.
 pub(super) const MAX_TEXT: usize = 8 * 1024 * 1024;
@@ -15,15 +16,36 @@ const MAX_NAME: usize = 256;
 /// The keys of a body whose values [`Said::read`] looks at. The others are passed over quickly: a
 /// body can't be given up before its end, since `model` may come last, and most bodies that a host
 /// sends are no questions at all.
-const KEYS: &[&str] =
-    &["cache_control", "input", "instructions", "messages", "model", "stream", "system", "tools"];
+const KEYS: &[&str] = &[
+    "cache_control",
+    "input",
+    "instructions",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "n",
+    "prompt",
+    "stream",
+    "system",
+    "tools",
+];
 
 /// Reads one request body.
 #[derive(Debug)]
 pub(super) struct Question {
     decoder: Decoder,
-    scanner: Scanner,
+    body: Body,
     pub(super) said: Said,
+}
+
+/// How the body is written.
+#[derive(Debug)]
+enum Body {
+    Json(Scanner),
+    /// `multipart/form-data`: what comes with a file.
+    Form(Parts),
 }
 
 /// What it says.
@@ -33,6 +55,13 @@ pub(super) struct Said {
     pub(super) stream: bool,
     messages: bool,
     input: bool,
+    prompt: bool,
+    /// It has fields of a form, which only calls with files have.
+    form: bool,
+    /// How long an `input` that is one text is, in characters.
+    pub(super) characters: Option<u64>,
+    /// How many images are to be made.
+    pub(super) images: Option<u64>,
     /// A prompt-cache breakpoint asks for the longer lifetime.
     pub(super) cache_ttl_1h: bool,
     /// Most tokens of output that are allowed.
@@ -43,42 +72,66 @@ pub(super) struct Said {
 
 impl Question {
     pub(super) fn new(head: &RequestHead) -> Self {
-        Self {
-            decoder: Decoder::new(&head.body.coding),
-            scanner: Scanner::only(KEYS),
-            said: Said::default(),
-        }
+        let body = match head.body.kind {
+            BodyKind::Form => Body::Form(Parts::default()),
+            _ => Body::Json(Scanner::only(KEYS)),
+        };
+        Self { decoder: Decoder::new(&head.body.coding), body, said: Said::default() }
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
-        let (scanner, said) = (&mut self.scanner, &mut self.said);
-        let decoded = self.decoder.feed(data, |plain| {
-            scanner.feed(plain, |path, token| said.read(path, token));
+        let (body, said) = (&mut self.body, &mut self.said);
+        let decoded = self.decoder.feed(data, |plain| match body {
+            Body::Json(scanner) => scanner.feed(plain, |path, token| said.read(path, token)),
+            Body::Form(parts) => parts.feed(plain, |name, value| said.read_field(name, value)),
         });
         if decoded.is_err() {
-            self.scanner.lose();
+            self.body.lose();
         }
     }
 
     pub(super) fn lose(&mut self) {
         self.decoder.lose();
-        self.scanner.lose();
+        self.body.lose();
     }
 
     /// The text for counting; a lower bound if the body was not read to its end.
     pub(super) fn into_countable(self) -> Countable {
         let mut text = self.said.text;
-        text.cut |= !self.scanner.is_whole();
+        text.cut |= !self.body.is_whole();
         text
     }
 
     /// Whether it was read to its end.
     pub(super) fn is_whole(&self) -> bool {
-        self.scanner.is_whole()
+        self.body.is_whole()
     }
 
     pub(super) fn footprint(&self) -> usize {
-        self.scanner.footprint() + self.said.text_bytes
+        self.body.footprint() + self.said.text_bytes
+    }
+}
+
+impl Body {
+    fn lose(&mut self) {
+        match self {
+            Self::Json(scanner) => scanner.lose(),
+            Self::Form(parts) => parts.lose(),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Json(scanner) => scanner.is_whole(),
+            Self::Form(parts) => parts.is_whole(),
+        }
+    }
+
+    fn footprint(&self) -> usize {
+        match self {
+            Self::Json(scanner) => scanner.footprint(),
+            Self::Form(parts) => parts.footprint(),
+        }
     }
 }
 
@@ -90,12 +143,30 @@ impl Said {
 
     /// Whether this could be a model call of this form.
     pub(super) const fn suits(&self, api: Api) -> bool {
-        self.model.is_some()
-            && match api {
-                Api::ChatCompletions | Api::Messages => self.messages,
-                Api::Responses | Api::Embeddings => self.input,
-                _ => false,
-            }
+        self.model.is_some() && self.has_shape(api)
+    }
+
+    /// Whether this could be a model call of this form, if the path names the model.
+    pub(super) const fn has_shape(&self, api: Api) -> bool {
+        match api {
+            Api::ChatCompletions | Api::Messages => self.messages,
+            Api::Responses | Api::Embeddings | Api::Speech => self.input,
+            Api::Completions => self.prompt,
+            Api::Images => self.prompt || self.form,
+            Api::Transcriptions => self.form,
+            _ => false,
+        }
+    }
+
+    /// Takes a field of a form.
+    fn read_field(&mut self, name: &str, value: &str) {
+        self.form = true;
+        match name {
+            "model" => self.model = name_of(value),
+            "n" => self.images = value.parse().ok(),
+            "stream" => self.stream = value.eq_ignore_ascii_case("true"),
+            _ => {}
+        }
     }
 
     fn read(&mut self, path: &str, token: Token<'_>) {
@@ -105,6 +176,7 @@ impl Said {
             ("max_tokens" | "max_completion_tokens" | "max_output_tokens", Token::Count(most)) => {
                 self.max_output = Some(most)
             }
+            ("n", Token::Count(images)) => self.images = Some(images),
             ("messages", Token::Begin) => self.messages = true,
             ("input", Token::Begin) => self.input = true,
             ("messages[]" | "input[]", Token::Begin) => self.begin_message(""),
@@ -120,8 +192,19 @@ impl Said {
                 self.push_text(text);
             }
             ("system" | "instructions", Token::Begin) => self.begin_message("system"),
+            ("prompt", Token::Begin) => self.prompt = true,
+            ("prompt", Token::Text(text)) => {
+                self.prompt = true;
+                self.begin_message("");
+                self.push_text(text);
+            }
+            ("prompt[]", Token::Text(text)) => {
+                self.begin_message("");
+                self.push_text(text);
+            }
             ("input", Token::Text(text)) => {
                 self.input = true;
+                self.characters = Some(text.chars().count() as u64);
                 self.begin_message("user");
                 self.push_text(text);
             }
@@ -184,6 +267,23 @@ pub(super) fn name_of(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of keys that aren't listed, the values are passed over.
+    #[test]
+    fn every_key_that_is_read_is_listed() {
+        let said = |body: &str| {
+            let (mut scanner, mut said) = (Scanner::only(KEYS), Said::default());
+            scanner.feed(body.as_bytes(), |path, token| said.read(path, token));
+            said
+        };
+        for key in ["max_tokens", "max_completion_tokens", "max_output_tokens"] {
+            assert_eq!(said(&format!("{{\"{key}\":7}}")).max_output, Some(7), "{key}");
+        }
+        assert_eq!(said(r#"{"n":2}"#).images, Some(2));
+        assert_eq!(said(r#"{"input":"Mühle"}"#).characters, Some(5));
+        assert!(said(r#"{"prompt":["a"],"model":"m"}"#).suits(Api::Completions));
+        assert!(said(r#"{"stream":true}"#).stream);
+    }
 
     #[test]
     fn a_name_is_replaced_by_names_only() {

@@ -11,8 +11,9 @@ use super::request::name_of;
 /// label that names a region, and a label may have a literal beside `{region}`.
 const HOSTS: &[(&str, &str)] = &[
     ("api.openai.com", "openai"),
-    ("{region}.api.openai.com", "openai"),
     ("mtls.api.openai.com", "openai"),
+    ("mtls-{region}.api.openai.com", "openai"),
+    ("{region}.api.openai.com", "openai"),
     ("chatgpt.com", "openai"),
     ("api.anthropic.com", "anthropic"),
     ("aws-external-anthropic.{region}.api.aws", "anthropic"),
@@ -53,10 +54,28 @@ const HOSTS: &[(&str, &str)] = &[
 
 /// Path patterns, matched at the end of the path, the first that fits wins: segments are literal,
 /// `{}` is any one segment, `{model}` is the segment that names the model, which may have a literal
-/// behind it.
+/// behind it. Where several forms are spoken at one path, each has a row.
 const PATHS: &[(&str, Verb, Api)] = &[
     ("/chat/completions", Verb::Ask, Api::ChatCompletions),
+    // Snowflake's older path.
+    ("/cortex/inference:complete", Verb::Ask, Api::ChatCompletions),
+    // Databricks'.
+    ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::ChatCompletions),
+    ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::Embeddings),
+    ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::Completions),
+    ("/completions", Verb::Ask, Api::Completions),
     ("/responses", Verb::Ask, Api::Responses),
+    ("/responses/compact", Verb::Ask, Api::Responses),
+    ("/responses/{}", Verb::Retrieve, Api::Responses),
+    ("/responses/{}/cancel", Verb::Cancel, Api::Responses),
+    ("/images/generations", Verb::Ask, Api::Images),
+    ("/images/edits", Verb::Ask, Api::Images),
+    ("/images/variations", Verb::Ask, Api::Images),
+    ("/audio/transcriptions", Verb::Ask, Api::Transcriptions),
+    ("/audio/translations", Verb::Ask, Api::Transcriptions),
+    ("/audio/speech", Verb::Ask, Api::Speech),
+    // Whatever the batch was of; each line tells.
+    ("/files/{}/content", Verb::Results, Api::ChatCompletions),
     ("/embeddings", Verb::Ask, Api::Embeddings),
     ("/messages", Verb::Ask, Api::Messages),
 ];
@@ -68,6 +87,10 @@ pub(super) enum Verb {
     Ask,
     /// To read what an earlier call has come to: `GET`.
     Retrieve,
+    /// To stop a call that goes on in the background and read what it has come to: `POST`.
+    Cancel,
+    /// To read a file that may hold the results of a batch: `GET`.
+    Results,
     /// A session of many calls: a WebSocket.
     Converse,
 }
@@ -78,6 +101,8 @@ pub(super) struct Route {
     pub(super) verb: Verb,
     /// The wire form.
     pub(super) api: Api,
+    /// The other forms that are spoken at this path.
+    pub(super) also: Vec<Api>,
     /// The model, where the path names it.
     pub(super) model: Option<String>,
 }
@@ -119,9 +144,17 @@ fn match_host<'a>(pattern: &str, name: &'a str) -> Option<Option<&'a str>> {
 /// What is asked at `path`, whoever's host it is on.
 pub(super) fn route(verb: Verb, path: &str) -> Option<Route> {
     let path = path.trim_end_matches('/');
-    PATHS.iter().filter(|(_, asks, _)| *asks == verb).find_map(|&(pattern, verb, api)| {
+    // What a method says may be said more exactly by the path.
+    let suits = |asks| match asks {
+        Verb::Results => verb == Verb::Retrieve,
+        Verb::Cancel => verb == Verb::Ask,
+        Verb::Ask | Verb::Retrieve | Verb::Converse => asks == verb,
+    };
+    let rows = || PATHS.iter().filter(move |(_, asks, _)| suits(*asks));
+    rows().find_map(|&(pattern, verb, api)| {
         let model = match_path(pattern, path)?;
-        Some(Route { verb, api, model })
+        let same = rows().filter(|(other, _, also)| *other == pattern && *also != api);
+        Some(Route { verb, api, also: same.map(|(_, _, also)| *also).collect(), model })
     })
 }
 
@@ -154,6 +187,8 @@ mod tests {
             ("api.openai.com", Some("openai"), None),
             ("API.OpenAI.com:443", Some("openai"), None),
             ("eu.api.openai.com.", Some("openai"), Some("eu")),
+            ("mtls.api.openai.com", Some("openai"), None),
+            ("mtls-eu.api.openai.com", Some("openai"), Some("eu")),
             ("notapi.openai.com", None, None),
             ("api.openai.com.evil.example", None, None),
             ("my-resource.openai.azure.com", Some("azure.ai.openai"), None),
@@ -176,9 +211,14 @@ mod tests {
         for (path, api) in [
             ("/v1/chat/completions", Some(Api::ChatCompletions)),
             ("/openai/deployments/d/chat/completions/", Some(Api::ChatCompletions)),
+            ("/v1/completions", Some(Api::Completions)),
+            ("/api/v2/cortex/inference:complete", Some(Api::ChatCompletions)),
+            ("/serving-endpoints/e/invocations", Some(Api::ChatCompletions)),
+            ("/v1/responses/compact", Some(Api::Responses)),
             ("/v1/messages", Some(Api::Messages)),
             ("/v1/messages/batches", None),
-            ("/v1/responses/resp_1/cancel", None),
+            ("/v1/responses/resp_1/cancel", Some(Api::Responses)),
+            ("/v1/responses/resp_1/input_items", None),
         ] {
             assert_eq!(route(Verb::Ask, path).map(|route| route.api), api, "{path}");
         }

@@ -10,12 +10,13 @@ use super::aside::{Aside, Outcome};
 use super::form::{self, Answer, Asked, Form};
 use super::request::Question;
 use super::route::{Endpoint, Route, Verb, endpoint, route};
-use super::{Api, CallState, Countable, ModelCall, PriceContext};
+use super::{Api, CallState, Countable, ModelCall, PriceContext, Usage};
 use crate::http::{BodyKind, Ending, Method, RequestHead, ResponseHead, Side};
-use crate::units::{ConnectionId, Role, Timestamp};
+use crate::units::{ConnectionId, Role, Timestamp, Unit};
 
 /// The forms that an answer is read as where nothing of the request tells.
-const ALL: &[Api] = &[Api::ChatCompletions, Api::Responses, Api::Embeddings, Api::Messages];
+const ALL: &[Api] =
+    &[Api::ChatCompletions, Api::Completions, Api::Responses, Api::Embeddings, Api::Messages];
 
 /// One exchange as it goes on.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl Exchange {
         now: Timestamp,
     ) -> Self {
         let route = head.as_ref().and_then(|head| route(verb(head)?, &head.path));
-        let asks = head.as_ref().filter(|head| may_ask(head));
+        let asks = head.as_ref().filter(|head| may_ask(head, route.as_ref()));
         let question = asks.map(Question::new);
         Self {
             connection,
@@ -76,7 +77,9 @@ impl Exchange {
             return false;
         }
         match &self.response {
-            Some(response) => matches!(response.body, Body::Dull) && response.status < 400,
+            Some(response) => {
+                matches!(response.body, Body::Dull) && response.status < 400 && !self.is_of_sound()
+            }
             None => self.head.is_some() && self.question.is_none() && self.route.is_none(),
         }
     }
@@ -87,8 +90,11 @@ impl Exchange {
         if let Some(aside) = &mut self.aside {
             aside.response(head);
         }
-        let forms = self.forms();
-        self.response = Some(Response::new(head, forms));
+        let mut response = Response::new(head, self.forms());
+        if self.is_of_results() {
+            response.expect_results();
+        }
+        self.response = Some(response);
     }
 
     /// Part of a body came.
@@ -182,21 +188,24 @@ impl Exchange {
 
     /// The call whose answer was going on when the exchange ended, if it is one.
     fn last_call(&mut self, form: Option<&dyn Form>, ending: Ending) -> Option<ModelCall> {
-        let said = self.question.as_ref().map(|question| &question.said);
         let api = match (form, &self.route) {
             (Some(form), _) if form.answer().recognised => form.api(),
-            (_, Some(route)) if said.is_some_and(|said| said.suits(route.api)) => route.api,
-            (_, Some(route)) if said.is_some() && self.endpoint.is_some() => route.api,
+            (_, Some(route)) => self.asked_for(route)?,
             _ => return None,
         };
-        let mut call = self.call(api, self.state(form, ending));
+        let finished = form.is_some_and(|form| is_finished(form, ending));
+        let mut call = self.call(api, self.state(form, finished, ending));
+        // What goes on in the background is a call once, when it comes to an end.
+        if call.retrieved && form.is_some_and(|form| form.answer().pending) {
+            return None;
+        }
         let Some(form) = form else { return Some(call) };
-        call.usage = form.usage();
+        call.usage = form.usage().or_else(|| self.asked_pieces(&call));
         add_answer(&mut call, form.answer());
         if let Some(failure) = self.response.as_ref().and_then(|response| response.body.failure()) {
             call.error_type = failure.error_type.clone().or(call.error_type);
         }
-        self.add_text(&mut call, form.answer());
+        self.add_text(&mut call, form.answer(), finished);
         Some(call)
     }
 
@@ -213,6 +222,7 @@ impl Exchange {
             let state = if answer.failed { CallState::Error } else { CallState::Complete };
             let mut call = self.call(api, state);
             call.usage = usage;
+            call.status = answer.status.or(call.status);
             add_answer(&mut call, &answer);
             self.ready.push(call);
         }
@@ -246,7 +256,10 @@ impl Exchange {
                 ..PriceContext::default()
             },
             max_output: said.and_then(|said| said.max_output),
-            retrieved: self.route.as_ref().is_some_and(|route| route.verb == Verb::Retrieve),
+            retrieved: self.route.as_ref().is_some_and(|route| match route.verb {
+                Verb::Retrieve | Verb::Cancel | Verb::Results => true,
+                Verb::Ask | Verb::Converse => false,
+            }),
             countable: None,
             response_id: None,
             error_type: None,
@@ -260,13 +273,15 @@ impl Exchange {
     }
 
     /// Adds the text to count where the answer didn't say all of its usage.
-    fn add_text(&mut self, call: &mut ModelCall, answer: &Answer) {
+    fn add_text(&mut self, call: &mut ModelCall, answer: &Answer, finished: bool) {
         let refused = call.status.is_none_or(|status| status >= 400)
             || call.state == CallState::Error && answer.text.expose().is_empty();
-        let final_usage = answer.finished
+        let final_usage = finished
             || call.state == CallState::Error
             || self.response.as_ref().is_some_and(|response| response.body.is_over());
-        if refused || call.usage.is_some() && final_usage {
+        // What is read back was counted when it was made, or is no text.
+        let uncountable = call.retrieved || answer.pending || !is_text(call.api);
+        if refused || uncountable || call.usage.is_some() && final_usage {
             return;
         }
         let mut text = match (&call.usage, self.question.take()) {
@@ -283,10 +298,55 @@ impl Exchange {
         self.response.as_ref().is_some_and(|response| response.body.is_stream())
     }
 
+    /// The form that was asked for at `route`, if it is a model call that was asked for.
+    fn asked_for(&self, route: &Route) -> Option<Api> {
+        let question = self.question.as_ref().filter(|_| route.verb == Verb::Ask)?;
+        let said = &question.said;
+        let suits = |api: &Api| said.suits(*api) || route.model.is_some() && said.has_shape(*api);
+        let here = std::iter::once(&route.api).chain(&route.also).copied();
+        // Where several forms are spoken, so may others be that are none of ours.
+        let certain = route.also.is_empty() || !question.is_whole();
+        let known = self.endpoint.is_some() && certain;
+        here.clone().find(suits).or_else(|| known.then_some(route.api))
+    }
+
+    /// What is billed by the piece and said by the question only: what was to be spoken, and how
+    /// many images were to be made.
+    fn asked_pieces(&self, call: &ModelCall) -> Option<Usage> {
+        let question = self.question.as_ref().filter(|question| question.is_whole())?;
+        let (unit, count) = match call.api {
+            Api::Speech if call.status.is_some_and(|status| status < 400) => {
+                (Unit::Character, question.said.characters?)
+            }
+            Api::Images if call.state == CallState::Complete => {
+                (Unit::Image, question.said.images.unwrap_or(1))
+            }
+            _ => return None,
+        };
+        let mut usage = Usage::default();
+        usage.counts.set(unit, count);
+        Some(usage)
+    }
+
+    /// Whether the answer may be sound, or text that was heard in it: no JSON, and yet wanted.
+    fn is_of_sound(&self) -> bool {
+        let route = self.route.as_ref();
+        route.is_some_and(|route| matches!(route.api, Api::Speech | Api::Transcriptions))
+    }
+
+    /// Whether the answer may be the results of a batch.
+    fn is_of_results(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.verb == Verb::Results)
+    }
+
     /// A reader for each form that the answer could have, by what was asked.
     fn forms(&self) -> Vec<Box<dyn Form>> {
+        let here: Vec<Api>;
         let candidates: &[Api] = match (&self.head, &self.question, &self.route) {
-            (Some(_), _, Some(route)) => std::slice::from_ref(&route.api),
+            (Some(_), _, Some(route)) => {
+                here = std::iter::once(route.api).chain(route.also.iter().copied()).collect();
+                &here
+            }
             (Some(_), Some(question), None)
                 if question.said.is_question() || !question.is_whole() =>
             {
@@ -296,11 +356,27 @@ impl Exchange {
             (Some(_), _, _) => &[],
         };
         let said = self.question.as_ref().map(|question| &question.said);
-        let asked = Asked { cache_ttl_1h: said.is_some_and(|said| said.cache_ttl_1h) };
+        let asked = Asked {
+            cache_ttl_1h: said.is_some_and(|said| said.cache_ttl_1h),
+            provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
+            model: said.and_then(|said| said.model.clone()),
+            results: self.is_of_results(),
+        };
         candidates.iter().filter_map(|&api| form::reader(api, &asked)).collect()
     }
 
-    fn state(&self, form: Option<&dyn Form>, ending: Ending) -> CallState {
+    /// Whether it was not seen who was asked, or for which model if the answer doesn't say, without
+    /// which nobody knows what the call costs.
+    fn misses_the_question(&self, form: Option<&dyn Form>) -> bool {
+        let answered = form.is_some_and(|form| form.answer().model.is_some());
+        let routed = self.route.as_ref().is_some_and(|route| route.model.is_some());
+        let cut = self.question.as_ref().is_some_and(|question| {
+            !question.is_whole() && question.said.model.is_none() && !routed && !answered
+        });
+        cut || self.head.is_none()
+    }
+
+    fn state(&self, form: Option<&dyn Form>, finished: bool, ending: Ending) -> CallState {
         let Some(response) = &self.response else {
             return if ending == Ending::Lost { CallState::Truncated } else { CallState::Aborted };
         };
@@ -309,10 +385,10 @@ impl Exchange {
         if response.status >= 400 || failed {
             return CallState::Error;
         }
-        if response.damaged || body.dropped() > 0 || ending == Ending::Lost {
+        let damaged = response.damaged || body.dropped() > 0 || ending == Ending::Lost;
+        if damaged || self.misses_the_question(form) {
             return CallState::Truncated;
         }
-        let finished = form.is_some_and(|form| form.answer().finished);
         let complete = match body {
             Body::Events { .. } | Body::Lines { .. } | Body::Amazon { .. } => {
                 finished || body.is_over()
@@ -322,6 +398,14 @@ impl Exchange {
         };
         if complete { CallState::Complete } else { CallState::Aborted }
     }
+}
+
+/// Whether the provider said that there is no more to come. What says nothing of its form, not even
+/// its end, as Snowflake's older streams, has ended with its body.
+fn is_finished(form: &dyn Form, ending: Ending) -> bool {
+    let ended_with_body =
+        || ending == Ending::Whole && !form.answer().recognised && form.usage().is_some();
+    form.answer().finished || ended_with_body()
 }
 
 /// What the answer says beside its usage.
@@ -343,7 +427,20 @@ const fn verb(head: &RequestHead) -> Option<Verb> {
 }
 
 /// Whether a request could be a model call, by its head alone.
-const fn may_ask(head: &RequestHead) -> bool {
+const fn may_ask(head: &RequestHead, route: Option<&Route>) -> bool {
     matches!(head.method, Method::Post)
-        && matches!(head.body.kind, BodyKind::Json | BodyKind::Unsaid)
+        && match head.body.kind {
+            BodyKind::Json | BodyKind::Unsaid => true,
+            // Forms are sent everywhere.
+            BodyKind::Form => route.is_some(),
+            BodyKind::EventStream
+            | BodyKind::Lines
+            | BodyKind::AmazonEventStream
+            | BodyKind::Other => false,
+        }
+}
+
+/// Whether input and output of a call of the form `api` are text, so that it can be counted.
+const fn is_text(api: Api) -> bool {
+    !matches!(api, Api::Images | Api::Transcriptions | Api::Speech)
 }

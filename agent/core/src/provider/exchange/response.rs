@@ -15,18 +15,39 @@ pub(super) struct Response {
     pub(super) forms: Vec<Box<dyn Form>>,
     /// Part of it could not be read.
     pub(super) damaged: bool,
+    /// It may be the results of a batch, or any other file: its first byte will tell.
+    is_file: bool,
 }
 
 impl Response {
     pub(super) fn new(head: &ResponseHead, forms: Vec<Box<dyn Form>>) -> Self {
-        let body = if forms.is_empty() { Body::Dull } else { Body::new(head.body.kind) };
+        let body = match forms.as_slice() {
+            [] => Body::Dull,
+            [form] => Body::new(head.body.kind, form.keys()),
+            _ => Body::new(head.body.kind, None),
+        };
         let decoder = Decoder::new(&head.body.coding);
-        Self { status: head.status, body, decoder, forms, damaged: false }
+        Self { status: head.status, body, decoder, forms, damaged: false, is_file: false }
+    }
+
+    /// Reads it as the results of a batch, if it turns out to be them.
+    pub(super) fn expect_results(&mut self) {
+        self.body = Body::lines();
+        self.is_file = true;
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
-        let (body, forms) = (&mut self.body, &mut self.forms);
-        if self.decoder.feed(data, |plain| body.feed(plain, forms)).is_err() {
+        let (body, forms, is_file) = (&mut self.body, &mut self.forms, &mut self.is_file);
+        let decoded = self.decoder.feed(data, |plain| {
+            if let Some(first) = plain.trim_ascii_start().first().filter(|_| *is_file) {
+                *is_file = false;
+                if *first != b'{' {
+                    *body = Body::Dull;
+                }
+            }
+            body.feed(plain, forms);
+        });
+        if decoded.is_err() {
             self.damaged |= !matches!(self.body, Body::Dull);
         }
     }
@@ -58,10 +79,10 @@ impl Response {
         self.body.footprint() + text.sum::<usize>()
     }
 
-    /// The reader that has recognised its form, else the one for the form that was asked for.
+    /// The reader that has recognised its form, else one for a form that was asked for.
     pub(super) fn take_form(&mut self) -> Option<Box<dyn Form>> {
         let recognised = self.forms.iter().position(|form| form.answer().recognised);
-        let chosen = recognised.or((self.forms.len() == 1).then_some(0))?;
+        let chosen = recognised.or((!self.forms.is_empty()).then_some(0))?;
         Some(self.forms.swap_remove(chosen))
     }
 }
