@@ -9,6 +9,8 @@ use crate::secret::FingerprintKey;
 pub const MAX_HEADERS: usize = 256;
 /// Longest value that is kept of any field, in bytes. Longer ones are dropped whole.
 const MAX_VALUE: usize = 1024;
+/// The fields of an answer's head that name a service tier.
+const SERVICE_TIERS: &[&str] = &["x-gemini-service-tier"];
 
 /// A request's method, as far as it matters to whoever reads along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct RequestHead {
 pub struct ResponseHead {
     /// The status code.
     pub status: u16,
+    /// The service tier that the call was served at, where the head says it.
+    pub service_tier: Option<String>,
     /// What the body is.
     pub body: BodyHead,
 }
@@ -184,7 +188,12 @@ impl RequestHead {
 impl ResponseHead {
     /// What is kept of an answer.
     pub(super) fn new(status: u16, fields: &[Field<'_>]) -> Result<Self, HeadError> {
-        Ok(Self { status, body: BodyHead::new(fields)? })
+        let tier = SERVICE_TIERS.iter().find_map(|name| field(fields, name));
+        Ok(Self {
+            status,
+            service_tier: tier.and_then(bounded).filter(|tier| !tier.is_empty()),
+            body: BodyHead::new(fields)?,
+        })
     }
 }
 
@@ -341,6 +350,20 @@ mod tests {
             ("", BodyKind::Unsaid),
         ] {
             assert_eq!(BodyKind::of(content_type.as_bytes()), kind, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn an_answer_may_name_its_service_tier() {
+        for (field, tier) in [
+            ("X-Gemini-Service-Tier: flex", Some("flex")),
+            ("X-Gemini-Service-Tier:", None),
+            ("X-Service-Tier: flex", None),
+        ] {
+            match Head::parse(format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n").as_bytes(), &key()) {
+                Ok(Head::Response(head)) => assert_eq!(head.service_tier.as_deref(), tier),
+                other => panic!("{other:?}"),
+            }
         }
     }
 

@@ -3,8 +3,9 @@
 use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
 use super::{
-    Api, PriceContext, Usage, anthropic_messages, openai_audio, openai_chat, openai_embeddings,
-    openai_images, openai_responses, openai_results,
+    Api, PriceContext, Usage, anthropic_messages, gemini_content, gemini_embed,
+    gemini_interactions, llama_completion, ollama, openai_audio, openai_chat, openai_embeddings,
+    openai_images, openai_responses, openai_results, tgi_generate,
 };
 use crate::http::Side;
 use crate::secret::Payload;
@@ -89,8 +90,14 @@ impl Answer {
         self.text_cut |= !self.text.push_within(text, MAX_TEXT);
     }
 
-    /// Takes what an `error` object says at `key`. A code says more than a type, unless it only
-    /// repeats the HTTP status.
+    /// Whether at most a number is known of what went wrong.
+    fn knows_no_error(&self) -> bool {
+        let known = self.error_type.as_deref();
+        known.is_none_or(|known| known.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
+    /// Takes what an `error` object says at `key`. A code says more than a type, which Google calls
+    /// a status, unless it only repeats the HTTP status.
     pub(super) fn read_error(&mut self, key: &str, token: Token<'_>) {
         match (key, token) {
             ("", Token::Begin) => self.failed = true,
@@ -98,8 +105,8 @@ impl Answer {
             ("code", Token::Count(code)) => {
                 self.error_type = self.error_type.take().or_else(|| Some(code.to_string()));
             }
-            ("type", Token::Text(kind)) => {
-                self.error_type = self.error_type.take().or_else(|| name_of(kind));
+            ("type" | "status", Token::Text(kind)) if self.knows_no_error() => {
+                self.error_type = name_of(kind).or_else(|| self.error_type.take());
             }
             _ => {}
         }
@@ -130,6 +137,14 @@ pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
         Api::Transcriptions => Box::new(openai_audio::Transcription::new(asked)),
         Api::Speech => Box::new(openai_audio::Speech::new(asked)),
         Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl_1h)),
+        Api::GenerateContent => Box::new(gemini_content::GenerateContent::default()),
+        Api::EmbedContent => Box::new(gemini_embed::EmbedContent::default()),
+        Api::Interactions => Box::new(gemini_interactions::Interactions::default()),
+        Api::OllamaChat | Api::OllamaGenerate | Api::OllamaEmbed => {
+            Box::new(ollama::Ollama::new(api))
+        }
+        Api::LlamaCompletion => Box::new(llama_completion::LlamaCompletion::default()),
+        Api::TgiGenerate => Box::new(tgi_generate::TgiGenerate::default()),
         _ => return None,
     })
 }

@@ -6,8 +6,14 @@ mod aside;
 mod decimal;
 mod exchange;
 mod form;
+mod gemini_content;
+mod gemini_embed;
+mod gemini_interactions;
+mod google_usage;
 mod json;
+mod llama_completion;
 mod multipart;
+mod ollama;
 mod openai_audio;
 mod openai_chat;
 mod openai_embeddings;
@@ -17,6 +23,7 @@ mod openai_results;
 mod quirks;
 mod request;
 mod route;
+mod tgi_generate;
 mod token_exchange;
 mod usage;
 
@@ -117,6 +124,19 @@ impl Api {
             Self::LlamaCompletion => "llama_completion",
             Self::TgiGenerate => "tgi_generate",
         }
+    }
+
+    /// Whether it is a form of servers that people run themselves, at a path that is a word which
+    /// anybody may use.
+    const fn is_self_hosted(self) -> bool {
+        matches!(
+            self,
+            Self::OllamaChat
+                | Self::OllamaGenerate
+                | Self::OllamaEmbed
+                | Self::LlamaCompletion
+                | Self::TgiGenerate
+        )
     }
 
     /// The provider that made the form, in OpenTelemetry's words.

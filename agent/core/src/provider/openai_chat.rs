@@ -7,6 +7,7 @@
 
 use super::form::{Answer, Asked, Form, inside};
 use super::json::Token;
+use super::llama_completion::Timings;
 use super::quirks::{Quirks, quirks};
 use super::request::{name_of, rename};
 use super::usage::{OpenAiUsage, Parts};
@@ -24,6 +25,7 @@ pub(super) struct Chat {
     choices: Choices,
     /// The output comes in pieces. Perplexity repeats all of it so far beside each of them.
     in_pieces: bool,
+    timings: Timings,
 }
 
 /// Which of the answers that were asked for (`n`) have ended.
@@ -52,6 +54,7 @@ impl Chat {
             parts: Parts::default(),
             choices: Choices::default(),
             in_pieces: false,
+            timings: Timings::default(),
         }
     }
 
@@ -147,6 +150,10 @@ impl Form for Chat {
             ("id", Token::Text(id)) => rename(&mut answer.response_id, id),
             ("model", Token::Text(model)) => rename(&mut answer.model, model),
             ("service_tier", Token::Text(tier)) => rename(&mut answer.context.service_tier, tier),
+            // Vertex has it here.
+            ("usage.extra_properties.google.traffic_type", Token::Text(kind)) => {
+                rename(&mut answer.context.traffic_type, kind);
+            }
             // MiniMax's word for what went wrong at HTTP 200.
             ("base_resp.status_code", Token::Count(code @ 1..)) => {
                 answer.failed = true;
@@ -161,6 +168,8 @@ impl Form for Chat {
                     self.usage.read(key, token);
                 } else if let Some(key) = inside(path, "error") {
                     answer.read_error(key, token);
+                } else if let Some(key) = inside(path, "timings") {
+                    self.timings.read(key, token);
                 } else if let Some(key) = inside(path, "x_groq") {
                     self.groq(key, token);
                 } else if let Some(key) = inside(path, "usage_breakdown") {
@@ -175,7 +184,7 @@ impl Form for Chat {
     }
 
     fn usage(&self) -> Option<Usage> {
-        self.parts.split(self.usage.normal())
+        self.parts.split(self.timings.complete(self.usage).normal())
     }
 
     fn answer(&self) -> &Answer {

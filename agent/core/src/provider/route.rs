@@ -24,6 +24,7 @@ const HOSTS: &[(&str, &str)] = &[
     ("bedrock-runtime.{region}.amazonaws.com", "aws.bedrock"),
     ("bedrock-mantle.{region}.api.aws", "aws.bedrock"),
     ("generativelanguage.googleapis.com", "gcp.gemini"),
+    ("cloudcode-pa.googleapis.com", "gcp.gen_ai"),
     ("aiplatform.googleapis.com", "gcp.vertex_ai"),
     ("{region}-aiplatform.googleapis.com", "gcp.vertex_ai"),
     ("aiplatform.{region}.rep.googleapis.com", "gcp.vertex_ai"),
@@ -50,7 +51,11 @@ const HOSTS: &[(&str, &str)] = &[
     ("*.azuredatabricks.net", "databricks"),
     ("*.gcp.databricks.com", "databricks"),
     ("*.snowflakecomputing.com", "snowflake"),
+    ("ollama.com", "ollama"),
 ];
+
+/// Ports that tell whose endpoint it is where the name doesn't.
+const PORTS: &[(&str, &str)] = &[("11434", "ollama")];
 
 /// Path patterns, matched at the end of the path, the first that fits wins: segments are literal,
 /// `{}` is any one segment, `{model}` is the segment that names the model, which may have a literal
@@ -76,8 +81,28 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/audio/speech", Verb::Ask, Api::Speech),
     // Whatever the batch was of; each line tells.
     ("/files/{}/content", Verb::Results, Api::ChatCompletions),
+    ("/api/embeddings", Verb::Ask, Api::OllamaEmbed),
     ("/embeddings", Verb::Ask, Api::Embeddings),
     ("/messages", Verb::Ask, Api::Messages),
+    ("/models/count-tokens:rawPredict", Verb::Ask, Api::CountTokens),
+    ("/publishers/anthropic/models/{model}:rawPredict", Verb::Ask, Api::Messages),
+    ("/publishers/anthropic/models/{model}:streamRawPredict", Verb::Ask, Api::Messages),
+    ("/v1internal:generateContent", Verb::Ask, Api::GenerateContent),
+    ("/v1internal:streamGenerateContent", Verb::Ask, Api::GenerateContent),
+    ("/v1internal:countTokens", Verb::Ask, Api::CountTokens),
+    ("/{model}:generateContent", Verb::Ask, Api::GenerateContent),
+    ("/{model}:streamGenerateContent", Verb::Ask, Api::GenerateContent),
+    ("/{model}:countTokens", Verb::Ask, Api::CountTokens),
+    ("/{model}:embedContent", Verb::Ask, Api::EmbedContent),
+    ("/{model}:batchEmbedContents", Verb::Ask, Api::EmbedContent),
+    ("/interactions", Verb::Ask, Api::Interactions),
+    ("/interactions/{}", Verb::Retrieve, Api::Interactions),
+    ("/api/chat", Verb::Ask, Api::OllamaChat),
+    ("/api/generate", Verb::Ask, Api::OllamaGenerate),
+    ("/api/embed", Verb::Ask, Api::OllamaEmbed),
+    ("/completion", Verb::Ask, Api::LlamaCompletion),
+    ("/generate", Verb::Ask, Api::TgiGenerate),
+    ("/generate_stream", Verb::Ask, Api::TgiGenerate),
 ];
 
 /// What a request wants.
@@ -105,6 +130,15 @@ pub(super) struct Route {
     pub(super) also: Vec<Api>,
     /// The model, where the path names it.
     pub(super) model: Option<String>,
+    /// The path asks for a stream. Where it doesn't, the body may.
+    pub(super) streamed: bool,
+}
+
+impl Route {
+    /// The forms that may be spoken here.
+    pub(super) fn apis(&self) -> impl Iterator<Item = Api> + Clone {
+        std::iter::once(self.api).chain(self.also.iter().copied())
+    }
 }
 
 /// Whose endpoint a host is.
@@ -117,14 +151,18 @@ pub(super) struct Endpoint {
 
 /// The provider whose endpoint `host` is, a port included or not.
 pub(super) fn endpoint(host: &str) -> Option<Endpoint> {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port),
+        _ => (host, ""),
     };
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    HOSTS.iter().find_map(|&(pattern, provider)| {
+    let by_name = HOSTS.iter().find_map(|&(pattern, provider)| {
         let region = match_host(pattern, &name)?;
         Some(Endpoint { provider, region: region.and_then(name_of) })
+    });
+    by_name.or_else(|| {
+        let (_, provider) = PORTS.iter().find(|(known, _)| *known == port)?;
+        Some(Endpoint { provider, region: None })
     })
 }
 
@@ -154,7 +192,8 @@ pub(super) fn route(verb: Verb, path: &str) -> Option<Route> {
     rows().find_map(|&(pattern, verb, api)| {
         let model = match_path(pattern, path)?;
         let same = rows().filter(|(other, _, also)| *other == pattern && *also != api);
-        Some(Route { verb, api, also: same.map(|(_, _, also)| *also).collect(), model })
+        let also = same.map(|(_, _, also)| *also).collect();
+        Some(Route { verb, api, also, model, streamed: pattern.contains("stream") })
     })
 }
 
@@ -166,8 +205,8 @@ fn match_path(pattern: &str, path: &str) -> Option<Option<String>> {
         let segment = segments.next()?;
         match expected.strip_prefix("{model}") {
             Some(behind) => {
-                let name = percent_encoding::percent_decode_str(segment.strip_suffix(behind)?);
-                model = Some(name_of(&name.decode_utf8().ok()?)?);
+                let segment = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?;
+                model = Some(name_of(segment.strip_suffix(behind)?)?);
             }
             None if expected == "{}" && !segment.is_empty() => {}
             None if expected == segment => {}
@@ -196,6 +235,9 @@ mod tests {
             ("bedrock-runtime.eu-west-1.amazonaws.com", Some("aws.bedrock"), Some("eu-west-1")),
             ("bedrock-runtime.a.b.amazonaws.com", None, None),
             ("us-east5-aiplatform.googleapis.com", Some("gcp.vertex_ai"), Some("us-east5")),
+            ("aiplatform.eu.rep.googleapis.com", Some("gcp.vertex_ai"), Some("eu")),
+            ("[::1]:11434", Some("ollama"), None),
+            ("api.openai.com:11434", Some("openai"), None),
             ("localhost:8443", None, None),
             ("[::1]:8443", None, None),
             ("", None, None),
@@ -219,6 +261,17 @@ mod tests {
             ("/v1/messages/batches", None),
             ("/v1/responses/resp_1/cancel", Some(Api::Responses)),
             ("/v1/responses/resp_1/input_items", None),
+            ("/v1beta/models/m:generateContent", Some(Api::GenerateContent)),
+            ("/v1beta/models/m:batchGenerateContent", None),
+            ("/v1beta/models/m:batchEmbedContents", Some(Api::EmbedContent)),
+            ("/p/publishers/anthropic/models/m:rawPredict", Some(Api::Messages)),
+            ("/p/publishers/anthropic/models/count-tokens:rawPredict", Some(Api::CountTokens)),
+            ("/p/publishers/mistralai/models/m:rawPredict", None),
+            ("/p/endpoints/openapi/chat/completions", Some(Api::ChatCompletions)),
+            ("/v1beta/interactions", Some(Api::Interactions)),
+            ("/v1beta/interactions/i/cancel", None),
+            ("/api/embeddings", Some(Api::OllamaEmbed)),
+            ("/api/v1/embeddings", Some(Api::Embeddings)),
         ] {
             assert_eq!(route(Verb::Ask, path).map(|route| route.api), api, "{path}");
         }
@@ -230,6 +283,26 @@ mod tests {
         assert_eq!(model("/model/a%3Ab/invoke").as_deref(), Some("a:b"));
         assert_eq!(model("/model/a/b/invoke"), None);
         let gemini = |path| match_path("/models/{model}:generateContent", path).flatten();
-        assert_eq!(gemini("/v1beta/models/gemini-3:generateContent").as_deref(), Some("gemini-3"));
+        for path in
+            ["/v1beta/models/gemini-3:generateContent", "/models/gemini-3%3AgenerateContent"]
+        {
+            assert_eq!(gemini(path).as_deref(), Some("gemini-3"), "{path}");
+        }
+        assert_eq!(gemini("/models/:generateContent"), None);
+    }
+
+    #[test]
+    fn a_path_may_ask_for_a_stream() {
+        for (path, model, streamed) in [
+            ("/v1beta/models/m:streamGenerateContent", Some("m"), true),
+            ("/v1internal:streamGenerateContent", None, true),
+            ("/v1/tunedModels/m:generateContent", Some("m"), false),
+            ("/publishers/anthropic/models/c@1:streamRawPredict", Some("c@1"), true),
+            ("/generate_stream", None, true),
+            ("/generate", None, false),
+        ] {
+            let found = route(Verb::Ask, path).unwrap();
+            assert_eq!((found.model.as_deref(), found.streamed), (model, streamed), "{path}");
+        }
     }
 }

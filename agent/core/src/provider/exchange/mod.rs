@@ -14,9 +14,21 @@ use super::{Api, CallState, Countable, ModelCall, PriceContext, Usage};
 use crate::http::{BodyKind, Ending, Method, RequestHead, ResponseHead, Side};
 use crate::units::{ConnectionId, Role, Timestamp, Unit};
 
-/// The forms that an answer is read as where nothing of the request tells.
+/// The forms that an answer is read as where only the question's body tells that there is one.
 const ALL: &[Api] =
     &[Api::ChatCompletions, Api::Completions, Api::Responses, Api::Embeddings, Api::Messages];
+/// The same where the question is one of Gemini's.
+const GEMINI: &[Api] = &[Api::GenerateContent];
+/// The same where the request was not seen.
+const UNSEEN: &[Api] = &[
+    Api::ChatCompletions,
+    Api::Completions,
+    Api::Responses,
+    Api::Embeddings,
+    Api::Messages,
+    Api::GenerateContent,
+    Api::OllamaChat,
+];
 
 /// One exchange as it goes on.
 #[derive(Debug)]
@@ -51,7 +63,7 @@ impl Exchange {
     ) -> Self {
         let route = head.as_ref().and_then(|head| route(verb(head)?, &head.path));
         let asks = head.as_ref().filter(|head| may_ask(head, route.as_ref()));
-        let question = asks.map(Question::new);
+        let question = asks.map(|head| Question::new(head, route.as_ref().map(|route| route.api)));
         Self {
             connection,
             ordinal,
@@ -245,14 +257,16 @@ impl Exchange {
             host: self.head.as_ref().and_then(|head| head.host.clone()),
             model_requested: named
                 .or_else(|| said.and_then(|said| said.model.clone()))
-                .or_else(|| self.head.as_ref()?.query_model.clone()),
+                .or_else(|| self.head.as_ref()?.query_model.clone())
+                .or_else(|| said.and_then(|said| said.agent.clone())),
             model_served: None,
             status: self.response.as_ref().map(|response| response.status),
-            streamed: self.is_stream() || said.is_some_and(|said| said.stream),
+            streamed: self.is_stream() || self.asks_for_stream(api),
             state,
             usage: None,
             context: PriceContext {
                 region: endpoint.and_then(|endpoint| endpoint.region.clone()),
+                service_tier: self.response.as_ref().and_then(|answer| answer.tier.clone()),
                 ..PriceContext::default()
             },
             max_output: said.and_then(|said| said.max_output),
@@ -294,6 +308,13 @@ impl Exchange {
         call.countable = Some(text);
     }
 
+    /// Whether a stream was asked for.
+    fn asks_for_stream(&self, api: Api) -> bool {
+        let said = self.question.as_ref().map(|question| &question.said);
+        said.is_some_and(|said| said.asks_for_stream(api))
+            || self.route.as_ref().is_some_and(|route| route.streamed)
+    }
+
     fn is_stream(&self) -> bool {
         self.response.as_ref().is_some_and(|response| response.body.is_stream())
     }
@@ -303,11 +324,13 @@ impl Exchange {
         let question = self.question.as_ref().filter(|_| route.verb == Verb::Ask)?;
         let said = &question.said;
         let suits = |api: &Api| said.suits(*api) || route.model.is_some() && said.has_shape(*api);
-        let here = std::iter::once(&route.api).chain(&route.also).copied();
+        let here = route.apis();
         // Where several forms are spoken, so may others be that are none of ours.
         let certain = route.also.is_empty() || !question.is_whole();
-        let known = self.endpoint.is_some() && certain;
-        here.clone().find(suits).or_else(|| known.then_some(route.api))
+        let known = self.endpoint.as_ref().is_some_and(|endpoint| {
+            !route.api.is_self_hosted() || endpoint.provider == route.api.maker()
+        });
+        here.clone().find(suits).or_else(|| (known && certain).then_some(route.api))
     }
 
     /// What is billed by the piece and said by the question only: what was to be spoken, and how
@@ -341,28 +364,28 @@ impl Exchange {
 
     /// A reader for each form that the answer could have, by what was asked.
     fn forms(&self) -> Vec<Box<dyn Form>> {
-        let here: Vec<Api>;
-        let candidates: &[Api] = match (&self.head, &self.question, &self.route) {
-            (Some(_), _, Some(route)) => {
-                here = std::iter::once(route.api).chain(route.also.iter().copied()).collect();
-                &here
-            }
-            (Some(_), Some(question), None)
-                if question.said.is_question() || !question.is_whole() =>
-            {
-                ALL
-            }
-            (None, _, _) => ALL,
-            (Some(_), _, _) => &[],
-        };
         let said = self.question.as_ref().map(|question| &question.said);
+        let named = self.route.as_ref();
+        let is_sure = named.is_some_and(|route| self.asked_for(route).is_some());
+        // Where a path says one thing and a body another, the answer tells.
+        let looks_like: &[Api] = match (&self.head, &self.question) {
+            (None, _) => UNSEEN,
+            (Some(_), Some(question)) if !is_sure => match &question.said {
+                said if said.is_of_gemini() => GEMINI,
+                said if said.is_question() || named.is_none() && !question.is_whole() => ALL,
+                _ => &[],
+            },
+            (Some(_), _) => &[],
+        };
         let asked = Asked {
             cache_ttl_1h: said.is_some_and(|said| said.cache_ttl_1h),
             provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
             model: said.and_then(|said| said.model.clone()),
             results: self.is_of_results(),
         };
-        candidates.iter().filter_map(|&api| form::reader(api, &asked)).collect()
+        let named: Vec<Api> = named.map(|route| route.apis().collect()).unwrap_or_default();
+        let others = looks_like.iter().filter(|api| !named.contains(api));
+        named.iter().chain(others).filter_map(|&api| form::reader(api, &asked)).collect()
     }
 
     /// Whether it was not seen who was asked, or for which model if the answer doesn't say, without
@@ -414,7 +437,8 @@ fn add_answer(call: &mut ModelCall, answer: &Answer) {
     call.response_id.clone_from(&answer.response_id);
     call.error_type.clone_from(&answer.error_type);
     let region = answer.context.region.clone().or(call.context.region.take());
-    call.context = PriceContext { region, ..answer.context.clone() };
+    let tier = answer.context.service_tier.clone().or(call.context.service_tier.take());
+    call.context = PriceContext { region, service_tier: tier, ..answer.context.clone() };
 }
 
 /// What a request could want, by its head alone.

@@ -9,6 +9,8 @@ use crate::provider::form::Form;
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
+    /// The service tier that the head names.
+    pub(super) tier: Option<String>,
     pub(super) body: Body,
     decoder: Decoder,
     /// Readers of every form that the answer could have.
@@ -27,7 +29,8 @@ impl Response {
             _ => Body::new(head.body.kind, None),
         };
         let decoder = Decoder::new(&head.body.coding);
-        Self { status: head.status, body, decoder, forms, damaged: false, is_file: false }
+        let tier = head.service_tier.clone();
+        Self { status: head.status, tier, body, decoder, forms, damaged: false, is_file: false }
     }
 
     /// Reads it as the results of a batch, if it turns out to be them.
