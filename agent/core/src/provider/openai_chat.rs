@@ -146,7 +146,10 @@ impl Form for Chat {
             }
             ("id", Token::Text(id)) => rename(&mut answer.response_id, id),
             ("model", Token::Text(model)) => rename(&mut answer.model, model),
-            ("service_tier", Token::Text(tier)) => rename(&mut answer.context.service_tier, tier),
+            // OpenAI's, and Mistral's.
+            ("service_tier" | "usage.service_tier", Token::Text(tier)) => {
+                rename(&mut answer.context.service_tier, tier);
+            }
             // MiniMax's word for what went wrong at HTTP 200.
             ("base_resp.status_code", Token::Count(code @ 1..)) => {
                 answer.failed = true;
