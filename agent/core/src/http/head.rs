@@ -3,6 +3,7 @@
 
 use super::credential::{Credential, Query};
 use super::hints::Hints;
+use super::websocket;
 use crate::secret::FingerprintKey;
 
 /// Most header fields a head may have.
@@ -38,6 +39,8 @@ pub struct RequestHead {
     pub query_api_version: Option<String>,
     /// `Host`, the port included where it is there.
     pub host: Option<String>,
+    /// Whether it asks for a WebSocket.
+    pub websocket: bool,
     /// Whether `anthropic-version` is there.
     pub anthropic_version: bool,
     /// Whether it says a version or a session of the Model Context Protocol.
@@ -57,6 +60,8 @@ pub struct RequestHead {
 pub struct ResponseHead {
     /// The status code.
     pub status: u16,
+    /// What follows is a WebSocket, and how it is spoken.
+    pub websocket: Option<websocket::Extensions>,
     /// What the body is.
     pub body: BodyHead,
 }
@@ -169,6 +174,7 @@ impl RequestHead {
             host: authority
                 .and_then(|host| bounded(host.as_bytes()))
                 .or_else(|| field(fields, "host").and_then(bounded)),
+            websocket: upgrades_to_websocket(fields),
             anthropic_version: has("anthropic-version"),
             mcp: has("mcp-protocol-version") || has("mcp-session-id"),
             a2a: has("a2a-version"),
@@ -182,7 +188,9 @@ impl RequestHead {
 impl ResponseHead {
     /// What is kept of an answer.
     pub(super) fn new(status: u16, fields: &[Field<'_>]) -> Result<Self, HeadError> {
-        Ok(Self { status, body: BodyHead::new(fields)? })
+        let switches = status == 101 && upgrades_to_websocket(fields);
+        let websocket = switches.then(|| websocket::Extensions::agreed(fields)).flatten();
+        Ok(Self { status, websocket, body: BodyHead::new(fields)? })
     }
 }
 
@@ -248,6 +256,12 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
     let host = rest.split('/').next().unwrap_or_default();
     let rest = &target[scheme.len() + "://".len() + host.len()..];
     (Some(host), if path.len() == target.len() && rest.is_empty() { "/" } else { rest })
+}
+
+/// Whether `Upgrade` names the WebSocket protocol and no other.
+fn upgrades_to_websocket(fields: &[Field<'_>]) -> bool {
+    field(fields, "upgrade")
+        .is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn pairs<'a>(headers: &[httparse::Header<'a>]) -> Vec<Field<'a>> {

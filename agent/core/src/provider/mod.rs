@@ -4,12 +4,16 @@
 mod anthropic_messages;
 mod exchange;
 mod form;
+mod gemini_live;
 mod json;
 mod openai_chat;
 mod openai_embeddings;
+mod openai_realtime;
 mod openai_responses;
 mod request;
+mod responses_session;
 mod route;
+mod session;
 mod usage;
 
 use serde::{Deserialize, Serialize};
@@ -255,7 +259,7 @@ pub struct ModelCall {
 }
 
 /// The text of a call, for counting its tokens. Bounded; wiped on drop.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Countable {
     /// The text of each message of the request: instructions, content, tool results.
     pub input: Vec<Message>,
@@ -265,8 +269,16 @@ pub struct Countable {
     pub cut: bool,
 }
 
+impl Countable {
+    /// Bytes of text.
+    pub(crate) fn footprint(&self) -> usize {
+        let input = self.input.iter().map(|message| message.text.expose().len());
+        self.output.expose().len() + input.sum::<usize>()
+    }
+}
+
 /// One message of a request.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Message {
     /// `user`, `system`, …; empty where the form has no roles.
     pub role: String,

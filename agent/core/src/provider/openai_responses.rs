@@ -44,6 +44,11 @@ impl Form for Responses {
 }
 
 impl Responses {
+    /// What was said beside the usage.
+    pub(super) fn into_answer(self) -> Answer {
+        self.answer
+    }
+
     fn event(&mut self, kind: &str) {
         self.answer.recognised |= kind.starts_with("response.");
         match kind {

@@ -67,8 +67,9 @@ impl Question {
 
     /// The text for counting; a lower bound if the body was not read to its end.
     pub(super) fn into_countable(self) -> Countable {
-        let mut text = self.said.text;
-        text.cut |= !self.scanner.is_whole();
+        let is_whole = self.scanner.is_whole();
+        let mut text = self.said.into_countable();
+        text.cut |= !is_whole;
         text
     }
 
@@ -98,7 +99,7 @@ impl Said {
             }
     }
 
-    fn read(&mut self, path: &str, token: Token<'_>) {
+    pub(super) fn read(&mut self, path: &str, token: Token<'_>) {
         match (path, token) {
             ("model", Token::Text(name)) => self.model = name_of(name),
             ("stream", Token::Flag(stream)) => self.stream = stream,
@@ -148,6 +149,11 @@ impl Said {
             }
             _ => {}
         }
+    }
+
+    /// The text for counting, as far as it was read.
+    pub(super) fn into_countable(self) -> Countable {
+        self.text
     }
 
     fn begin_message(&mut self, role: &str) {

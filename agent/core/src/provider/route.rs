@@ -59,6 +59,39 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/responses", Verb::Ask, Api::Responses),
     ("/embeddings", Verb::Ask, Api::Embeddings),
     ("/messages", Verb::Ask, Api::Messages),
+    ("/responses", Verb::Converse, Api::Responses),
+    ("/realtime", Verb::Converse, Api::Realtime),
+    (
+        "/ws/google.ai.generativelanguage.v1.GenerativeService.BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    // For tokens that last for one session.
+    (
+        "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
 ];
 
 /// What a request wants.

@@ -30,6 +30,9 @@ impl Log {
                 format!("{exchange} {:?} {}", head.method, head.path)
             }
             Event::Response { exchange, head, .. } => format!("{exchange} {}", head.status),
+            Event::Message { exchange, side, text } => {
+                format!("{exchange} {side:?} says {:?}", text.map(String::from_utf8_lossy))
+            }
             Event::Lost { exchange, side, bytes } => format!("{exchange} {side:?} lost {bytes}"),
             Event::End { exchange, side, ending } => format!("{exchange} {side:?} {ending:?}"),
             Event::Unreadable(why) => why.as_str().to_owned(),
@@ -293,7 +296,9 @@ proptest! {
         let mut check = |event: Event<'_>| match event {
             Event::Request { exchange, .. } => { assert_eq!(exchange, begun); begun += 1; }
             Event::Response { exchange, .. } => begun = begun.max(exchange + 1),
-            Event::Body { exchange, side, .. } | Event::Lost { exchange, side, .. } => {
+            Event::Body { exchange, side, .. }
+            | Event::Message { exchange, side, .. }
+            | Event::Lost { exchange, side, .. } => {
                 assert!(exchange < begun && !ended.contains(&(exchange, side == Side::Request)));
             }
             Event::End { exchange, side, .. } => {

@@ -4,6 +4,8 @@
 mod body;
 mod response;
 
+use std::slice;
+
 use self::body::Body;
 use self::response::Response;
 use super::form::{self, Answer, Asked, Form};
@@ -15,6 +17,9 @@ use crate::units::{ConnectionId, Role, Timestamp};
 
 /// The forms that an answer is read as where nothing of the request tells.
 const ALL: &[Api] = &[Api::ChatCompletions, Api::Responses, Api::Embeddings, Api::Messages];
+
+/// The forms that a session is read as where nothing of the request tells.
+const SESSIONS: &[Api] = &[Api::Responses, Api::Realtime, Api::Live];
 
 /// One exchange as it goes on.
 #[derive(Debug)]
@@ -70,15 +75,23 @@ impl Exchange {
     pub fn is_dull(&self) -> bool {
         match &self.response {
             Some(response) => matches!(response.body, Body::Dull) && response.status < 400,
-            None => self.head.is_some() && self.question.is_none() && self.route.is_none(),
+            None => {
+                let unasked = self.question.is_none() && self.route.is_none();
+                self.head.as_ref().is_some_and(|head| unasked && !head.websocket)
+            }
         }
     }
 
     /// The answer began.
     pub fn response(&mut self, head: &ResponseHead, now: Timestamp) {
         self.latest = now;
-        let forms = self.forms();
-        self.response = Some(Response::new(head, forms));
+        self.response = Some(match head.websocket {
+            Some(_) => {
+                let known = self.route.is_some() && self.endpoint.is_some();
+                Response::session(head, self.session_forms(), known)
+            }
+            None => Response::new(head, self.forms()),
+        });
     }
 
     /// Part of a body came.
@@ -97,9 +110,18 @@ impl Exchange {
                         self.first_output = Some(now);
                     }
                 }
-                self.take_ended();
+                self.take_ended(None);
             }
         }
+    }
+
+    /// A message of a session came; `text` is absent if it could not be read.
+    pub fn message(&mut self, side: Side, text: Option<&[u8]>, now: Timestamp) {
+        self.latest = now;
+        if let Some(response) = &mut self.response {
+            response.message(side, text, now);
+        }
+        self.take_ended(None);
     }
 
     /// The calls that have come of it so far and were not taken yet.
@@ -140,7 +162,7 @@ impl Exchange {
         if let Some(response) = &mut self.response {
             response.end();
         }
-        self.take_ended();
+        self.take_ended(Some(ending));
         let form = self.response.as_mut().and_then(Response::take_form);
         let several = form.as_ref().and_then(|form| form.several());
         if several.is_none_or(|several| several.begun)
@@ -171,9 +193,11 @@ impl Exchange {
         Some(call)
     }
 
-    /// Makes calls of the answers that have ended while the exchange goes on.
-    fn take_ended(&mut self) {
-        let Some(response) = &mut self.response else { return };
+    /// Makes calls of the answers that have ended while the exchange goes on, or with it.
+    fn take_ended(&mut self, ending: Option<Ending>) {
+        let Some(response) = self.response.as_mut().filter(|one| !one.body.is_undecided()) else {
+            return;
+        };
         let mut ended = Vec::new();
         for form in &mut response.forms {
             while let Some((answer, usage)) = form.next() {
@@ -181,10 +205,14 @@ impl Exchange {
             }
         }
         for (api, answer, usage) in ended {
-            let state = if answer.failed { CallState::Error } else { CallState::Complete };
-            let mut call = self.call(api, state);
+            let mut call = self.call(api, state_of(&answer, ending));
             call.usage = usage;
             add_answer(&mut call, &answer);
+            if let Some(turn) = &answer.turn {
+                turn.complete(&mut call, &answer);
+                // What was lost in a session is told of once.
+                self.lost_bytes = 0;
+            }
             self.ready.push(call);
         }
     }
@@ -257,7 +285,7 @@ impl Exchange {
     /// A reader for each form that the answer could have, by what was asked.
     fn forms(&self) -> Vec<Box<dyn Form>> {
         let candidates: &[Api] = match (&self.head, &self.question, &self.route) {
-            (Some(_), _, Some(route)) => std::slice::from_ref(&route.api),
+            (Some(_), _, Some(route)) => slice::from_ref(&route.api),
             (Some(_), Some(question), None)
                 if question.said.is_question() || !question.is_whole() =>
             {
@@ -267,8 +295,17 @@ impl Exchange {
             (Some(_), _, _) => &[],
         };
         let said = self.question.as_ref().map(|question| &question.said);
-        let asked = Asked { cache_ttl_1h: said.is_some_and(|said| said.cache_ttl_1h) };
+        let asked =
+            Asked { cache_ttl_1h: said.is_some_and(|said| said.cache_ttl_1h), ..Asked::default() };
         candidates.iter().filter_map(|&api| form::reader(api, &asked)).collect()
+    }
+
+    /// A reader for each form that the session could have.
+    fn session_forms(&self) -> Vec<Box<dyn Form>> {
+        let candidates = self.route.as_ref().map_or(SESSIONS, |route| slice::from_ref(&route.api));
+        let model = self.head.as_ref().and_then(|head| head.query_model.clone());
+        let asked = Asked { model, ..Asked::default() };
+        candidates.iter().filter_map(|&api| form::session(api, &asked)).collect()
     }
 
     fn state(&self, form: Option<&dyn Form>, ending: Ending) -> CallState {
@@ -285,13 +322,27 @@ impl Exchange {
         }
         let finished = form.is_some_and(|form| form.answer().finished);
         let complete = match body {
-            Body::Events { .. } | Body::Lines { .. } | Body::Amazon { .. } => {
-                finished || body.is_over()
-            }
+            Body::Events { .. }
+            | Body::Lines { .. }
+            | Body::Amazon { .. }
+            | Body::Messages { .. } => finished || body.is_over(),
             Body::Json(_) => body.is_over(),
             Body::Unknown | Body::Dull => ending == Ending::Whole,
         };
         if complete { CallState::Complete } else { CallState::Aborted }
+    }
+}
+
+/// How an answer has ended that is one of several. With the exchange, if it says how that has.
+fn state_of(answer: &Answer, ending: Option<Ending>) -> CallState {
+    match &answer.turn {
+        _ if answer.failed => CallState::Error,
+        Some(turn) if turn.damaged => CallState::Truncated,
+        Some(_) if !answer.finished => match ending {
+            Some(Ending::Lost) => CallState::Truncated,
+            Some(Ending::Whole | Ending::Closed) | None => CallState::Aborted,
+        },
+        Some(_) | None => CallState::Complete,
     }
 }
 
@@ -308,6 +359,7 @@ fn add_answer(call: &mut ModelCall, answer: &Answer) {
 const fn verb(head: &RequestHead) -> Option<Verb> {
     match head.method {
         Method::Post => Some(Verb::Ask),
+        Method::Get if head.websocket => Some(Verb::Converse),
         Method::Get => Some(Verb::Retrieve),
         Method::Head | Method::Connect | Method::Other => None,
     }

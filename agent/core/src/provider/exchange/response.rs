@@ -1,9 +1,10 @@
 //! An answer on its way to the readers of the forms that it could have.
 
 use super::body::Body;
-use crate::http::ResponseHead;
 use crate::http::coding::Decoder;
+use crate::http::{ResponseHead, Side};
 use crate::provider::form::Form;
+use crate::units::Timestamp;
 
 /// The answer as it comes.
 #[derive(Debug)]
@@ -24,6 +25,15 @@ impl Response {
         Self { status: head.status, body, decoder, forms, damaged: false }
     }
 
+    /// An answer that has turned the exchange into a session, of a form that is known or not.
+    pub(super) fn session(head: &ResponseHead, forms: Vec<Box<dyn Form>>, known: bool) -> Self {
+        Self { body: Body::session(known), ..Self::new(head, forms) }
+    }
+
+    pub(super) fn message(&mut self, side: Side, text: Option<&[u8]>, now: Timestamp) {
+        self.body.message(side, text, now, &mut self.forms);
+    }
+
     pub(super) fn feed(&mut self, data: &[u8]) {
         let (body, forms) = (&mut self.body, &mut self.forms);
         if self.decoder.feed(data, |plain| body.feed(plain, forms)).is_err() {
@@ -34,6 +44,7 @@ impl Response {
     /// No more of it will come.
     pub(super) fn end(&mut self) {
         self.body.end(&mut self.forms);
+        self.forms.iter_mut().for_each(|form| form.end());
     }
 
     pub(super) fn lose(&mut self, bytes: u64) {
@@ -54,8 +65,8 @@ impl Response {
     }
 
     pub(super) fn footprint(&self) -> usize {
-        let text = self.forms.iter().map(|form| form.answer().text.expose().len());
-        self.body.footprint() + text.sum::<usize>()
+        let held = self.forms.iter().map(|form| form.footprint());
+        self.body.footprint() + held.sum::<usize>()
     }
 
     /// The reader that has recognised its form, else the one for the form that was asked for.
