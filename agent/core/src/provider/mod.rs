@@ -259,7 +259,7 @@ pub struct ModelCall {
 }
 
 /// The text of a call, for counting its tokens. Bounded; wiped on drop.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Countable {
     /// The text of each message of the request: instructions, content, tool results.
     pub input: Vec<Message>,
@@ -278,7 +278,7 @@ impl Countable {
 }
 
 /// One message of a request.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Message {
     /// `user`, `system`, …; empty where the form has no roles.
     pub role: String,

@@ -218,6 +218,22 @@ mod tests {
     }
 
     #[test]
+    fn a_session_is_asked_for_where_a_call_is_too() {
+        for (path, api) in [
+            ("/v1/responses", Some(Api::Responses)),
+            ("/openai/v1/realtime", Some(Api::Realtime)),
+            (
+                "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+                Some(Api::Live),
+            ),
+            ("/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent", Some(Api::Live)),
+            ("/v1/chat/completions", None),
+        ] {
+            assert_eq!(route(Verb::Converse, path).map(|route| route.api), api, "{path}");
+        }
+    }
+
+    #[test]
     fn a_pattern_names_the_model() {
         let model = |path| match_path("/model/{model}/invoke", path).flatten();
         assert_eq!(model("/model/a%3Ab/invoke").as_deref(), Some("a:b"));

@@ -24,6 +24,8 @@ pub(super) struct Turn {
     pub(super) max_output: Option<u64>,
     /// What was asked, for counting; absent where the answer never began.
     pub(super) input: Option<Countable>,
+    /// Bytes of `input`, as [`Turns::ask`] found them.
+    pub(super) held: usize,
     /// The status that an error has in place of the session's own.
     pub(super) status: Option<u16>,
     /// A message that may have been part of it could not be read.
@@ -38,29 +40,30 @@ impl Turn {
             first_output: None,
             max_output: None,
             input: None,
+            held: 0,
             status: None,
             damaged: false,
         }
     }
 
     /// Adds to a call of the session what is this answer's own.
-    pub(super) fn complete(&self, call: &mut ModelCall, answer: &Answer) {
-        call.model_requested.clone_from(&self.model);
+    pub(super) fn complete(self, call: &mut ModelCall, answer: Answer) {
+        call.model_requested = self.model;
         call.started = self.started;
         call.first_output = self.first_output;
         call.max_output = self.max_output;
         call.status = self.status.or(call.status);
         let is_final = answer.finished || call.state == CallState::Error;
-        if let Some(input) = &self.input
+        if let Some(input) = self.input
             && !(call.usage.is_some() && is_final)
             && !(call.state == CallState::Error && answer.text.expose().is_empty())
         {
             let mut text = match &call.usage {
                 Some(_) => Countable::default(),
-                None => input.clone(),
+                None => input,
             };
             text.cut |= answer.text_cut || call.state != CallState::Complete;
-            text.output = answer.text.clone();
+            text.output = answer.text;
             call.countable = Some(text);
         }
     }
@@ -107,7 +110,8 @@ impl Turns {
         {
             self.end_unbegun(oldest);
         }
-        self.asked.push_back((lane.to_owned(), turn));
+        let held = turn.input.as_ref().map_or(0, Countable::footprint);
+        self.asked.push_back((lane.to_owned(), Turn { held, ..turn }));
     }
 
     /// The oldest answer that was asked for in that lane and has not begun.
@@ -190,10 +194,9 @@ impl Turns {
     }
 
     pub(super) fn footprint(&self) -> usize {
-        let input = |turn: &Turn| turn.input.as_ref().map_or(0, Countable::footprint);
-        let asked: usize = self.asked.iter().map(|(_, turn)| input(turn)).sum();
-        let open = self.open.iter();
-        asked + open.map(|open| input(&open.turn) + open.answer.text.expose().len()).sum::<usize>()
+        let asked: usize = self.asked.iter().map(|(_, turn)| turn.held).sum();
+        let open = self.open.iter().map(|open| open.turn.held + open.answer.text.expose().len());
+        asked + open.sum::<usize>()
     }
 
     fn end_oldest(&mut self) {

@@ -204,12 +204,12 @@ impl Exchange {
                 ended.push((form.api(), answer, usage));
             }
         }
-        for (api, answer, usage) in ended {
+        for (api, mut answer, usage) in ended {
             let mut call = self.call(api, state_of(&answer, ending));
             call.usage = usage;
             add_answer(&mut call, &answer);
-            if let Some(turn) = &answer.turn {
-                turn.complete(&mut call, &answer);
+            if let Some(turn) = answer.turn.take() {
+                turn.complete(&mut call, answer);
                 // What was lost in a session is told of once.
                 self.lost_bytes = 0;
             }
