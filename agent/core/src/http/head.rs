@@ -3,6 +3,7 @@
 
 use super::credential::{Credential, Query};
 use super::hints::Hints;
+use super::websocket;
 use crate::secret::FingerprintKey;
 
 /// Most header fields a head may have.
@@ -40,6 +41,8 @@ pub struct RequestHead {
     pub query_api_version: Option<String>,
     /// `Host`, the port included where it is there.
     pub host: Option<String>,
+    /// Whether it asks for a WebSocket.
+    pub websocket: bool,
     /// Whether `anthropic-version` is there.
     pub anthropic_version: bool,
     /// Whether it says a version or a session of the Model Context Protocol.
@@ -61,6 +64,8 @@ pub struct ResponseHead {
     pub status: u16,
     /// The service tier that the call was served at, where the head says it.
     pub service_tier: Option<String>,
+    /// What follows is a WebSocket, and how it is spoken.
+    pub websocket: Option<websocket::Extensions>,
     /// What the body is.
     pub body: BodyHead,
 }
@@ -175,6 +180,7 @@ impl RequestHead {
             host: authority
                 .and_then(|host| bounded(host.as_bytes()))
                 .or_else(|| field(fields, "host").and_then(bounded)),
+            websocket: upgrades_to_websocket(fields),
             anthropic_version: has("anthropic-version"),
             mcp: has("mcp-protocol-version") || has("mcp-session-id"),
             a2a: has("a2a-version"),
@@ -189,9 +195,11 @@ impl ResponseHead {
     /// What is kept of an answer.
     pub(super) fn new(status: u16, fields: &[Field<'_>]) -> Result<Self, HeadError> {
         let tier = SERVICE_TIERS.iter().find_map(|name| field(fields, name));
+        let switches = status == 101 && upgrades_to_websocket(fields);
         Ok(Self {
             status,
             service_tier: tier.and_then(bounded).filter(|tier| !tier.is_empty()),
+            websocket: switches.then(|| websocket::Extensions::agreed(fields)).flatten(),
             body: BodyHead::new(fields)?,
         })
     }
@@ -260,6 +268,12 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
     let host = rest.split('/').next().unwrap_or_default();
     let rest = &target[scheme.len() + "://".len() + host.len()..];
     (Some(host), if path.len() == target.len() && rest.is_empty() { "/" } else { rest })
+}
+
+/// Whether `Upgrade` names the WebSocket protocol and no other.
+fn upgrades_to_websocket(fields: &[Field<'_>]) -> bool {
+    field(fields, "upgrade")
+        .is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn pairs<'a>(headers: &[httparse::Header<'a>]) -> Vec<Field<'a>> {

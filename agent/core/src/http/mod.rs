@@ -3,7 +3,7 @@
 //!
 //! [`h1::Connection`] turns the bytes of the two directions into [`Event`]s of numbered exchanges.
 //! [`coding`] undoes content codings; [`sse`], [`ndjson`] and [`event_stream`] split what holds many
-//! messages. All of them take input cut anywhere.
+//! messages, [`websocket`] reads what an exchange may turn into. All of them take input cut anywhere.
 
 pub mod coding;
 mod credential;
@@ -13,6 +13,7 @@ pub mod head;
 mod hints;
 pub mod ndjson;
 pub mod sse;
+pub mod websocket;
 
 use crate::units::Role;
 
@@ -54,7 +55,8 @@ pub enum Event<'a> {
         /// Its head.
         head: RequestHead,
     },
-    /// The final answer began; interim ones (1xx) are passed over.
+    /// The final answer began; interim ones (1xx) are passed over, except for the one that turns the
+    /// exchange into a session.
     Response {
         /// Which exchange.
         exchange: u64,
@@ -71,6 +73,15 @@ pub enum Event<'a> {
         side: Side,
         /// At least one byte.
         data: &'a [u8],
+    },
+    /// A message of a session has ended, that is, of an exchange whose answer has turned it into one.
+    Message {
+        /// Which exchange.
+        exchange: u64,
+        /// Who said it.
+        side: Side,
+        /// What was said; absent if it could not be read as a whole.
+        text: Option<&'a [u8]>,
     },
     /// Bytes are missing here.
     Lost {
@@ -99,7 +110,8 @@ pub enum Event<'a> {
 pub enum Unreadable {
     /// It speaks HTTP/2.
     Http2,
-    /// It was upgraded to another protocol (`101 Switching Protocols`).
+    /// It was upgraded to another protocol (`101 Switching Protocols`) than WebSocket, or to a
+    /// session that is of no use.
     Upgraded,
     /// It became a tunnel (`CONNECT`).
     Tunnel,

@@ -1,6 +1,7 @@
 //! Whole exchanges through the whole pipeline.
 
 mod framings;
+mod sessions;
 
 use proptest::prelude::*;
 

@@ -2,13 +2,16 @@
 
 use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
+use super::session::Turn;
 use super::{
     Api, PriceContext, Usage, anthropic_messages, gemini_content, gemini_embed,
-    gemini_interactions, llama_completion, ollama, openai_audio, openai_chat, openai_embeddings,
-    openai_images, openai_responses, openai_results, tgi_generate,
+    gemini_interactions, gemini_live, llama_completion, ollama, openai_audio, openai_chat,
+    openai_embeddings, openai_images, openai_realtime, openai_responses, openai_results,
+    responses_session, tgi_generate,
 };
 use crate::http::Side;
 use crate::secret::Payload;
+use crate::units::Timestamp;
 
 /// Reads the answers of one wire form, value by value: a whole body, the events of a stream, the
 /// lines of a file or the messages of a session.
@@ -34,6 +37,21 @@ pub(super) trait Form: std::fmt::Debug + Send {
 
     /// A JSON text has ended: the body, an event, a line or a message.
     fn end_text(&mut self, _side: Side) {}
+
+    /// It is `now`: what is read next came then. Answers of a session begin and end at times of
+    /// their own.
+    fn set_time(&mut self, _now: Timestamp) {}
+
+    /// A message of a session could not be read.
+    fn miss(&mut self, _side: Side) {}
+
+    /// Nothing more will come of a session: what has begun is over.
+    fn end(&mut self) {}
+
+    /// Bytes held back, about.
+    fn footprint(&self) -> usize {
+        self.answer().text.expose().len()
+    }
 
     /// The provider's numbers of the current answer, as far as they were said.
     fn usage(&self) -> Option<Usage>;
@@ -83,6 +101,8 @@ pub(super) struct Answer {
     pub(super) text: Payload,
     /// Not all of the output is in `text`.
     pub(super) text_cut: bool,
+    /// What else is known of an answer of a session.
+    pub(super) turn: Option<Box<Turn>>,
 }
 
 impl Answer {
@@ -145,6 +165,16 @@ pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
         }
         Api::LlamaCompletion => Box::new(llama_completion::LlamaCompletion::default()),
         Api::TgiGenerate => Box::new(tgi_generate::TgiGenerate::default()),
+        _ => return None,
+    })
+}
+
+/// A reader for a session of the form `api`, if there are any.
+pub(super) fn session(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
+    Some(match api {
+        Api::Responses => Box::new(responses_session::Session::new(asked)),
+        Api::Realtime => Box::new(openai_realtime::Realtime::new(asked.model.clone())),
+        Api::Live => Box::new(gemini_live::Live::default()),
         _ => return None,
     })
 }

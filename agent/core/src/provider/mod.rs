@@ -9,6 +9,7 @@ mod form;
 mod gemini_content;
 mod gemini_embed;
 mod gemini_interactions;
+mod gemini_live;
 mod google_usage;
 mod json;
 mod llama_completion;
@@ -18,11 +19,14 @@ mod openai_audio;
 mod openai_chat;
 mod openai_embeddings;
 mod openai_images;
+mod openai_realtime;
 mod openai_responses;
 mod openai_results;
 mod quirks;
 mod request;
+mod responses_session;
 mod route;
+mod session;
 mod tgi_generate;
 mod token_exchange;
 mod usage;
@@ -293,6 +297,14 @@ pub struct Countable {
     pub output: Payload,
     /// Some text did not fit the bound or was lost, so a count of this is a lower bound.
     pub cut: bool,
+}
+
+impl Countable {
+    /// Bytes of text.
+    pub(crate) fn footprint(&self) -> usize {
+        let input = self.input.iter().map(|message| message.text.expose().len());
+        self.output.expose().len() + input.sum::<usize>()
+    }
 }
 
 /// One message of a request.

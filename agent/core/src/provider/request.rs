@@ -147,8 +147,9 @@ impl Question {
 
     /// The text for counting; a lower bound if the body was not read to its end.
     pub(super) fn into_countable(self) -> Countable {
-        let mut text = self.said.text;
-        text.cut |= !self.body.is_whole();
+        let is_whole = self.body.is_whole();
+        let mut text = self.said.into_countable();
+        text.cut |= !is_whole;
         text
     }
 
@@ -233,7 +234,7 @@ impl Said {
         }
     }
 
-    fn read(&mut self, path: &str, token: Token<'_>) {
+    pub(super) fn read(&mut self, path: &str, token: Token<'_>) {
         match (path, token) {
             ("model", Token::Text(name)) => self.model = name_of(name),
             ("agent", Token::Text(name)) => self.agent = name_of(name),
@@ -337,6 +338,11 @@ impl Said {
             (path, Token::Text(text)) if is_text_of_gemini(path) => self.push_text(text),
             _ => {}
         }
+    }
+
+    /// The text for counting, as far as it was read.
+    pub(super) fn into_countable(self) -> Countable {
+        self.text
     }
 
     fn begin_message(&mut self, role: &str) {

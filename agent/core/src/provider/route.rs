@@ -103,6 +103,39 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/completion", Verb::Ask, Api::LlamaCompletion),
     ("/generate", Verb::Ask, Api::TgiGenerate),
     ("/generate_stream", Verb::Ask, Api::TgiGenerate),
+    ("/responses", Verb::Converse, Api::Responses),
+    ("/realtime", Verb::Converse, Api::Realtime),
+    (
+        "/ws/google.ai.generativelanguage.v1.GenerativeService.BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    // For tokens that last for one session.
+    (
+        "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
 ];
 
 /// What a request wants.
@@ -274,6 +307,22 @@ mod tests {
             ("/api/v1/embeddings", Some(Api::Embeddings)),
         ] {
             assert_eq!(route(Verb::Ask, path).map(|route| route.api), api, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_asked_for_where_a_call_is_too() {
+        for (path, api) in [
+            ("/v1/responses", Some(Api::Responses)),
+            ("/openai/v1/realtime", Some(Api::Realtime)),
+            (
+                "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+                Some(Api::Live),
+            ),
+            ("/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent", Some(Api::Live)),
+            ("/v1/chat/completions", None),
+        ] {
+            assert_eq!(route(Verb::Converse, path).map(|route| route.api), api, "{path}");
         }
     }
 

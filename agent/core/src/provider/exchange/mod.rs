@@ -4,6 +4,8 @@
 mod body;
 mod response;
 
+use std::slice;
+
 use self::body::Body;
 use self::response::Response;
 use super::aside::{Aside, Outcome};
@@ -29,6 +31,9 @@ const UNSEEN: &[Api] = &[
     Api::GenerateContent,
     Api::OllamaChat,
 ];
+
+/// The forms that a session is read as where nothing of the request tells.
+const SESSIONS: &[Api] = &[Api::Responses, Api::Realtime, Api::Live];
 
 /// One exchange as it goes on.
 #[derive(Debug)]
@@ -92,7 +97,10 @@ impl Exchange {
             Some(response) => {
                 matches!(response.body, Body::Dull) && response.status < 400 && !self.is_of_sound()
             }
-            None => self.head.is_some() && self.question.is_none() && self.route.is_none(),
+            None => {
+                let unasked = self.question.is_none() && self.route.is_none();
+                self.head.as_ref().is_some_and(|head| unasked && !head.websocket)
+            }
         }
     }
 
@@ -102,11 +110,19 @@ impl Exchange {
         if let Some(aside) = &mut self.aside {
             aside.response(head);
         }
-        let mut response = Response::new(head, self.forms());
-        if self.is_of_results() {
-            response.expect_results();
-        }
-        self.response = Some(response);
+        self.response = Some(match head.websocket {
+            Some(_) => {
+                let known = self.route.is_some() && self.endpoint.is_some();
+                Response::session(head, self.session_forms(), known)
+            }
+            None => {
+                let mut response = Response::new(head, self.forms());
+                if self.is_of_results() {
+                    response.expect_results();
+                }
+                response
+            }
+        });
     }
 
     /// Part of a body came.
@@ -128,7 +144,7 @@ impl Exchange {
                         self.first_output = Some(now);
                     }
                 }
-                self.take_ended();
+                self.take_ended(None);
             }
         }
     }
@@ -143,6 +159,15 @@ impl Exchange {
     /// What has come of it beside calls, to be asked before it is finished.
     pub fn take_outcome(&mut self) -> Option<Outcome> {
         self.aside.take()?.finish()
+    }
+
+    /// A message of a session came; `text` is absent if it could not be read.
+    pub fn message(&mut self, side: Side, text: Option<&[u8]>, now: Timestamp) {
+        self.latest = now;
+        if let Some(response) = &mut self.response {
+            response.message(side, text, now);
+        }
+        self.take_ended(None);
     }
 
     /// The calls that have come of it so far and were not taken yet.
@@ -187,7 +212,7 @@ impl Exchange {
         if let Some(response) = &mut self.response {
             response.end();
         }
-        self.take_ended();
+        self.take_ended(Some(ending));
         let form = self.response.as_mut().and_then(Response::take_form);
         let several = form.as_ref().and_then(|form| form.several());
         if several.is_none_or(|several| several.begun)
@@ -221,21 +246,27 @@ impl Exchange {
         Some(call)
     }
 
-    /// Makes calls of the answers that have ended while the exchange goes on.
-    fn take_ended(&mut self) {
-        let Some(response) = &mut self.response else { return };
+    /// Makes calls of the answers that have ended while the exchange goes on, or with it.
+    fn take_ended(&mut self, ending: Option<Ending>) {
+        let Some(response) = self.response.as_mut().filter(|one| !one.body.is_undecided()) else {
+            return;
+        };
         let mut ended = Vec::new();
         for form in &mut response.forms {
             while let Some((answer, usage)) = form.next() {
                 ended.push((form.api(), answer, usage));
             }
         }
-        for (api, answer, usage) in ended {
-            let state = if answer.failed { CallState::Error } else { CallState::Complete };
-            let mut call = self.call(api, state);
+        for (api, mut answer, usage) in ended {
+            let mut call = self.call(api, state_of(&answer, ending));
             call.usage = usage;
             call.status = answer.status.or(call.status);
             add_answer(&mut call, &answer);
+            if let Some(turn) = answer.turn.take() {
+                turn.complete(&mut call, answer);
+                // What was lost in a session is told of once.
+                self.lost_bytes = 0;
+            }
             self.ready.push(call);
         }
     }
@@ -388,6 +419,17 @@ impl Exchange {
         named.iter().chain(others).filter_map(|&api| form::reader(api, &asked)).collect()
     }
 
+    /// A reader for each form that the session could have.
+    fn session_forms(&self) -> Vec<Box<dyn Form>> {
+        let candidates = self.route.as_ref().map_or(SESSIONS, |route| slice::from_ref(&route.api));
+        let asked = Asked {
+            provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
+            model: self.head.as_ref().and_then(|head| head.query_model.clone()),
+            ..Asked::default()
+        };
+        candidates.iter().filter_map(|&api| form::session(api, &asked)).collect()
+    }
+
     /// Whether it was not seen who was asked, or for which model if the answer doesn't say, without
     /// which nobody knows what the call costs.
     fn misses_the_question(&self, form: Option<&dyn Form>) -> bool {
@@ -413,9 +455,10 @@ impl Exchange {
             return CallState::Truncated;
         }
         let complete = match body {
-            Body::Events { .. } | Body::Lines { .. } | Body::Amazon { .. } => {
-                finished || body.is_over()
-            }
+            Body::Events { .. }
+            | Body::Lines { .. }
+            | Body::Amazon { .. }
+            | Body::Messages { .. } => finished || body.is_over(),
             Body::Json(_) => body.is_over(),
             Body::Unknown | Body::Dull => ending == Ending::Whole,
         };
@@ -429,6 +472,19 @@ fn is_finished(form: &dyn Form, ending: Ending) -> bool {
     let ended_with_body =
         || ending == Ending::Whole && !form.answer().recognised && form.usage().is_some();
     form.answer().finished || ended_with_body()
+}
+
+/// How an answer has ended that is one of several. With the exchange, if it says how that has.
+fn state_of(answer: &Answer, ending: Option<Ending>) -> CallState {
+    match &answer.turn {
+        _ if answer.failed => CallState::Error,
+        Some(turn) if turn.damaged => CallState::Truncated,
+        Some(_) if !answer.finished => match ending {
+            Some(Ending::Lost) => CallState::Truncated,
+            Some(Ending::Whole | Ending::Closed) | None => CallState::Aborted,
+        },
+        Some(_) | None => CallState::Complete,
+    }
 }
 
 /// What the answer says beside its usage.
@@ -445,6 +501,7 @@ fn add_answer(call: &mut ModelCall, answer: &Answer) {
 const fn verb(head: &RequestHead) -> Option<Verb> {
     match head.method {
         Method::Post => Some(Verb::Ask),
+        Method::Get if head.websocket => Some(Verb::Converse),
         Method::Get => Some(Verb::Retrieve),
         Method::Head | Method::Connect | Method::Other => None,
     }

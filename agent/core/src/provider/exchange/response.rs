@@ -1,9 +1,10 @@
 //! An answer on its way to the readers of the forms that it could have.
 
 use super::body::Body;
-use crate::http::ResponseHead;
 use crate::http::coding::Decoder;
+use crate::http::{ResponseHead, Side};
 use crate::provider::form::Form;
+use crate::units::Timestamp;
 
 /// The answer as it comes.
 #[derive(Debug)]
@@ -39,6 +40,15 @@ impl Response {
         self.is_file = true;
     }
 
+    /// An answer that has turned the exchange into a session, of a form that is known or not.
+    pub(super) fn session(head: &ResponseHead, forms: Vec<Box<dyn Form>>, known: bool) -> Self {
+        Self { body: Body::session(known), ..Self::new(head, forms) }
+    }
+
+    pub(super) fn message(&mut self, side: Side, text: Option<&[u8]>, now: Timestamp) {
+        self.body.message(side, text, now, &mut self.forms);
+    }
+
     pub(super) fn feed(&mut self, data: &[u8]) {
         let (body, forms, is_file) = (&mut self.body, &mut self.forms, &mut self.is_file);
         let decoded = self.decoder.feed(data, |plain| {
@@ -58,6 +68,7 @@ impl Response {
     /// No more of it will come.
     pub(super) fn end(&mut self) {
         self.body.end(&mut self.forms);
+        self.forms.iter_mut().for_each(|form| form.end());
     }
 
     pub(super) fn lose(&mut self, bytes: u64) {
@@ -78,8 +89,8 @@ impl Response {
     }
 
     pub(super) fn footprint(&self) -> usize {
-        let text = self.forms.iter().map(|form| form.answer().text.expose().len());
-        self.body.footprint() + text.sum::<usize>()
+        let held = self.forms.iter().map(|form| form.footprint());
+        self.body.footprint() + held.sum::<usize>()
     }
 
     /// The reader that has recognised its form, else one for a form that was asked for.
