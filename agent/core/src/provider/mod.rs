@@ -2,6 +2,7 @@
 //! One file per wire form; a provider that differs only by host is a row of a table.
 
 mod anthropic_messages;
+mod aside;
 mod exchange;
 mod form;
 mod gemini_live;
@@ -14,11 +15,14 @@ mod request;
 mod responses_session;
 mod route;
 mod session;
+mod token_exchange;
 mod usage;
 
 use serde::{Deserialize, Serialize};
 
+pub use aside::Outcome;
 pub use exchange::Exchange;
+pub use token_exchange::IssuedToken;
 
 use crate::http::{Credential, Hints};
 use crate::secret::Payload;

@@ -8,6 +8,7 @@ use std::slice;
 
 use self::body::Body;
 use self::response::Response;
+use super::aside::{Aside, Outcome};
 use super::form::{self, Answer, Asked, Form};
 use super::request::Question;
 use super::route::{Endpoint, Route, Verb, endpoint, route};
@@ -31,6 +32,8 @@ pub struct Exchange {
     /// What is asked, by the path.
     route: Option<Route>,
     question: Option<Question>,
+    /// What it may be beside a model call.
+    aside: Option<Aside>,
     response: Option<Response>,
     started: Timestamp,
     first_output: Option<Timestamp>,
@@ -58,6 +61,7 @@ impl Exchange {
             ordinal,
             endpoint: head.as_ref().and_then(|head| endpoint(head.host.as_deref()?)),
             route,
+            aside: head.as_ref().and_then(Aside::of),
             head,
             question,
             response: None,
@@ -70,9 +74,12 @@ impl Exchange {
         }
     }
 
-    /// Whether this can't be a model call any more.
+    /// Whether nothing of use can come of this any more.
     #[must_use]
     pub fn is_dull(&self) -> bool {
+        if self.aside.is_some() {
+            return false;
+        }
         match &self.response {
             Some(response) => matches!(response.body, Body::Dull) && response.status < 400,
             None => {
@@ -85,6 +92,9 @@ impl Exchange {
     /// The answer began.
     pub fn response(&mut self, head: &ResponseHead, now: Timestamp) {
         self.latest = now;
+        if let Some(aside) = &mut self.aside {
+            aside.response(head);
+        }
         self.response = Some(match head.websocket {
             Some(_) => {
                 let known = self.route.is_some() && self.endpoint.is_some();
@@ -97,6 +107,9 @@ impl Exchange {
     /// Part of a body came.
     pub fn body(&mut self, side: Side, data: &[u8], now: Timestamp) {
         self.latest = now;
+        if let Some(aside) = &mut self.aside {
+            aside.feed(side, data);
+        }
         match side {
             Side::Request => {
                 if let Some(question) = &mut self.question {
@@ -124,6 +137,18 @@ impl Exchange {
         self.take_ended(None);
     }
 
+    /// The request ended.
+    pub fn request_ended(&mut self, ending: Ending) {
+        if let Some(aside) = &mut self.aside {
+            aside.request_ended(ending);
+        }
+    }
+
+    /// What has come of it beside calls, to be asked before it is finished.
+    pub fn take_outcome(&mut self) -> Option<Outcome> {
+        self.aside.take()?.finish()
+    }
+
     /// The calls that have come of it so far and were not taken yet.
     pub fn take_ready(&mut self) -> Vec<ModelCall> {
         std::mem::take(&mut self.ready)
@@ -132,6 +157,9 @@ impl Exchange {
     /// Bytes are missing here.
     pub fn lose(&mut self, side: Side, bytes: u64) {
         self.lost_bytes = self.lost_bytes.saturating_add(bytes);
+        if let Some(aside) = &mut self.aside {
+            aside.lose();
+        }
         match side {
             Side::Request => {
                 if let Some(question) = &mut self.question {
@@ -150,7 +178,8 @@ impl Exchange {
     #[must_use]
     pub fn footprint(&self) -> usize {
         let question = self.question.as_ref().map_or(0, Question::footprint);
-        question + self.response.as_ref().map_or(0, Response::footprint)
+        let aside = self.aside.as_ref().map_or(0, Aside::footprint);
+        question + aside + self.response.as_ref().map_or(0, Response::footprint)
     }
 
     /// The exchange is over. Says what calls have come of it that were not taken yet.
