@@ -28,6 +28,7 @@ struct Event {
     kind: Kind,
     lane: String,
     status: Option<u16>,
+    /// Reads the rest, as if it were all that there is.
     response: Responses,
 }
 
@@ -141,7 +142,8 @@ impl Session {
     }
 
     fn answered(&mut self) {
-        let Event { kind, lane, status, response } = std::mem::take(&mut self.said);
+        let Event { kind, lane, status, mut response } = std::mem::take(&mut self.said);
+        response.end_text(Side::Response);
         let id = &response.answer().response_id;
         match kind {
             Kind::Other => {}
