@@ -29,6 +29,7 @@ struct Event {
     kind: Kind,
     lane: String,
     status: Option<u16>,
+    /// Reads the rest, as if it were all that there is.
     response: Responses,
 }
 
@@ -152,8 +153,9 @@ impl Session {
     }
 
     fn answered(&mut self) {
-        let Event { kind, lane, status, response } =
+        let Event { kind, lane, status, mut response } =
             std::mem::replace(&mut self.said, Event::new(&self.asked));
+        response.end_text(Side::Response);
         let id = &response.answer().response_id;
         match kind {
             Kind::Other => {}
