@@ -3,6 +3,7 @@
 
 use super::credential::{Credential, Query};
 use super::hints::Hints;
+use super::remarks::Remarks;
 use crate::secret::FingerprintKey;
 
 /// Most header fields a head may have.
@@ -57,6 +58,8 @@ pub struct RequestHead {
 pub struct ResponseHead {
     /// The status code.
     pub status: u16,
+    /// What it says of the call beside the body.
+    pub remarks: Box<Remarks>,
     /// What the body is.
     pub body: BodyHead,
 }
@@ -182,7 +185,7 @@ impl RequestHead {
 impl ResponseHead {
     /// What is kept of an answer.
     pub(super) fn new(status: u16, fields: &[Field<'_>]) -> Result<Self, HeadError> {
-        Ok(Self { status, body: BodyHead::new(fields)? })
+        Ok(Self { status, remarks: Box::new(Remarks::new(fields)), body: BodyHead::new(fields)? })
     }
 }
 
@@ -272,7 +275,7 @@ const fn named((field, _): &Field<'_>, name: &str) -> bool {
 }
 
 /// The value as text, if it is not too long and has nothing that could disturb a terminal.
-fn bounded(value: &[u8]) -> Option<String> {
+pub(super) fn bounded(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     (text.len() <= MAX_VALUE && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }

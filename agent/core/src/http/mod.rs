@@ -12,6 +12,7 @@ pub mod h1;
 pub mod head;
 mod hints;
 pub mod ndjson;
+mod remarks;
 pub mod sse;
 
 use crate::units::Role;
@@ -19,6 +20,7 @@ use crate::units::Role;
 pub use credential::{Credential, CredentialKind, CredentialPlace};
 pub use head::{BodyKind, Method, RequestHead, ResponseHead};
 pub use hints::Hints;
+pub use remarks::Remarks;
 
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,13 @@
 use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
 use super::{
-    Api, PriceContext, Usage, anthropic_messages, openai_chat, openai_embeddings, openai_responses,
+    Api, PriceContext, Usage, anthropic_batch, anthropic_messages, bedrock_converse,
+    bedrock_invoke, cohere_chat, cohere_units, count_tokens, mistral_ocr, openai_chat,
+    openai_embeddings, openai_responses,
 };
 use crate::http::Side;
 use crate::secret::Payload;
+use crate::units::Tokens;
 
 /// Reads the answers of one wire form, value by value: a whole body, the events of a stream, the
 /// lines of a file or the messages of a session.
@@ -94,8 +97,35 @@ impl Answer {
 /// What of the request an answer's reader needs to know.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
-    /// A prompt-cache breakpoint asks for the longer lifetime.
-    pub(super) cache_ttl_1h: bool,
+    /// For how long input is to be kept in the prompt cache.
+    pub(super) cache_ttl: CacheTtl,
+    /// What an earlier call has come to is read.
+    pub(super) retrieved: bool,
+}
+
+/// The lifetime of what is written to the prompt cache, as Anthropic's models have it. An answer
+/// needn't repeat it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum CacheTtl {
+    /// The request asks for no other.
+    FiveMinutes,
+    /// A breakpoint of the request asks for it.
+    OneHour,
+    /// The request was not seen as a whole.
+    #[default]
+    Unknown,
+}
+
+impl CacheTtl {
+    /// Adds what was written for this lifetime.
+    pub(super) const fn add(self, tokens: &mut Tokens, written: u64) {
+        let bucket = match self {
+            Self::FiveMinutes => &mut tokens.cache_write_5m,
+            Self::OneHour => &mut tokens.cache_write_1h,
+            Self::Unknown => &mut tokens.cache_write_other,
+        };
+        *bucket = bucket.saturating_add(written);
+    }
 }
 
 /// A reader for answers of the form `api`, if there is one.
@@ -104,7 +134,14 @@ pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
         Api::ChatCompletions => Box::new(openai_chat::Chat::default()),
         Api::Responses => Box::new(openai_responses::Responses::default()),
         Api::Embeddings => Box::new(openai_embeddings::Embeddings::default()),
-        Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl_1h)),
+        Api::Messages if asked.retrieved => Box::new(anthropic_batch::Results::default()),
+        Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl)),
+        Api::CountTokens => Box::new(count_tokens::CountTokens::default()),
+        Api::Converse => Box::new(bedrock_converse::Converse::new(asked.cache_ttl)),
+        Api::Invoke => Box::new(bedrock_invoke::Invoke::new(asked.cache_ttl)),
+        Api::CohereChat => Box::new(cohere_chat::Chat::default()),
+        Api::CohereEmbed | Api::Rerank => Box::new(cohere_units::Units::new(api)),
+        Api::Ocr => Box::new(mistral_ocr::Ocr::default()),
         _ => return None,
     })
 }

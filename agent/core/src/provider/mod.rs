@@ -1,10 +1,17 @@
 //! Recognises a model call in an HTTP exchange and reads what it says about its usage.
 //! One file per wire form; a provider that differs only by host is a row of a table.
 
+mod anthropic_batch;
 mod anthropic_messages;
+mod bedrock_converse;
+mod bedrock_invoke;
+mod cohere_chat;
+mod cohere_units;
+mod count_tokens;
 mod exchange;
 mod form;
 mod json;
+mod mistral_ocr;
 mod openai_chat;
 mod openai_embeddings;
 mod openai_responses;
@@ -172,7 +179,7 @@ pub struct PriceContext {
     pub service_tier: Option<String>,
     /// It was part of a batch.
     pub batch: bool,
-    /// Anthropic's `usage.speed`.
+    /// Anthropic's `usage.speed`, Bedrock's `performanceConfig.latency`.
     pub speed: Option<String>,
     /// The region, by the host's name, or where the answer says it was served.
     pub region: Option<String>,

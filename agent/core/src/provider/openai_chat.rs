@@ -28,7 +28,10 @@ impl Form for Chat {
             }
             ("id", Token::Text(id)) => rename(&mut answer.response_id, id),
             ("model", Token::Text(model)) => rename(&mut answer.model, model),
-            ("service_tier", Token::Text(tier)) => rename(&mut answer.context.service_tier, tier),
+            // OpenAI's, and Mistral's.
+            ("service_tier" | "usage.service_tier", Token::Text(tier)) => {
+                rename(&mut answer.context.service_tier, tier)
+            }
             ("choices[].finish_reason", Token::Text(_)) => answer.finished = true,
             (
                 "choices[].delta.content"

@@ -1,6 +1,8 @@
 //! What a request body says, whichever wire form it has: they agree on the keys that matter.
 
+use super::form::CacheTtl;
 use super::json::{Scanner, Token};
+use super::route::Route;
 use super::{Api, Countable, Message};
 use crate::http::RequestHead;
 use crate::http::coding::Decoder;
@@ -15,8 +17,27 @@ const MAX_NAME: usize = 256;
 /// The keys of a body whose values [`Said::read`] looks at. The others are passed over quickly: a
 /// body can't be given up before its end, since `model` may come last, and most bodies that a host
 /// sends are no questions at all.
-const KEYS: &[&str] =
-    &["cache_control", "input", "instructions", "messages", "model", "stream", "system", "tools"];
+const KEYS: &[&str] = &[
+    "cache_control",
+    "inferenceConfig",
+    "input",
+    "inputText",
+    "input_type",
+    "instructions",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "message",
+    "messages",
+    "model",
+    "prompt",
+    "query",
+    "stream",
+    "system",
+    "texts",
+    "toolConfig",
+    "tools",
+];
 
 /// Reads one request body.
 #[derive(Debug)]
@@ -33,8 +54,10 @@ pub(super) struct Said {
     pub(super) stream: bool,
     messages: bool,
     input: bool,
+    /// What is asked stands under another key.
+    subject: bool,
     /// A prompt-cache breakpoint asks for the longer lifetime.
-    pub(super) cache_ttl_1h: bool,
+    cache_ttl_1h: bool,
     /// Most tokens of output that are allowed.
     pub(super) max_output: Option<u64>,
     text: Countable,
@@ -77,6 +100,20 @@ impl Question {
         self.scanner.is_whole()
     }
 
+    /// Whether the rest of it is missing.
+    pub(super) fn is_cut(&self) -> bool {
+        !self.scanner.is_whole() && !self.scanner.is_broken()
+    }
+
+    /// For how long it wants input kept in the prompt cache.
+    pub(super) fn cache_ttl(&self) -> CacheTtl {
+        match self.said.cache_ttl_1h {
+            true => CacheTtl::OneHour,
+            false if self.is_whole() => CacheTtl::FiveMinutes,
+            false => CacheTtl::Unknown,
+        }
+    }
+
     pub(super) fn footprint(&self) -> usize {
         self.scanner.footprint() + self.said.text_bytes
     }
@@ -88,12 +125,19 @@ impl Said {
         self.model.is_some() && (self.messages || self.input)
     }
 
-    /// Whether this could be a model call of this form.
-    pub(super) const fn suits(&self, api: Api) -> bool {
-        self.model.is_some()
-            && match api {
-                Api::ChatCompletions | Api::Messages => self.messages,
+    /// Whether this could be a model call of the form that the path asks for. Body or path name
+    /// the model.
+    pub(super) const fn suits(&self, route: &Route) -> bool {
+        (self.model.is_some() || route.model.is_some())
+            && match route.api {
+                Api::ChatCompletions | Api::Messages | Api::Converse => self.messages,
                 Api::Responses | Api::Embeddings => self.input,
+                Api::CountTokens => self.messages || self.input,
+                Api::Invoke => self.messages || self.input || self.subject,
+                Api::CohereChat => self.messages || self.subject,
+                Api::CohereEmbed | Api::Rerank => self.subject,
+                // Nobody else has such a path, and what is to be read can be very long.
+                Api::Ocr => true,
                 _ => false,
             }
     }
@@ -102,9 +146,13 @@ impl Said {
         match (path, token) {
             ("model", Token::Text(name)) => self.model = name_of(name),
             ("stream", Token::Flag(stream)) => self.stream = stream,
-            ("max_tokens" | "max_completion_tokens" | "max_output_tokens", Token::Count(most)) => {
-                self.max_output = Some(most)
-            }
+            (
+                "max_tokens"
+                | "max_completion_tokens"
+                | "max_output_tokens"
+                | "inferenceConfig.maxTokens",
+                Token::Count(most),
+            ) => self.max_output = Some(most),
             ("messages", Token::Begin) => self.messages = true,
             ("input", Token::Begin) => self.input = true,
             ("messages[]" | "input[]", Token::Begin) => self.begin_message(""),
@@ -125,6 +173,18 @@ impl Said {
                 self.begin_message("user");
                 self.push_text(text);
             }
+            // Of forms that have no conversation: Bedrock's models, Cohere's older forms.
+            ("prompt" | "inputText" | "message" | "query", Token::Text(text)) => {
+                self.subject = true;
+                self.begin_message("user");
+                self.push_text(text);
+            }
+            ("texts[]", Token::Text(text)) => {
+                self.subject = true;
+                self.begin_message("");
+                self.push_text(text);
+            }
+            ("input_type", Token::Text(_)) => self.subject = true,
             ("input[]", Token::Text(text)) => {
                 self.begin_message("");
                 self.push_text(text);
@@ -134,6 +194,7 @@ impl Said {
                 | "messages[].content[].text"
                 | "messages[].content[].content"
                 | "messages[].content[].content[].text"
+                | "messages[].content[].toolResult.content[].text"
                 | "messages[].tool_calls[].function.name"
                 | "messages[].tool_calls[].function.arguments"
                 | "system[].text"
@@ -143,7 +204,9 @@ impl Said {
                 | "input[].output",
                 Token::Text(text),
             ) => self.push_text(text),
-            (path, Token::Text("1h")) if path.ends_with("cache_control.ttl") => {
+            (path, Token::Text("1h"))
+                if path.ends_with("cache_control.ttl") || path.ends_with("cachePoint.ttl") =>
+            {
                 self.cache_ttl_1h = true;
             }
             _ => {}

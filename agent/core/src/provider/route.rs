@@ -21,6 +21,9 @@ const HOSTS: &[(&str, &str)] = &[
     ("*.services.ai.azure.com", "azure.ai.inference"),
     ("*.azure-api.net", "azure.ai.inference"),
     ("bedrock-runtime.{region}.amazonaws.com", "aws.bedrock"),
+    ("bedrock-runtime-fips.{region}.amazonaws.com", "aws.bedrock"),
+    ("bedrock-runtime.{region}.api.aws", "aws.bedrock"),
+    ("bedrock-runtime-fips.{region}.api.aws", "aws.bedrock"),
     ("bedrock-mantle.{region}.api.aws", "aws.bedrock"),
     ("generativelanguage.googleapis.com", "gcp.gemini"),
     ("aiplatform.googleapis.com", "gcp.vertex_ai"),
@@ -59,6 +62,22 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/responses", Verb::Ask, Api::Responses),
     ("/embeddings", Verb::Ask, Api::Embeddings),
     ("/messages", Verb::Ask, Api::Messages),
+    ("/messages/count_tokens", Verb::Ask, Api::CountTokens),
+    ("/messages/batches/{}/results", Verb::Retrieve, Api::Messages),
+    ("/model/{model}/converse", Verb::Ask, Api::Converse),
+    ("/model/{model}/converse-stream", Verb::Ask, Api::Converse),
+    ("/model/{model}/invoke", Verb::Ask, Api::Invoke),
+    ("/model/{model}/invoke-with-response-stream", Verb::Ask, Api::Invoke),
+    ("/model/{model}/count-tokens", Verb::Ask, Api::CountTokens),
+    ("/v2/chat", Verb::Ask, Api::CohereChat),
+    ("/v1/chat", Verb::Ask, Api::CohereChat),
+    ("/v2/embed", Verb::Ask, Api::CohereEmbed),
+    ("/v1/embed", Verb::Ask, Api::CohereEmbed),
+    ("/v2/rerank", Verb::Ask, Api::Rerank),
+    ("/v1/rerank", Verb::Ask, Api::Rerank),
+    ("/v1/ocr", Verb::Ask, Api::Ocr),
+    ("/fim/completions", Verb::Ask, Api::ChatCompletions),
+    ("/agents/completions", Verb::Ask, Api::ChatCompletions),
 ];
 
 /// What a request wants.
@@ -160,6 +179,11 @@ mod tests {
             (".openai.azure.com", None, None),
             ("bedrock-runtime.eu-west-1.amazonaws.com", Some("aws.bedrock"), Some("eu-west-1")),
             ("bedrock-runtime.a.b.amazonaws.com", None, None),
+            (
+                "bedrock-runtime-fips.us-gov-west-1.api.aws",
+                Some("aws.bedrock"),
+                Some("us-gov-west-1"),
+            ),
             ("us-east5-aiplatform.googleapis.com", Some("gcp.vertex_ai"), Some("us-east5")),
             ("localhost:8443", None, None),
             ("[::1]:8443", None, None),
@@ -178,6 +202,12 @@ mod tests {
             ("/openai/deployments/d/chat/completions/", Some(Api::ChatCompletions)),
             ("/v1/messages", Some(Api::Messages)),
             ("/v1/messages/batches", None),
+            ("/v1/messages/count_tokens", Some(Api::CountTokens)),
+            ("/anthropic/v1/messages", Some(Api::Messages)),
+            ("/model/m/converse-stream", Some(Api::Converse)),
+            ("/model/m/invoke-with-response-stream", Some(Api::Invoke)),
+            ("/model/m/invoke-with-bidirectional-stream", None),
+            ("/api/embed", None),
             ("/v1/responses/resp_1/cancel", None),
         ] {
             assert_eq!(route(Verb::Ask, path).map(|route| route.api), api, "{path}");
@@ -189,6 +219,9 @@ mod tests {
         let model = |path| match_path("/model/{model}/invoke", path).flatten();
         assert_eq!(model("/model/a%3Ab/invoke").as_deref(), Some("a:b"));
         assert_eq!(model("/model/a/b/invoke"), None);
+        let arn = "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Fx/invoke";
+        let name = "arn:aws:bedrock:eu-west-1:1:inference-profile/x";
+        assert_eq!(model(arn).as_deref(), Some(name));
         let gemini = |path| match_path("/models/{model}:generateContent", path).flatten();
         assert_eq!(gemini("/v1beta/models/gemini-3:generateContent").as_deref(), Some("gemini-3"));
     }

@@ -2,7 +2,7 @@
 
 use super::Usage;
 use super::json::Token;
-use crate::units::Tokens;
+use crate::units::{Counts, Tokens, Unit};
 
 /// The numbers as they came. Of repeated reports the last one counts, number by number.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +15,8 @@ pub(super) struct OpenAiUsage {
     cache_write_30m: u64,
     cache_write_12h: u64,
     reasoning: u64,
+    /// Mistral's `prompt_audio_seconds`, beside the tokens.
+    audio_seconds: u64,
 }
 
 impl OpenAiUsage {
@@ -25,6 +27,7 @@ impl OpenAiUsage {
             "prompt_tokens" | "input_tokens" => self.input = Some(count),
             "completion_tokens" | "output_tokens" => self.output = count,
             "total_tokens" => self.total = Some(count),
+            "prompt_audio_seconds" => self.audio_seconds = count,
             _ => {
                 let Some((details, key)) = key.split_once('.') else { return };
                 match (details, key) {
@@ -68,7 +71,9 @@ impl OpenAiUsage {
             reasoning: self.reasoning,
             ..Tokens::default()
         };
-        Some(tokens.into())
+        let mut counts = Counts::default();
+        counts.set(Unit::AudioMs, self.audio_seconds.saturating_mul(1000));
+        Some(Usage { tokens, counts, ..Usage::default() })
     }
 }
 
@@ -119,13 +124,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_numbers_overflow(counts in prop::collection::vec(any::<u64>(), 8)) {
+        fn no_numbers_overflow(counts in prop::collection::vec(any::<u64>(), 9)) {
             let keys = [
                 "prompt_tokens", "completion_tokens", "total_tokens",
                 "prompt_tokens_details.cached_tokens", "input_tokens_details.cache_write_tokens",
                 "input_tokens_details.cache_write_tokens_details.ttl_30m_tokens",
                 "input_tokens_details.cache_write_tokens_details.ttl_12h_tokens",
-                "output_tokens_details.reasoning_tokens",
+                "output_tokens_details.reasoning_tokens", "prompt_audio_seconds",
             ];
             let pairs: Vec<_> = keys.into_iter().zip(counts).collect();
             tokens(&pairs);

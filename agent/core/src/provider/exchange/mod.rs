@@ -10,11 +10,12 @@ use super::form::{self, Answer, Asked, Form};
 use super::request::Question;
 use super::route::{Endpoint, Route, Verb, endpoint, route};
 use super::{Api, CallState, Countable, ModelCall, PriceContext};
-use crate::http::{BodyKind, Ending, Method, RequestHead, ResponseHead, Side};
-use crate::units::{ConnectionId, Role, Timestamp};
+use crate::http::{BodyKind, Ending, Method, Remarks, RequestHead, ResponseHead, Side};
+use crate::units::{ConnectionId, Role, Timestamp, Tokens};
 
 /// The forms that an answer is read as where nothing of the request tells.
-const ALL: &[Api] = &[Api::ChatCompletions, Api::Responses, Api::Embeddings, Api::Messages];
+const ALL: &[Api] =
+    &[Api::ChatCompletions, Api::Responses, Api::Embeddings, Api::Messages, Api::Converse];
 
 /// One exchange as it goes on.
 #[derive(Debug)]
@@ -78,7 +79,12 @@ impl Exchange {
     pub fn response(&mut self, head: &ResponseHead, now: Timestamp) {
         self.latest = now;
         let forms = self.forms();
-        self.response = Some(Response::new(head, forms));
+        // Results are files: what they hold need not be said of them.
+        let kind = match head.body.kind {
+            BodyKind::Other if self.is_retrieval() => BodyKind::Unsaid,
+            kind => kind,
+        };
+        self.response = Some(Response::new(head, kind, forms));
     }
 
     /// Part of a body came.
@@ -156,7 +162,7 @@ impl Exchange {
         let said = self.question.as_ref().map(|question| &question.said);
         let api = match (form, &self.route) {
             (Some(form), _) if form.answer().recognised => form.api(),
-            (_, Some(route)) if said.is_some_and(|said| said.suits(route.api)) => route.api,
+            (_, Some(route)) if said.is_some_and(|said| said.suits(route)) => route.api,
             (_, Some(route)) if said.is_some() && self.endpoint.is_some() => route.api,
             _ => return None,
         };
@@ -164,6 +170,9 @@ impl Exchange {
         let Some(form) = form else { return Some(call) };
         call.usage = form.usage();
         add_answer(&mut call, form.answer());
+        if let Some(response) = &self.response {
+            add_remarks(&mut call, &response.remarks);
+        }
         if let Some(failure) = self.response.as_ref().and_then(|response| response.body.failure()) {
             call.error_type = failure.error_type.clone().or(call.error_type);
         }
@@ -217,7 +226,7 @@ impl Exchange {
                 ..PriceContext::default()
             },
             max_output: said.and_then(|said| said.max_output),
-            retrieved: self.route.as_ref().is_some_and(|route| route.verb == Verb::Retrieve),
+            retrieved: self.is_retrieval(),
             countable: None,
             response_id: None,
             error_type: None,
@@ -232,6 +241,9 @@ impl Exchange {
 
     /// Adds the text to count where the answer didn't say all of its usage.
     fn add_text(&mut self, call: &mut ModelCall, answer: &Answer) {
+        if !is_billed_by_text(call.api) {
+            return;
+        }
         let refused = call.status.is_none_or(|status| status >= 400)
             || call.state == CallState::Error && answer.text.expose().is_empty();
         let final_usage = answer.finished
@@ -250,6 +262,11 @@ impl Exchange {
         call.countable = Some(text);
     }
 
+    /// Whether what an earlier call has come to is read.
+    fn is_retrieval(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.verb == Verb::Retrieve)
+    }
+
     fn is_stream(&self) -> bool {
         self.response.as_ref().is_some_and(|response| response.body.is_stream())
     }
@@ -266,8 +283,10 @@ impl Exchange {
             (None, _, _) => ALL,
             (Some(_), _, _) => &[],
         };
-        let said = self.question.as_ref().map(|question| &question.said);
-        let asked = Asked { cache_ttl_1h: said.is_some_and(|said| said.cache_ttl_1h) };
+        let asked = Asked {
+            cache_ttl: self.question.as_ref().map(Question::cache_ttl).unwrap_or_default(),
+            retrieved: self.is_retrieval(),
+        };
         candidates.iter().filter_map(|&api| form::reader(api, &asked)).collect()
     }
 
@@ -280,7 +299,9 @@ impl Exchange {
         if response.status >= 400 || failed {
             return CallState::Error;
         }
-        if response.damaged || body.dropped() > 0 || ending == Ending::Lost {
+        // Of a request that was not seen, nobody knows whom it asked, nor at what price.
+        let unseen = self.head.is_none() || self.question.as_ref().is_some_and(Question::is_cut);
+        if response.damaged || body.dropped() > 0 || ending == Ending::Lost || unseen {
             return CallState::Truncated;
         }
         let finished = form.is_some_and(|form| form.answer().finished);
@@ -302,6 +323,29 @@ fn add_answer(call: &mut ModelCall, answer: &Answer) {
     call.error_type.clone_from(&answer.error_type);
     let region = answer.context.region.clone().or(call.context.region.take());
     call.context = PriceContext { region, ..answer.context.clone() };
+}
+
+/// What the answer's head says where the body doesn't.
+fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
+    let either = |said: &mut Option<String>, remark: &Option<String>| {
+        if said.is_none() {
+            said.clone_from(remark);
+        }
+    };
+    either(&mut call.response_id, &remarks.request_id);
+    either(&mut call.error_type, &remarks.error_type);
+    either(&mut call.context.service_tier, &remarks.service_tier);
+    either(&mut call.context.speed, &remarks.speed);
+    if let (Api::Invoke, None, Some(input)) = (call.api, &call.usage, remarks.input_tokens) {
+        let output = remarks.output_tokens.unwrap_or(0);
+        let tokens = Tokens { input_uncached: input, output_visible: output, ..Tokens::default() };
+        call.usage = Some(tokens.into());
+    }
+}
+
+/// Whether the text of such a call is what its price depends on.
+const fn is_billed_by_text(api: Api) -> bool {
+    !matches!(api, Api::CountTokens | Api::Rerank | Api::Ocr)
 }
 
 /// What a request could want, by its head alone.

@@ -1,14 +1,15 @@
 //! An answer on its way to the readers of the forms that it could have.
 
 use super::body::Body;
-use crate::http::ResponseHead;
 use crate::http::coding::Decoder;
+use crate::http::{BodyKind, Remarks, ResponseHead};
 use crate::provider::form::Form;
 
 /// The answer as it comes.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
+    pub(super) remarks: Box<Remarks>,
     pub(super) body: Body,
     decoder: Decoder,
     /// Readers of every form that the answer could have.
@@ -18,10 +19,12 @@ pub(super) struct Response {
 }
 
 impl Response {
-    pub(super) fn new(head: &ResponseHead, forms: Vec<Box<dyn Form>>) -> Self {
-        let body = if forms.is_empty() { Body::Dull } else { Body::new(head.body.kind) };
+    /// An answer that begins with `head`, whose body holds what `kind` says.
+    pub(super) fn new(head: &ResponseHead, kind: BodyKind, forms: Vec<Box<dyn Form>>) -> Self {
+        let body = if forms.is_empty() { Body::Dull } else { Body::new(kind) };
         let decoder = Decoder::new(&head.body.coding);
-        Self { status: head.status, body, decoder, forms, damaged: false }
+        let remarks = head.remarks.clone();
+        Self { status: head.status, remarks, body, decoder, forms, damaged: false }
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
