@@ -12,7 +12,7 @@ pub struct Remarks {
     pub input_tokens: Option<u64>,
     /// Tokens of output (`x-amzn-bedrock-output-token-count`).
     pub output_tokens: Option<u64>,
-    /// The service tier it was served at (`x-amzn-bedrock-service-tier`).
+    /// The service tier it was served at (`x-amzn-bedrock-service-tier`, `x-gemini-service-tier`).
     pub service_tier: Option<String>,
     /// The latency it was served with, `standard` or `optimized`
     /// (`x-amzn-bedrock-performanceconfig-latency`).
@@ -29,7 +29,8 @@ impl Remarks {
             request_id: text("x-amzn-requestid"),
             input_tokens: count("x-amzn-bedrock-input-token-count"),
             output_tokens: count("x-amzn-bedrock-output-token-count"),
-            service_tier: text("x-amzn-bedrock-service-tier"),
+            service_tier: text("x-amzn-bedrock-service-tier")
+                .or_else(|| text("x-gemini-service-tier")),
             speed: text("x-amzn-bedrock-performanceconfig-latency"),
             error_type: text("x-amzn-errortype")
                 .and_then(|kind| kind.split(':').next().map(str::to_owned)),

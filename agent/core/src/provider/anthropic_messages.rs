@@ -88,6 +88,8 @@ impl Messages {
                 rename(&mut context.service_tier, tier);
             }
             ("speed", Token::Text(speed)) => rename(&mut context.speed, speed),
+            // What older models say instead of a region.
+            ("inference_geo", Token::Text("not_available")) => {}
             ("inference_geo", Token::Text(region)) => rename(&mut context.region, region),
             ("server_tool_use.web_search_requests", Token::Count(count)) => self.searches = count,
             ("server_tool_use.web_fetch_requests", Token::Count(count)) => self.fetches = count,

@@ -99,8 +99,8 @@ impl Answer {
 pub(super) struct Asked {
     /// For how long input is to be kept in the prompt cache.
     pub(super) cache_ttl: CacheTtl,
-    /// What an earlier call has come to is read.
-    pub(super) retrieved: bool,
+    /// The results of a batch are fetched.
+    pub(super) results: bool,
 }
 
 /// The lifetime of what is written to the prompt cache, as Anthropic's models have it. An answer
@@ -134,7 +134,7 @@ pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
         Api::ChatCompletions => Box::new(openai_chat::Chat::default()),
         Api::Responses => Box::new(openai_responses::Responses::default()),
         Api::Embeddings => Box::new(openai_embeddings::Embeddings::default()),
-        Api::Messages if asked.retrieved => Box::new(anthropic_batch::Results::default()),
+        Api::Messages if asked.results => Box::new(anthropic_batch::Results::default()),
         Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl)),
         Api::CountTokens => Box::new(count_tokens::CountTokens::default()),
         Api::Converse => Box::new(bedrock_converse::Converse::new(asked.cache_ttl)),

@@ -63,7 +63,7 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/embeddings", Verb::Ask, Api::Embeddings),
     ("/messages", Verb::Ask, Api::Messages),
     ("/messages/count_tokens", Verb::Ask, Api::CountTokens),
-    ("/messages/batches/{}/results", Verb::Retrieve, Api::Messages),
+    ("/messages/batches/{}/results", Verb::Results, Api::Messages),
     ("/model/{model}/converse", Verb::Ask, Api::Converse),
     ("/model/{model}/converse-stream", Verb::Ask, Api::Converse),
     ("/model/{model}/invoke", Verb::Ask, Api::Invoke),
@@ -87,6 +87,8 @@ pub(super) enum Verb {
     Ask,
     /// To read what an earlier call has come to: `GET`.
     Retrieve,
+    /// To read a file that may hold the results of a batch: `GET`.
+    Results,
     /// A session of many calls: a WebSocket.
     Converse,
 }
@@ -138,7 +140,8 @@ fn match_host<'a>(pattern: &str, name: &'a str) -> Option<Option<&'a str>> {
 /// What is asked at `path`, whoever's host it is on.
 pub(super) fn route(verb: Verb, path: &str) -> Option<Route> {
     let path = path.trim_end_matches('/');
-    PATHS.iter().filter(|(_, asks, _)| *asks == verb).find_map(|&(pattern, verb, api)| {
+    let suits = |asks| asks == verb || verb == Verb::Retrieve && asks == Verb::Results;
+    PATHS.iter().filter(|(_, asks, _)| suits(*asks)).find_map(|&(pattern, verb, api)| {
         let model = match_path(pattern, path)?;
         Some(Route { verb, api, model })
     })

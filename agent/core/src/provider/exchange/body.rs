@@ -46,11 +46,16 @@ impl Body {
         match kind {
             BodyKind::Json => Self::Json(Texts::default()),
             BodyKind::EventStream => Self::events(),
-            BodyKind::Lines => Self::Lines { lines: Lines::default(), scanner: Scanner::default() },
+            BodyKind::Lines => Self::lines(),
             BodyKind::AmazonEventStream => Self::amazon(),
             BodyKind::Unsaid => Self::Unknown,
             BodyKind::Other => Self::Dull,
         }
+    }
+
+    /// A body of lines, whatever its head says of it.
+    pub(super) fn lines() -> Self {
+        Self::Lines { lines: Lines::default(), scanner: Scanner::default() }
     }
 
     fn events() -> Self {

@@ -78,13 +78,11 @@ impl Exchange {
     /// The answer began.
     pub fn response(&mut self, head: &ResponseHead, now: Timestamp) {
         self.latest = now;
-        let forms = self.forms();
-        // Results are files: what they hold need not be said of them.
-        let kind = match head.body.kind {
-            BodyKind::Other if self.is_retrieval() => BodyKind::Unsaid,
-            kind => kind,
-        };
-        self.response = Some(Response::new(head, kind, forms));
+        let mut response = Response::new(head, self.forms());
+        if self.is_of_results() {
+            response.expect_results();
+        }
+        self.response = Some(response);
     }
 
     /// Part of a body came.
@@ -226,7 +224,10 @@ impl Exchange {
                 ..PriceContext::default()
             },
             max_output: said.and_then(|said| said.max_output),
-            retrieved: self.is_retrieval(),
+            retrieved: self.route.as_ref().is_some_and(|route| match route.verb {
+                Verb::Retrieve | Verb::Results => true,
+                Verb::Ask | Verb::Converse => false,
+            }),
             countable: None,
             response_id: None,
             error_type: None,
@@ -241,7 +242,7 @@ impl Exchange {
 
     /// Adds the text to count where the answer didn't say all of its usage.
     fn add_text(&mut self, call: &mut ModelCall, answer: &Answer) {
-        if !is_billed_by_text(call.api) {
+        if !is_text(call.api) {
             return;
         }
         let refused = call.status.is_none_or(|status| status >= 400)
@@ -262,9 +263,9 @@ impl Exchange {
         call.countable = Some(text);
     }
 
-    /// Whether what an earlier call has come to is read.
-    fn is_retrieval(&self) -> bool {
-        self.route.as_ref().is_some_and(|route| route.verb == Verb::Retrieve)
+    /// Whether the answer may be the results of a batch.
+    fn is_of_results(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.verb == Verb::Results)
     }
 
     fn is_stream(&self) -> bool {
@@ -285,9 +286,15 @@ impl Exchange {
         };
         let asked = Asked {
             cache_ttl: self.question.as_ref().map(Question::cache_ttl).unwrap_or_default(),
-            retrieved: self.is_retrieval(),
+            results: self.is_of_results(),
         };
         candidates.iter().filter_map(|&api| form::reader(api, &asked)).collect()
+    }
+
+    /// Whether it was not seen who was asked, or not all of what: then nobody knows what the call
+    /// costs, nor for how long its input is kept in the prompt cache.
+    fn misses_the_question(&self) -> bool {
+        self.head.is_none() || self.question.as_ref().is_some_and(Question::is_cut)
     }
 
     fn state(&self, form: Option<&dyn Form>, ending: Ending) -> CallState {
@@ -299,9 +306,8 @@ impl Exchange {
         if response.status >= 400 || failed {
             return CallState::Error;
         }
-        // Of a request that was not seen, nobody knows whom it asked, nor at what price.
-        let unseen = self.head.is_none() || self.question.as_ref().is_some_and(Question::is_cut);
-        if response.damaged || body.dropped() > 0 || ending == Ending::Lost || unseen {
+        let damaged = response.damaged || body.dropped() > 0 || ending == Ending::Lost;
+        if damaged || self.misses_the_question() {
             return CallState::Truncated;
         }
         let finished = form.is_some_and(|form| form.answer().finished);
@@ -343,8 +349,8 @@ fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
     }
 }
 
-/// Whether the text of such a call is what its price depends on.
-const fn is_billed_by_text(api: Api) -> bool {
+/// Whether text is what the price of a call of the form `api` depends on, so that it can be counted.
+const fn is_text(api: Api) -> bool {
     !matches!(api, Api::CountTokens | Api::Rerank | Api::Ocr)
 }
 

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use crate::http::coding::Decoder;
-use crate::http::{BodyKind, Remarks, ResponseHead};
+use crate::http::{Remarks, ResponseHead};
 use crate::provider::form::Form;
 
 /// The answer as it comes.
@@ -16,20 +16,37 @@ pub(super) struct Response {
     pub(super) forms: Vec<Box<dyn Form>>,
     /// Part of it could not be read.
     pub(super) damaged: bool,
+    /// It may be the results of a batch, or any other file: its first byte will tell.
+    is_file: bool,
 }
 
 impl Response {
-    /// An answer that begins with `head`, whose body holds what `kind` says.
-    pub(super) fn new(head: &ResponseHead, kind: BodyKind, forms: Vec<Box<dyn Form>>) -> Self {
-        let body = if forms.is_empty() { Body::Dull } else { Body::new(kind) };
+    pub(super) fn new(head: &ResponseHead, forms: Vec<Box<dyn Form>>) -> Self {
+        let body = if forms.is_empty() { Body::Dull } else { Body::new(head.body.kind) };
         let decoder = Decoder::new(&head.body.coding);
         let remarks = head.remarks.clone();
-        Self { status: head.status, remarks, body, decoder, forms, damaged: false }
+        let status = head.status;
+        Self { status, remarks, body, decoder, forms, damaged: false, is_file: false }
+    }
+
+    /// Reads it as the results of a batch, if it turns out to be them.
+    pub(super) fn expect_results(&mut self) {
+        self.body = Body::lines();
+        self.is_file = true;
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
-        let (body, forms) = (&mut self.body, &mut self.forms);
-        if self.decoder.feed(data, |plain| body.feed(plain, forms)).is_err() {
+        let (body, forms, is_file) = (&mut self.body, &mut self.forms, &mut self.is_file);
+        let decoded = self.decoder.feed(data, |plain| {
+            if let Some(first) = plain.trim_ascii_start().first().filter(|_| *is_file) {
+                *is_file = false;
+                if *first != b'{' {
+                    *body = Body::Dull;
+                }
+            }
+            body.feed(plain, forms);
+        });
+        if decoded.is_err() {
             self.damaged |= !matches!(self.body, Body::Dull);
         }
     }
