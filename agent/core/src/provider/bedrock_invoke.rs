@@ -7,6 +7,7 @@
 
 use super::anthropic_messages::Messages;
 use super::bedrock_converse::Converse;
+use super::bedrock_sonic::Sonic;
 use super::form::{Answer, CacheTtl, Form, inside};
 use super::json::Token;
 use super::openai_chat::Chat;
@@ -36,6 +37,7 @@ impl Invoke {
                 Box::new(Messages::new(cache_ttl)),
                 Box::new(Chat::default()),
                 Box::new(Nova(Converse::new(cache_ttl))),
+                Box::new(Sonic::default()),
             ],
             metrics: Metrics::default(),
         }

@@ -5,6 +5,7 @@ mod anthropic_batch;
 mod anthropic_messages;
 mod bedrock_converse;
 mod bedrock_invoke;
+mod bedrock_sonic;
 mod cohere_chat;
 mod cohere_units;
 mod count_tokens;
@@ -53,7 +54,8 @@ pub enum Api {
     CountTokens,
     /// Bedrock `POST /model/{id}/converse[-stream]`.
     Converse,
-    /// Bedrock `POST /model/{id}/invoke[-with-response-stream]`: the model's native body.
+    /// Bedrock `POST /model/{id}/invoke[-with-{response,bidirectional}-stream]`: the model's native
+    /// body.
     Invoke,
     /// Gemini `POST …:generateContent` and `:streamGenerateContent`.
     GenerateContent,

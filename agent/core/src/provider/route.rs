@@ -68,6 +68,7 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/model/{model}/converse-stream", Verb::Ask, Api::Converse),
     ("/model/{model}/invoke", Verb::Ask, Api::Invoke),
     ("/model/{model}/invoke-with-response-stream", Verb::Ask, Api::Invoke),
+    ("/model/{model}/invoke-with-bidirectional-stream", Verb::Ask, Api::Invoke),
     ("/model/{model}/count-tokens", Verb::Ask, Api::CountTokens),
     ("/v2/chat", Verb::Ask, Api::CohereChat),
     ("/v1/chat", Verb::Ask, Api::CohereChat),
@@ -209,7 +210,7 @@ mod tests {
             ("/anthropic/v1/messages", Some(Api::Messages)),
             ("/model/m/converse-stream", Some(Api::Converse)),
             ("/model/m/invoke-with-response-stream", Some(Api::Invoke)),
-            ("/model/m/invoke-with-bidirectional-stream", None),
+            ("/model/m/invoke-with-bidirectional-stream", Some(Api::Invoke)),
             ("/api/embed", None),
             ("/v1/responses/resp_1/cancel", None),
         ] {
