@@ -35,6 +35,10 @@ impl Form for Results {
 
     fn read(&mut self, path: &str, token: Token<'_>) {
         match (path, token) {
+            // The line before may not have ended.
+            ("", Token::Begin) => {
+                *self = Self { ended: std::mem::take(&mut self.ended), ..Self::default() }
+            }
             ("result.type", Token::Text(kind)) => self.succeeded = kind == "succeeded",
             _ => {
                 if let Some(path) = inside(path, "result.message") {

@@ -23,6 +23,8 @@ pub(super) struct Messages {
     iterations: Vec<Iteration>,
     /// There were more than [`MAX_ITERATIONS`].
     too_many: bool,
+    /// It is a result of a batch: it ends with its line, not with what it says.
+    of_batch: bool,
     searches: u64,
     fetches: u64,
     /// The lifetime of cache writes that the report doesn't split.
@@ -59,6 +61,7 @@ impl Messages {
             top: Numbers::default(),
             iterations: Vec::new(),
             too_many: false,
+            of_batch: false,
             searches: 0,
             fetches: 0,
             cache_ttl,
@@ -70,6 +73,7 @@ impl Messages {
     /// A reader for a message that was asked for in a batch.
     pub(super) fn of_batch() -> Self {
         let mut message = Self::new(CacheTtl::Unknown);
+        message.of_batch = true;
         message.answer.context.batch = true;
         message
     }
@@ -171,7 +175,9 @@ impl Form for Messages {
             ("type", Token::Text("error")) => answer.failed = true,
             ("id" | "message.id", Token::Text(id)) => answer.response_id = name_of(id),
             ("model" | "message.model", Token::Text(model)) => answer.model = name_of(model),
-            ("stop_reason" | "delta.stop_reason", Token::Text(_)) => answer.finished = true,
+            ("stop_reason" | "delta.stop_reason", Token::Text(_)) => {
+                answer.finished = !self.of_batch;
+            }
             // Says what `type` doesn't: that a limit of the caller's own was reached.
             ("error.details.error_code", Token::Text(code)) => answer.error_type = name_of(code),
             (

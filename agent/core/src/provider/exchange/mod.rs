@@ -342,7 +342,8 @@ fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
     either(&mut call.error_type, &remarks.error_type);
     either(&mut call.context.service_tier, &remarks.service_tier);
     either(&mut call.context.speed, &remarks.speed);
-    if let (Api::Invoke, None, Some(input)) = (call.api, &call.usage, remarks.input_tokens) {
+    let silent = call.usage.is_none() && call.status.is_some_and(|status| status < 400);
+    if let (Api::Invoke, true, Some(input)) = (call.api, silent, remarks.input_tokens) {
         let output = remarks.output_tokens.unwrap_or(0);
         let tokens = Tokens { input_uncached: input, output_visible: output, ..Tokens::default() };
         call.usage = Some(tokens.into());
