@@ -1,5 +1,6 @@
 //! The only file that knows the order of the rooms: feed input, drain output, repeat.
 
+mod bindings;
 mod connection;
 #[cfg(test)]
 mod tests;
@@ -8,10 +9,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use lru::LruCache;
 
+use self::bindings::Bindings;
 use self::connection::Connection;
-use crate::http::Unreadable;
+use crate::http::{Credential, Unreadable};
 use crate::identity::Attribution;
-use crate::provider::ModelCall;
+use crate::provider::{IssuedToken, ModelCall, Outcome};
 use crate::secret::FingerprintKey;
 use crate::units::{ConnectionId, Direction, ProcessKey, Timestamp};
 
@@ -48,6 +50,11 @@ pub struct Stats {
     pub upgraded: u64,
     /// Connections that became tunnels.
     pub tunnels: u64,
+    /// Tokens whose exchange was seen and that are still good.
+    pub bindings: u64,
+    /// Exchanges that would have named a token otherwise than the first one did, or one that was
+    /// in use before, or for which there was no room.
+    pub bindings_refused: u64,
 }
 
 /// From segments to model calls.
@@ -58,6 +65,8 @@ pub struct Pipeline {
     /// The processes that have a connection in `connections`, if anything was asked of them.
     processes: HashMap<ProcessKey, Process>,
     outputs: VecDeque<Output>,
+    /// What is known of tokens by their exchange.
+    bindings: Bindings,
     /// The sum of what `connections` hold back, in bytes.
     footprint: usize,
     stats: Stats,
@@ -81,6 +90,7 @@ impl Pipeline {
             connections: LruCache::unbounded(),
             processes: HashMap::new(),
             outputs: VecDeque::new(),
+            bindings: Bindings::default(),
             footprint: 0,
             stats: Stats::default(),
         }
@@ -96,7 +106,7 @@ impl Pipeline {
                 if let Some(mut state) = self.forget(connection) {
                     let mut effects = Vec::new();
                     state.close(read_total, write_total, time, &self.key, &mut effects);
-                    self.apply(connection, effects);
+                    self.apply(connection, state.cgroup(), time, effects);
                 }
                 self.release(connection);
             }
@@ -119,7 +129,12 @@ impl Pipeline {
     /// What has gone through so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats { connections: self.connections.len() as u64, ..self.stats }
+        Stats {
+            connections: self.connections.len() as u64,
+            bindings: self.bindings.len() as u64,
+            bindings_refused: self.bindings.refused(),
+            ..self.stats
+        }
     }
 
     fn segment(
@@ -140,7 +155,7 @@ impl Pipeline {
         state.segment(direction, offset, time, data, &self.key, &mut effects);
         self.footprint = (self.footprint + state.footprint()).saturating_sub(before);
         self.processes.entry(id.process).or_default().connections.insert(id);
-        self.apply(id, effects);
+        self.apply(id, cgroup, time, effects);
         while self.footprint > MAX_MEMORY || self.connections.len() > MAX_CONNECTIONS {
             let Some(victim) = self.victim() else { break };
             self.stats.evicted += 1;
@@ -171,7 +186,7 @@ impl Pipeline {
             if let Some(mut state) = self.forget(id) {
                 let mut effects = Vec::new();
                 state.abandon(time, &mut effects);
-                self.apply(id, effects);
+                self.apply(id, state.cgroup(), time, effects);
             }
             self.release(id);
         }
@@ -189,6 +204,7 @@ impl Pipeline {
     }
 
     fn tick(&mut self, time: Timestamp) {
+        self.bindings.forget_expired(time);
         let silent: Vec<ConnectionId> = self
             .connections
             .iter()
@@ -208,7 +224,7 @@ impl Pipeline {
         if let Some(mut state) = self.forget(id) {
             let mut effects = Vec::new();
             state.evict(time, &mut effects);
-            self.apply(id, effects);
+            self.apply(id, state.cgroup(), time, effects);
         }
         self.release(id);
     }
@@ -233,11 +249,12 @@ impl Pipeline {
         }
     }
 
-    fn apply(&mut self, id: ConnectionId, effects: Vec<Effect>) {
+    fn apply(&mut self, id: ConnectionId, cgroup: u64, time: Timestamp, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Interesting => self.ask(id.process),
                 Effect::Call(call) => self.hand_out(id.process, *call),
+                Effect::Outcome(Outcome::Token(issued)) => self.bind(&issued, cgroup, time),
                 Effect::Skip { until } => self.outputs.push_back(Output::Steer {
                     connection: id,
                     steering: Steering::SkipReadsUntilWriteBeyond(until),
@@ -263,8 +280,16 @@ impl Pipeline {
         }
     }
 
-    fn hand_out(&mut self, process: ProcessKey, call: ModelCall) {
+    fn bind(&mut self, issued: &IssuedToken, cgroup: u64, time: Timestamp) {
+        let credential = Credential::of_bearer(issued.token.expose().as_bytes(), &self.key);
+        self.bindings.bind(&credential, issued, cgroup, time);
+    }
+
+    fn hand_out(&mut self, process: ProcessKey, mut call: ModelCall) {
         self.ask(process);
+        if let Some(credential) = &mut call.credential {
+            self.bindings.name(credential, call.started);
+        }
         let state = self.processes.entry(process).or_default();
         match &state.attribution {
             Some(attribution) => {
@@ -286,6 +311,8 @@ enum Effect {
     /// A request that may be a model call has begun: who makes it will be needed.
     Interesting,
     Call(Box<ModelCall>),
+    /// Something else has come of an exchange.
+    Outcome(Outcome),
     /// What is read until more than `until` bytes are written is of no use.
     Skip {
         until: u64,

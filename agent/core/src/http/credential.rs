@@ -173,8 +173,21 @@ fn subprotocols<'a>(fields: &[Field<'a>]) -> impl Iterator<Item = &'a [u8]> {
         .map(<[u8]>::trim_ascii)
 }
 
+/// What a token that is handed in for another claims of whose it is: apart from what the other one
+/// claims.
+pub(crate) fn subject_claims(token: &[u8]) -> impl Iterator<Item = (&'static str, String)> {
+    jwt::claims(token).into_iter().filter_map(|(name, claim)| {
+        let name = match name {
+            "claim_iss" => "claim_subject_iss",
+            "claim_sub" => "claim_subject_sub",
+            _ => return None,
+        };
+        Some((name, id(claim.as_bytes())?))
+    })
+}
+
 /// A value as an id: bounded, and nothing that could disturb a terminal.
-fn id(value: &[u8]) -> Option<String> {
+pub(crate) fn id(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?.trim();
     let fits = !text.is_empty() && text.len() <= MAX_ID && !text.chars().any(char::is_control);
     fits.then(|| text.to_owned())

@@ -86,6 +86,8 @@ pub enum BodyKind {
     Lines,
     /// `application/vnd.amazon.eventstream`.
     AmazonEventStream,
+    /// `multipart/form-data`: fields and files.
+    Form,
     /// Nothing is said of it.
     Unsaid,
     /// Anything else.
@@ -236,6 +238,7 @@ impl BodyKind {
             | b"application/x-jsonlines"
             | b"application/jsonlines+json" => Self::Lines,
             b"application/vnd.amazon.eventstream" => Self::AmazonEventStream,
+            b"multipart/form-data" => Self::Form,
             other if other.ends_with(b"+json") => Self::Json,
             _ => Self::Other,
         }
@@ -336,10 +339,25 @@ mod tests {
             ("application/x-ndjson", BodyKind::Lines),
             ("application/jsonlines+json", BodyKind::Lines),
             ("application/vnd.amazon.eventstream", BodyKind::AmazonEventStream),
+            ("multipart/form-data; boundary=b", BodyKind::Form),
             ("text/html", BodyKind::Other),
             ("", BodyKind::Unsaid),
         ] {
             assert_eq!(BodyKind::of(content_type.as_bytes()), kind, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn an_answer_may_name_its_service_tier() {
+        for (field, tier) in [
+            ("X-Gemini-Service-Tier: flex", Some("flex")),
+            ("X-Gemini-Service-Tier:", None),
+            ("X-Service-Tier: flex", None),
+        ] {
+            match Head::parse(format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n").as_bytes(), &key()) {
+                Ok(Head::Response(head)) => assert_eq!(head.remarks.service_tier.as_deref(), tier),
+                other => panic!("{other:?}"),
+            }
         }
     }
 

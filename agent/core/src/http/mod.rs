@@ -18,6 +18,7 @@ pub mod sse;
 use crate::units::Role;
 
 pub use credential::{Credential, CredentialKind, CredentialPlace};
+pub(crate) use credential::{id as credential_id, subject_claims};
 pub use head::{BodyKind, Method, RequestHead, ResponseHead};
 pub use hints::Hints;
 pub use remarks::Remarks;

@@ -179,10 +179,15 @@ impl Events<'_> {
                     known.lose(side, bytes);
                 }
             }
-            Event::End { side: Side::Request, .. } => {}
+            Event::End { exchange, side: Side::Request, ending } => {
+                if let Some(known) = self.find(exchange) {
+                    known.request_ended(ending);
+                }
+            }
             Event::End { exchange, side: Side::Response, ending } => {
                 if let Some(index) = self.exchanges.iter().position(|(n, _)| *n == exchange) {
-                    let (_, known) = self.exchanges.remove(index);
+                    let (_, mut known) = self.exchanges.remove(index);
+                    self.effects.extend(known.take_outcome().map(Effect::Outcome));
                     self.effects.extend(calls(known.finish(ending, self.now)));
                 }
             }

@@ -8,7 +8,7 @@
 use super::anthropic_messages::Messages;
 use super::bedrock_converse::Converse;
 use super::bedrock_sonic::Sonic;
-use super::form::{Answer, CacheTtl, Form, inside};
+use super::form::{Answer, Asked, Form, inside};
 use super::json::Token;
 use super::openai_chat::Chat;
 use super::request::rename;
@@ -30,13 +30,13 @@ pub(super) struct Invoke {
 }
 
 impl Invoke {
-    pub(super) fn new(cache_ttl: CacheTtl) -> Self {
+    pub(super) fn new(asked: &Asked) -> Self {
         Self {
             body: Box::new(Plain::default()),
             others: vec![
-                Box::new(Messages::new(cache_ttl)),
-                Box::new(Chat::default()),
-                Box::new(Nova(Converse::new(cache_ttl))),
+                Box::new(Messages::new(asked.cache_ttl)),
+                Box::new(Chat::new(Api::ChatCompletions, asked)),
+                Box::new(Nova(Converse::new(asked.cache_ttl))),
                 Box::new(Sonic::default()),
             ],
             metrics: Metrics::default(),
@@ -226,7 +226,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn usage(values: &[(&str, Token<'_>)]) -> Option<(u64, u64)> {
-        let mut form = Invoke::new(CacheTtl::FiveMinutes);
+        let mut form = Invoke::new(&Asked::default());
         for &(path, token) in values {
             form.read(path, token);
         }

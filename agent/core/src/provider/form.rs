@@ -4,8 +4,9 @@ use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
 use super::{
     Api, PriceContext, Usage, anthropic_batch, anthropic_messages, bedrock_converse,
-    bedrock_invoke, cohere_chat, cohere_units, count_tokens, mistral_ocr, openai_chat,
-    openai_embeddings, openai_responses,
+    bedrock_invoke, cohere_chat, cohere_units, count_tokens, gemini_content, gemini_embed,
+    gemini_interactions, llama_completion, mistral_ocr, ollama, openai_audio, openai_chat,
+    openai_embeddings, openai_images, openai_responses, openai_results, tgi_generate,
 };
 use crate::http::Side;
 use crate::secret::Payload;
@@ -16,6 +17,12 @@ use crate::units::Tokens;
 pub(super) trait Form: std::fmt::Debug + Send {
     /// Which form.
     fn api(&self) -> Api;
+
+    /// The keys of a body that isn't a stream whose values are read, where others are so long that
+    /// they are better passed over. All if absent.
+    fn keys(&self) -> Option<&'static [&'static str]> {
+        None
+    }
 
     /// A JSON text of the provider begins, whose framing names what it is about. Only Amazon's
     /// framing does: the name is its `:event-type`.
@@ -67,8 +74,12 @@ pub(super) struct Answer {
     pub(super) context: PriceContext,
     /// The provider said that there is no more to come.
     pub(super) finished: bool,
+    /// The call goes on in the background: what it comes to is asked for later.
+    pub(super) pending: bool,
     /// The provider said that the call failed.
     pub(super) failed: bool,
+    /// The HTTP status that a call of a batch came to.
+    pub(super) status: Option<u16>,
     pub(super) error_type: Option<String>,
     /// The output.
     pub(super) text: Payload,
@@ -81,13 +92,23 @@ impl Answer {
         self.text_cut |= !self.text.push_within(text, MAX_TEXT);
     }
 
-    /// Takes what an `error` object says at `key`. A code says more than a type.
+    /// Whether at most a number is known of what went wrong.
+    fn knows_no_error(&self) -> bool {
+        let known = self.error_type.as_deref();
+        known.is_none_or(|known| known.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
+    /// Takes what an `error` object says at `key`. A code says more than a type, which Google calls
+    /// a status, unless it only repeats the HTTP status.
     pub(super) fn read_error(&mut self, key: &str, token: Token<'_>) {
         match (key, token) {
             ("", Token::Begin) => self.failed = true,
             ("code", Token::Text(code)) => self.error_type = name_of(code),
-            ("type", Token::Text(kind)) => {
-                self.error_type = self.error_type.take().or_else(|| name_of(kind));
+            ("code", Token::Count(code)) => {
+                self.error_type = self.error_type.take().or_else(|| Some(code.to_string()));
+            }
+            ("type" | "status", Token::Text(kind)) if self.knows_no_error() => {
+                self.error_type = name_of(kind).or_else(|| self.error_type.take());
             }
             _ => {}
         }
@@ -99,6 +120,10 @@ impl Answer {
 pub(super) struct Asked {
     /// For how long input is to be kept in the prompt cache.
     pub(super) cache_ttl: CacheTtl,
+    /// Whom, as far as the host tells; else empty.
+    pub(super) provider: &'static str,
+    /// The model.
+    pub(super) model: Option<String>,
     /// The results of a batch are fetched.
     pub(super) results: bool,
 }
@@ -131,17 +156,29 @@ impl CacheTtl {
 /// A reader for answers of the form `api`, if there is one.
 pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
     Some(match api {
-        Api::ChatCompletions => Box::new(openai_chat::Chat::default()),
-        Api::Responses => Box::new(openai_responses::Responses::default()),
-        Api::Embeddings => Box::new(openai_embeddings::Embeddings::default()),
+        Api::ChatCompletions if asked.results => Box::new(openai_results::Results::new(asked)),
+        Api::ChatCompletions | Api::Completions => Box::new(openai_chat::Chat::new(api, asked)),
+        Api::Responses => Box::new(openai_responses::Responses::new(asked)),
+        Api::Embeddings => Box::new(openai_embeddings::Embeddings::new(asked)),
+        Api::Images => Box::new(openai_images::Images::new(asked)),
+        Api::Transcriptions => Box::new(openai_audio::Transcription::new(asked)),
+        Api::Speech => Box::new(openai_audio::Speech::new(asked)),
         Api::Messages if asked.results => Box::new(anthropic_batch::Results::default()),
         Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl)),
         Api::CountTokens => Box::new(count_tokens::CountTokens::default()),
         Api::Converse => Box::new(bedrock_converse::Converse::new(asked.cache_ttl)),
-        Api::Invoke => Box::new(bedrock_invoke::Invoke::new(asked.cache_ttl)),
+        Api::Invoke => Box::new(bedrock_invoke::Invoke::new(asked)),
         Api::CohereChat => Box::new(cohere_chat::Chat::default()),
         Api::CohereEmbed | Api::Rerank => Box::new(cohere_units::Units::new(api)),
         Api::Ocr => Box::new(mistral_ocr::Ocr::default()),
+        Api::GenerateContent => Box::new(gemini_content::GenerateContent::default()),
+        Api::EmbedContent => Box::new(gemini_embed::EmbedContent::default()),
+        Api::Interactions => Box::new(gemini_interactions::Interactions::default()),
+        Api::OllamaChat | Api::OllamaGenerate | Api::OllamaEmbed => {
+            Box::new(ollama::Ollama::new(api))
+        }
+        Api::LlamaCompletion => Box::new(llama_completion::LlamaCompletion::default()),
+        Api::TgiGenerate => Box::new(tgi_generate::TgiGenerate::default()),
         _ => return None,
     })
 }

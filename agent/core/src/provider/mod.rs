@@ -3,26 +3,43 @@
 
 mod anthropic_batch;
 mod anthropic_messages;
+mod aside;
 mod bedrock_converse;
 mod bedrock_invoke;
 mod bedrock_sonic;
 mod cohere_chat;
 mod cohere_units;
 mod count_tokens;
+mod decimal;
 mod exchange;
 mod form;
+mod gemini_content;
+mod gemini_embed;
+mod gemini_interactions;
+mod google_usage;
 mod json;
+mod llama_completion;
 mod mistral_ocr;
+mod multipart;
+mod ollama;
+mod openai_audio;
 mod openai_chat;
 mod openai_embeddings;
+mod openai_images;
 mod openai_responses;
+mod openai_results;
+mod quirks;
 mod request;
 mod route;
+mod tgi_generate;
+mod token_exchange;
 mod usage;
 
 use serde::{Deserialize, Serialize};
 
+pub use aside::Outcome;
 pub use exchange::Exchange;
+pub use token_exchange::IssuedToken;
 
 use crate::http::{Credential, Hints};
 use crate::secret::Payload;
@@ -116,6 +133,19 @@ impl Api {
             Self::LlamaCompletion => "llama_completion",
             Self::TgiGenerate => "tgi_generate",
         }
+    }
+
+    /// Whether it is a form of servers that people run themselves, at a path that is a word which
+    /// anybody may use.
+    const fn is_self_hosted(self) -> bool {
+        matches!(
+            self,
+            Self::OllamaChat
+                | Self::OllamaGenerate
+                | Self::OllamaEmbed
+                | Self::LlamaCompletion
+                | Self::TgiGenerate
+        )
     }
 
     /// The provider that made the form, in OpenTelemetry's words.

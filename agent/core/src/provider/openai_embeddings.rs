@@ -1,15 +1,23 @@
 //! OpenAI `POST …/embeddings`.
 
-use super::form::{Answer, Form, inside};
+use super::form::{Answer, Asked, Form, inside};
 use super::json::Token;
+use super::quirks::quirks;
 use super::request::name_of;
 use super::usage::OpenAiUsage;
 use super::{Api, Usage};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Embeddings {
     answer: Answer,
     usage: OpenAiUsage,
+}
+
+impl Embeddings {
+    pub(super) fn new(asked: &Asked) -> Self {
+        let usage = OpenAiUsage::new(quirks(asked.provider, Api::Embeddings));
+        Self { answer: Answer::default(), usage }
+    }
 }
 
 impl Form for Embeddings {

@@ -1,11 +1,11 @@
 //! What a request body says, whichever wire form it has: they agree on the keys that matter.
 
-use super::form::CacheTtl;
+use super::form::{CacheTtl, inside};
 use super::json::{Scanner, Token};
-use super::route::Route;
+use super::multipart::Parts;
 use super::{Api, Countable, Message};
-use crate::http::RequestHead;
 use crate::http::coding::Decoder;
+use crate::http::{BodyKind, RequestHead};
 
 /// Most text that is kept for counting, in bytes.
 pub(super) const MAX_TEXT: usize = 8 * 1024 * 1024;
@@ -18,43 +18,118 @@ const MAX_NAME: usize = 256;
 /// body can't be given up before its end, since `model` may come last, and most bodies that a host
 /// sends are no questions at all.
 const KEYS: &[&str] = &[
+    "anthropic_version",
     "cache_control",
-    "inferenceConfig",
+    "contents",
     "input",
-    "inputText",
-    "input_type",
     "instructions",
     "max_completion_tokens",
     "max_output_tokens",
     "max_tokens",
-    "message",
     "messages",
     "model",
+    "n",
     "prompt",
-    "query",
     "stream",
+    "system",
+    "tools",
+];
+/// The same where the path says that it is one of Google's forms.
+const GOOGLE_KEYS: &[&str] = &[
+    "agent",
+    "content",
+    "contents",
+    "generationConfig",
+    "generation_config",
+    "input",
+    "model",
+    "request",
+    "requests",
+    "stream",
+    "systemInstruction",
+    "system_instruction",
+];
+/// The same where the path is one of a self-hosted server's. Others may use such a path for what
+/// they do.
+const SELF_HOSTED_KEYS: &[&str] = &[
+    "anthropic_version",
+    "cache_control",
+    "contents",
+    "input",
+    "inputs",
+    "instructions",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "n_predict",
+    "options",
+    "parameters",
+    "prompt",
+    "stream",
+    "system",
+    "tools",
+];
+
+/// The same where the path is one of Bedrock's, whatever the model's own body is.
+const BEDROCK_KEYS: &[&str] = &[
+    "anthropic_version",
+    "cache_control",
+    "inferenceConfig",
+    "input",
+    "inputText",
+    "max_tokens",
+    "message",
+    "messages",
+    "prompt",
     "system",
     "texts",
     "toolConfig",
     "tools",
 ];
+/// The same where the path is one of Cohere's.
+const COHERE_KEYS: &[&str] =
+    &["input_type", "max_tokens", "message", "messages", "model", "query", "stream", "texts"];
 
 /// Reads one request body.
 #[derive(Debug)]
 pub(super) struct Question {
     decoder: Decoder,
-    scanner: Scanner,
+    body: Body,
     pub(super) said: Said,
+}
+
+/// How the body is written.
+#[derive(Debug)]
+enum Body {
+    Json(Scanner),
+    /// `multipart/form-data`: what comes with a file.
+    Form(Parts),
 }
 
 /// What it says.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub(super) model: Option<String>,
-    pub(super) stream: bool,
+    /// Gemini's agents stand where a model does.
+    pub(super) agent: Option<String>,
+    pub(super) stream: Option<bool>,
     messages: bool,
     input: bool,
-    /// What is asked stands under another key.
+    prompt: bool,
+    /// It has fields of a form, which only calls with files have.
+    form: bool,
+    /// How long an `input` that is one text is, in characters.
+    pub(super) characters: Option<u64>,
+    /// How many images are to be made.
+    pub(super) images: Option<u64>,
+    /// It has `contents` with parts, as Gemini's forms have.
+    contents: bool,
+    /// It has a `content` with parts, to be embedded.
+    content: bool,
+    anthropic_version: bool,
+    /// What is asked stands under a key of Bedrock's models or of Cohere's.
     subject: bool,
     /// A prompt-cache breakpoint asks for the longer lifetime.
     cache_ttl_1h: bool,
@@ -62,47 +137,54 @@ pub(super) struct Said {
     pub(super) max_output: Option<u64>,
     text: Countable,
     text_bytes: usize,
+    /// Whose the content is that is being read, in Gemini's form.
+    role: String,
 }
 
 impl Question {
-    pub(super) fn new(head: &RequestHead) -> Self {
-        Self {
-            decoder: Decoder::new(&head.body.coding),
-            scanner: Scanner::only(KEYS),
-            said: Said::default(),
-        }
+    /// A question, whose form is the one that `api` names if the path tells.
+    pub(super) fn new(head: &RequestHead, api: Option<Api>) -> Self {
+        let body = match head.body.kind {
+            BodyKind::Form => Body::Form(Parts::default()),
+            _ => Body::Json(Scanner::only(keys(api))),
+        };
+        Self { decoder: Decoder::new(&head.body.coding), body, said: Said::default() }
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
-        let (scanner, said) = (&mut self.scanner, &mut self.said);
-        let decoded = self.decoder.feed(data, |plain| {
-            scanner.feed(plain, |path, token| said.read(path, token));
+        let (body, said) = (&mut self.body, &mut self.said);
+        let decoded = self.decoder.feed(data, |plain| match body {
+            Body::Json(scanner) => scanner.feed(plain, |path, token| said.read(path, token)),
+            Body::Form(parts) => parts.feed(plain, |name, value| said.read_field(name, value)),
         });
         if decoded.is_err() {
-            self.scanner.lose();
+            self.body.lose();
         }
     }
 
     pub(super) fn lose(&mut self) {
         self.decoder.lose();
-        self.scanner.lose();
+        self.body.lose();
     }
 
     /// The text for counting; a lower bound if the body was not read to its end.
     pub(super) fn into_countable(self) -> Countable {
         let mut text = self.said.text;
-        text.cut |= !self.scanner.is_whole();
+        text.cut |= !self.body.is_whole();
         text
     }
 
     /// Whether it was read to its end.
     pub(super) fn is_whole(&self) -> bool {
-        self.scanner.is_whole()
+        self.body.is_whole()
     }
 
     /// Whether the rest of it is missing.
     pub(super) fn is_cut(&self) -> bool {
-        !self.scanner.is_whole() && !self.scanner.is_broken()
+        match &self.body {
+            Body::Json(scanner) => !scanner.is_whole() && !scanner.is_broken(),
+            Body::Form(_) => false,
+        }
     }
 
     /// For how long it wants input kept in the prompt cache.
@@ -115,44 +197,104 @@ impl Question {
     }
 
     pub(super) fn footprint(&self) -> usize {
-        self.scanner.footprint() + self.said.text_bytes
+        self.body.footprint() + self.said.text_bytes
+    }
+}
+
+impl Body {
+    fn lose(&mut self) {
+        match self {
+            Self::Json(scanner) => scanner.lose(),
+            Self::Form(parts) => parts.lose(),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Json(scanner) => scanner.is_whole(),
+            Self::Form(parts) => parts.is_whole(),
+        }
+    }
+
+    fn footprint(&self) -> usize {
+        match self {
+            Self::Json(scanner) => scanner.footprint(),
+            Self::Form(parts) => parts.footprint(),
+        }
     }
 }
 
 impl Said {
     /// Whether this could be a model call of any form.
     pub(super) const fn is_question(&self) -> bool {
-        self.model.is_some() && (self.messages || self.input)
+        (self.model.is_some() || self.anthropic_version) && (self.messages || self.input)
+            || self.contents
     }
 
-    /// Whether this could be a model call of the form that the path asks for. Body or path name
-    /// the model.
-    pub(super) const fn suits(&self, route: &Route) -> bool {
-        (self.model.is_some() || route.model.is_some())
-            && match route.api {
-                Api::ChatCompletions | Api::Messages | Api::Converse => self.messages,
-                Api::Responses | Api::Embeddings => self.input,
-                Api::CountTokens => self.messages || self.input,
-                Api::Invoke => self.messages || self.input || self.subject,
-                Api::CohereChat => self.messages || self.subject,
-                Api::CohereEmbed | Api::Rerank => self.subject,
-                // Nobody else has such a path, and what is to be read can be very long.
-                Api::Ocr => true,
-                _ => false,
-            }
+    /// Whether this could be a model call of Gemini's form: its body names no model.
+    pub(super) const fn is_of_gemini(&self) -> bool {
+        self.contents
+    }
+
+    /// Whether this could be a model call of this form.
+    pub(super) const fn suits(&self, api: Api) -> bool {
+        (self.model.is_some() || self.agent.is_some()) && self.has_shape(api)
+    }
+
+    /// Whether this could be a model call of this form, if the path names the model. At the
+    /// paths of self-hosted servers the answer has to tell.
+    pub(super) const fn has_shape(&self, api: Api) -> bool {
+        match api {
+            Api::ChatCompletions | Api::Messages | Api::Converse => self.messages,
+            Api::Responses | Api::Embeddings | Api::Interactions | Api::Speech => self.input,
+            Api::Completions => self.prompt,
+            Api::Images => self.prompt || self.form,
+            Api::Transcriptions => self.form,
+            Api::GenerateContent => self.contents,
+            Api::EmbedContent => self.content,
+            Api::CountTokens => self.messages || self.input || self.contents,
+            Api::Invoke => self.messages || self.input || self.prompt || self.subject,
+            Api::CohereChat => self.messages || self.subject,
+            Api::CohereEmbed | Api::Rerank => self.subject,
+            // Nobody else has such a path, and what is to be read can be very long.
+            Api::Ocr => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a stream is asked for. Ollama streams unless it is told not to.
+    pub(super) fn asks_for_stream(&self, api: Api) -> bool {
+        self.stream.unwrap_or(matches!(api, Api::OllamaChat | Api::OllamaGenerate))
+    }
+
+    /// Takes a field of a form.
+    fn read_field(&mut self, name: &str, value: &str) {
+        self.form = true;
+        match name {
+            "model" => self.model = name_of(value),
+            "n" => self.images = value.parse().ok(),
+            "stream" => self.stream = Some(value.eq_ignore_ascii_case("true")),
+            _ => {}
+        }
     }
 
     fn read(&mut self, path: &str, token: Token<'_>) {
         match (path, token) {
             ("model", Token::Text(name)) => self.model = name_of(name),
-            ("stream", Token::Flag(stream)) => self.stream = stream,
+            ("agent", Token::Text(name)) => self.agent = name_of(name),
+            ("stream", Token::Flag(stream)) => self.stream = Some(stream),
             (
                 "max_tokens"
                 | "max_completion_tokens"
                 | "max_output_tokens"
+                | "n_predict"
+                | "options.num_predict"
+                | "parameters.max_new_tokens"
                 | "inferenceConfig.maxTokens",
                 Token::Count(most),
             ) => self.max_output = Some(most),
+            ("n", Token::Count(images)) => self.images = Some(images),
+            ("anthropic_version", Token::Text(_)) => self.anthropic_version = true,
             ("messages", Token::Begin) => self.messages = true,
             ("input", Token::Begin) => self.input = true,
             ("messages[]" | "input[]", Token::Begin) => self.begin_message(""),
@@ -168,13 +310,23 @@ impl Said {
                 self.push_text(text);
             }
             ("system" | "instructions", Token::Begin) => self.begin_message("system"),
+            ("prompt", Token::Begin) => self.prompt = true,
+            ("prompt", Token::Text(text)) => {
+                self.prompt = true;
+                self.begin_message("");
+                self.push_text(text);
+            }
+            ("prompt[]", Token::Text(text)) => {
+                self.begin_message("");
+                self.push_text(text);
+            }
             ("input", Token::Text(text)) => {
                 self.input = true;
+                self.characters = Some(text.chars().count() as u64);
                 self.begin_message("user");
                 self.push_text(text);
             }
-            // Of forms that have no conversation: Bedrock's models, Cohere's older forms.
-            ("prompt" | "inputText" | "message" | "query", Token::Text(text)) => {
+            ("inputText" | "message" | "query", Token::Text(text)) => {
                 self.subject = true;
                 self.begin_message("user");
                 self.push_text(text);
@@ -185,7 +337,7 @@ impl Said {
                 self.push_text(text);
             }
             ("input_type", Token::Text(_)) => self.subject = true,
-            ("input[]", Token::Text(text)) => {
+            ("input[]" | "inputs", Token::Text(text)) => {
                 self.begin_message("");
                 self.push_text(text);
             }
@@ -209,6 +361,40 @@ impl Said {
             {
                 self.cache_ttl_1h = true;
             }
+            _ => self.read_gemini(inside(path, "request").unwrap_or(path), token),
+        }
+    }
+
+    /// Takes a value of Gemini's forms. Where they say that there is an array, one alone will do.
+    fn read_gemini(&mut self, path: &str, token: Token<'_>) {
+        match (path, token) {
+            ("contents[].parts" | "contents.parts", Token::Begin) => {
+                self.contents = true;
+                let role = std::mem::take(&mut self.role);
+                self.begin_message(&role);
+            }
+            ("content.parts" | "requests[].content.parts", Token::Begin) => {
+                self.content = true;
+                self.begin_message("");
+            }
+            ("systemInstruction.parts" | "system_instruction.parts", Token::Begin) => {
+                self.begin_message("system");
+            }
+            ("system_instruction", Token::Text(text)) => {
+                self.begin_message("system");
+                self.push_text(text);
+            }
+            ("contents[]" | "contents", Token::Begin) => self.role.clear(),
+            ("contents[].role" | "contents.role", Token::Text(role)) if role.len() <= MAX_NAME => {
+                role.clone_into(&mut self.role);
+            }
+            (
+                "generationConfig.maxOutputTokens"
+                | "generation_config.maxOutputTokens"
+                | "generation_config.max_output_tokens",
+                Token::Count(most),
+            ) => self.max_output = Some(most),
+            (path, Token::Text(text)) if is_text_of_gemini(path) => self.push_text(text),
             _ => {}
         }
     }
@@ -226,6 +412,34 @@ impl Said {
         self.text.cut |= !message.text.push_within(text, held + room);
         self.text_bytes += message.text.expose().len() - held;
     }
+}
+
+/// The keys that are read of a body whose form is the one that `api` names.
+const fn keys(api: Option<Api>) -> &'static [&'static str] {
+    match api {
+        Some(Api::GenerateContent | Api::EmbedContent | Api::Interactions) => GOOGLE_KEYS,
+        Some(api) if api.is_self_hosted() => SELF_HOSTED_KEYS,
+        Some(Api::Converse | Api::Invoke) => BEDROCK_KEYS,
+        Some(Api::CohereChat | Api::CohereEmbed | Api::Rerank) => COHERE_KEYS,
+        _ => KEYS,
+    }
+}
+
+/// Whether this is where Gemini's forms have text of the prompt.
+fn is_text_of_gemini(path: &str) -> bool {
+    let Some((content, part)) = path.split_once(".parts") else { return false };
+    let part = part.strip_prefix("[]").unwrap_or(part);
+    matches!(
+        content,
+        "contents[]"
+            | "contents"
+            | "content"
+            | "requests[].content"
+            | "systemInstruction"
+            | "system_instruction"
+    ) && (matches!(part, ".text" | ".functionCall.name" | ".functionResponse.name")
+        || part.starts_with(".functionCall.args.")
+        || part.starts_with(".functionResponse.response."))
 }
 
 /// Takes the name that `text` is, if it is one; what was known stays if it isn't. The events of a
@@ -247,6 +461,115 @@ pub(super) fn name_of(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn said(body: &str, api: Option<Api>) -> Said {
+        let mut scanner = Scanner::only(keys(api));
+        let mut said = Said::default();
+        scanner.feed(body.as_bytes(), |path, token| said.read(path, token));
+        said
+    }
+
+    /// Of keys that aren't listed, the values are passed over.
+    #[test]
+    fn every_key_that_is_read_is_listed() {
+        for key in ["max_tokens", "max_completion_tokens", "max_output_tokens"] {
+            assert_eq!(said(&format!("{{\"{key}\":7}}"), None).max_output, Some(7), "{key}");
+        }
+        assert_eq!(said(r#"{"n":2}"#, None).images, Some(2));
+        assert_eq!(said(r#"{"input":"Mühle"}"#, None).characters, Some(5));
+        assert!(said(r#"{"prompt":["a"],"model":"m"}"#, None).suits(Api::Completions));
+    }
+
+    #[test]
+    fn a_body_tells_what_is_asked() {
+        for (body, api, gemini, question) in [
+            (r#"{"contents":[{"parts":[{"text":"a"}]}]}"#, Api::GenerateContent, true, true),
+            (r#"{"contents":{"parts":{"text":"a"}}}"#, Api::GenerateContent, true, true),
+            (r#"{"contents":"of a file","model":"t"}"#, Api::GenerateContent, false, false),
+            (r#"{"anthropic_version":"v","messages":[]}"#, Api::Messages, false, true),
+            (r#"{"messages":[]}"#, Api::Messages, false, false),
+        ] {
+            let said = said(body, None);
+            assert_eq!(said.is_of_gemini(), gemini, "{body}");
+            assert_eq!(said.is_question(), question, "{body}");
+            assert!(!said.suits(api), "nothing names a model: {body}");
+            assert_eq!(said.has_shape(api), question || api == Api::Messages, "{body}");
+        }
+    }
+
+    #[test]
+    fn text_of_every_form_is_kept() {
+        for (api, body, texts, most) in [
+            (
+                Api::GenerateContent,
+                r#"{"systemInstruction":{"parts":[{"text":"Be short."}]},
+                    "contents":[{"role":"user","parts":[{"text":"One"},{"text":" two"}]},
+                      {"parts":[{"functionCall":{"name":"f","args":{"x":"three","n":4}}}]},
+                      {"role":"user","parts":{"functionResponse":{"name":"f","response":{"y":["five"]}}}}],
+                    "generationConfig":{"maxOutputTokens":9}}"#,
+                "system: Be short.|user: One two|: fthree|user: ffive",
+                Some(9),
+            ),
+            (
+                Api::GenerateContent,
+                r#"{"request":{"contents":[{"role":"user","parts":[{"text":"One"}]}]},"model":"m"}"#,
+                "user: One",
+                None,
+            ),
+            (
+                Api::EmbedContent,
+                r#"{"requests":[{"content":{"parts":[{"text":"One"}]}},
+                      {"content":{"parts":[{"text":"two"}]}}]}"#,
+                ": One|: two",
+                None,
+            ),
+            (
+                Api::Interactions,
+                r#"{"agent":"a","system_instruction":"Be short.","input":[{"type":"text"}],
+                    "generation_config":{"max_output_tokens":9}}"#,
+                "system: Be short.|: ",
+                Some(9),
+            ),
+            (
+                Api::OllamaGenerate,
+                r#"{"model":"m","system":"Be short.","prompt":"One","options":{"num_predict":9}}"#,
+                "system: Be short.|: One",
+                Some(9),
+            ),
+            (
+                Api::LlamaCompletion,
+                r#"{"prompt":["One","two"],"n_predict":-1}"#,
+                ": One|: two",
+                None,
+            ),
+            (
+                Api::TgiGenerate,
+                r#"{"inputs":"One","parameters":{"max_new_tokens":9}}"#,
+                ": One",
+                Some(9),
+            ),
+        ] {
+            let said = said(body, Some(api));
+            let kept = said.text.input.iter();
+            let kept: Vec<_> =
+                kept.map(|one| format!("{}: {}", one.role, one.text.expose())).collect();
+            assert_eq!((kept.join("|").as_str(), said.max_output), (texts, most), "{body}");
+        }
+    }
+
+    #[test]
+    fn ollama_streams_unless_it_is_told_not_to() {
+        for (body, ollama, other) in [
+            ("{}", true, false),
+            (r#"{"stream":false}"#, false, false),
+            (r#"{"stream":true}"#, true, true),
+        ] {
+            let said = said(body, None);
+            assert_eq!(said.asks_for_stream(Api::OllamaChat), ollama, "{body}");
+            assert_eq!(said.asks_for_stream(Api::OllamaEmbed), other, "{body}");
+            assert_eq!(said.asks_for_stream(Api::ChatCompletions), other, "{body}");
+        }
+    }
 
     #[test]
     fn a_name_is_replaced_by_names_only() {

@@ -11,8 +11,9 @@ use super::request::name_of;
 /// label that names a region, and a label may have a literal beside `{region}`.
 const HOSTS: &[(&str, &str)] = &[
     ("api.openai.com", "openai"),
-    ("{region}.api.openai.com", "openai"),
     ("mtls.api.openai.com", "openai"),
+    ("mtls-{region}.api.openai.com", "openai"),
+    ("{region}.api.openai.com", "openai"),
     ("chatgpt.com", "openai"),
     ("api.anthropic.com", "anthropic"),
     ("aws-external-anthropic.{region}.api.aws", "anthropic"),
@@ -26,6 +27,7 @@ const HOSTS: &[(&str, &str)] = &[
     ("bedrock-runtime-fips.{region}.api.aws", "aws.bedrock"),
     ("bedrock-mantle.{region}.api.aws", "aws.bedrock"),
     ("generativelanguage.googleapis.com", "gcp.gemini"),
+    ("cloudcode-pa.googleapis.com", "gcp.gen_ai"),
     ("aiplatform.googleapis.com", "gcp.vertex_ai"),
     ("{region}-aiplatform.googleapis.com", "gcp.vertex_ai"),
     ("aiplatform.{region}.rep.googleapis.com", "gcp.vertex_ai"),
@@ -52,14 +54,40 @@ const HOSTS: &[(&str, &str)] = &[
     ("*.azuredatabricks.net", "databricks"),
     ("*.gcp.databricks.com", "databricks"),
     ("*.snowflakecomputing.com", "snowflake"),
+    ("ollama.com", "ollama"),
 ];
+
+/// Ports that tell whose endpoint it is where the name doesn't.
+const PORTS: &[(&str, &str)] = &[("11434", "ollama")];
 
 /// Path patterns, matched at the end of the path, the first that fits wins: segments are literal,
 /// `{}` is any one segment, `{model}` is the segment that names the model, which may have a literal
-/// behind it.
+/// behind it. Where several forms are spoken at one path, each has a row.
 const PATHS: &[(&str, Verb, Api)] = &[
     ("/chat/completions", Verb::Ask, Api::ChatCompletions),
+    // Snowflake's older path.
+    ("/cortex/inference:complete", Verb::Ask, Api::ChatCompletions),
+    // Databricks'.
+    ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::ChatCompletions),
+    ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::Embeddings),
+    ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::Completions),
+    // Mistral's.
+    ("/fim/completions", Verb::Ask, Api::ChatCompletions),
+    ("/agents/completions", Verb::Ask, Api::ChatCompletions),
+    ("/completions", Verb::Ask, Api::Completions),
     ("/responses", Verb::Ask, Api::Responses),
+    ("/responses/compact", Verb::Ask, Api::Responses),
+    ("/responses/{}", Verb::Retrieve, Api::Responses),
+    ("/responses/{}/cancel", Verb::Cancel, Api::Responses),
+    ("/images/generations", Verb::Ask, Api::Images),
+    ("/images/edits", Verb::Ask, Api::Images),
+    ("/images/variations", Verb::Ask, Api::Images),
+    ("/audio/transcriptions", Verb::Ask, Api::Transcriptions),
+    ("/audio/translations", Verb::Ask, Api::Transcriptions),
+    ("/audio/speech", Verb::Ask, Api::Speech),
+    // Whatever the batch was of; each line tells.
+    ("/files/{}/content", Verb::Results, Api::ChatCompletions),
+    ("/api/embeddings", Verb::Ask, Api::OllamaEmbed),
     ("/embeddings", Verb::Ask, Api::Embeddings),
     ("/messages", Verb::Ask, Api::Messages),
     ("/messages/count_tokens", Verb::Ask, Api::CountTokens),
@@ -77,8 +105,25 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/v2/rerank", Verb::Ask, Api::Rerank),
     ("/v1/rerank", Verb::Ask, Api::Rerank),
     ("/v1/ocr", Verb::Ask, Api::Ocr),
-    ("/fim/completions", Verb::Ask, Api::ChatCompletions),
-    ("/agents/completions", Verb::Ask, Api::ChatCompletions),
+    ("/models/count-tokens:rawPredict", Verb::Ask, Api::CountTokens),
+    ("/publishers/anthropic/models/{model}:rawPredict", Verb::Ask, Api::Messages),
+    ("/publishers/anthropic/models/{model}:streamRawPredict", Verb::Ask, Api::Messages),
+    ("/v1internal:generateContent", Verb::Ask, Api::GenerateContent),
+    ("/v1internal:streamGenerateContent", Verb::Ask, Api::GenerateContent),
+    ("/v1internal:countTokens", Verb::Ask, Api::CountTokens),
+    ("/{model}:generateContent", Verb::Ask, Api::GenerateContent),
+    ("/{model}:streamGenerateContent", Verb::Ask, Api::GenerateContent),
+    ("/{model}:countTokens", Verb::Ask, Api::CountTokens),
+    ("/{model}:embedContent", Verb::Ask, Api::EmbedContent),
+    ("/{model}:batchEmbedContents", Verb::Ask, Api::EmbedContent),
+    ("/interactions", Verb::Ask, Api::Interactions),
+    ("/interactions/{}", Verb::Retrieve, Api::Interactions),
+    ("/api/chat", Verb::Ask, Api::OllamaChat),
+    ("/api/generate", Verb::Ask, Api::OllamaGenerate),
+    ("/api/embed", Verb::Ask, Api::OllamaEmbed),
+    ("/completion", Verb::Ask, Api::LlamaCompletion),
+    ("/generate", Verb::Ask, Api::TgiGenerate),
+    ("/generate_stream", Verb::Ask, Api::TgiGenerate),
 ];
 
 /// What a request wants.
@@ -88,6 +133,8 @@ pub(super) enum Verb {
     Ask,
     /// To read what an earlier call has come to: `GET`.
     Retrieve,
+    /// To stop a call that goes on in the background and read what it has come to: `POST`.
+    Cancel,
     /// To read a file that may hold the results of a batch: `GET`.
     Results,
     /// A session of many calls: a WebSocket.
@@ -100,8 +147,19 @@ pub(super) struct Route {
     pub(super) verb: Verb,
     /// The wire form.
     pub(super) api: Api,
+    /// The other forms that are spoken at this path.
+    pub(super) also: Vec<Api>,
     /// The model, where the path names it.
     pub(super) model: Option<String>,
+    /// The path asks for a stream. Where it doesn't, the body may.
+    pub(super) streamed: bool,
+}
+
+impl Route {
+    /// The forms that may be spoken here.
+    pub(super) fn apis(&self) -> impl Iterator<Item = Api> + Clone {
+        std::iter::once(self.api).chain(self.also.iter().copied())
+    }
 }
 
 /// Whose endpoint a host is.
@@ -114,14 +172,18 @@ pub(super) struct Endpoint {
 
 /// The provider whose endpoint `host` is, a port included or not.
 pub(super) fn endpoint(host: &str) -> Option<Endpoint> {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port),
+        _ => (host, ""),
     };
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    HOSTS.iter().find_map(|&(pattern, provider)| {
+    let by_name = HOSTS.iter().find_map(|&(pattern, provider)| {
         let region = match_host(pattern, &name)?;
         Some(Endpoint { provider, region: region.and_then(name_of) })
+    });
+    by_name.or_else(|| {
+        let (_, provider) = PORTS.iter().find(|(known, _)| *known == port)?;
+        Some(Endpoint { provider, region: None })
     })
 }
 
@@ -141,10 +203,18 @@ fn match_host<'a>(pattern: &str, name: &'a str) -> Option<Option<&'a str>> {
 /// What is asked at `path`, whoever's host it is on.
 pub(super) fn route(verb: Verb, path: &str) -> Option<Route> {
     let path = path.trim_end_matches('/');
-    let suits = |asks| asks == verb || verb == Verb::Retrieve && asks == Verb::Results;
-    PATHS.iter().filter(|(_, asks, _)| suits(*asks)).find_map(|&(pattern, verb, api)| {
+    // What a method says may be said more exactly by the path.
+    let suits = |asks| match asks {
+        Verb::Results => verb == Verb::Retrieve,
+        Verb::Cancel => verb == Verb::Ask,
+        Verb::Ask | Verb::Retrieve | Verb::Converse => asks == verb,
+    };
+    let rows = || PATHS.iter().filter(move |(_, asks, _)| suits(*asks));
+    rows().find_map(|&(pattern, verb, api)| {
         let model = match_path(pattern, path)?;
-        Some(Route { verb, api, model })
+        let same = rows().filter(|(other, _, also)| *other == pattern && *also != api);
+        let also = same.map(|(_, _, also)| *also).collect();
+        Some(Route { verb, api, also, model, streamed: pattern.contains("stream") })
     })
 }
 
@@ -156,8 +226,8 @@ fn match_path(pattern: &str, path: &str) -> Option<Option<String>> {
         let segment = segments.next()?;
         match expected.strip_prefix("{model}") {
             Some(behind) => {
-                let name = percent_encoding::percent_decode_str(segment.strip_suffix(behind)?);
-                model = Some(name_of(&name.decode_utf8().ok()?)?);
+                let segment = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?;
+                model = Some(name_of(segment.strip_suffix(behind)?)?);
             }
             None if expected == "{}" && !segment.is_empty() => {}
             None if expected == segment => {}
@@ -177,6 +247,8 @@ mod tests {
             ("api.openai.com", Some("openai"), None),
             ("API.OpenAI.com:443", Some("openai"), None),
             ("eu.api.openai.com.", Some("openai"), Some("eu")),
+            ("mtls.api.openai.com", Some("openai"), None),
+            ("mtls-eu.api.openai.com", Some("openai"), Some("eu")),
             ("notapi.openai.com", None, None),
             ("api.openai.com.evil.example", None, None),
             ("my-resource.openai.azure.com", Some("azure.ai.openai"), None),
@@ -189,6 +261,9 @@ mod tests {
                 Some("us-gov-west-1"),
             ),
             ("us-east5-aiplatform.googleapis.com", Some("gcp.vertex_ai"), Some("us-east5")),
+            ("aiplatform.eu.rep.googleapis.com", Some("gcp.vertex_ai"), Some("eu")),
+            ("[::1]:11434", Some("ollama"), None),
+            ("api.openai.com:11434", Some("openai"), None),
             ("localhost:8443", None, None),
             ("[::1]:8443", None, None),
             ("", None, None),
@@ -204,6 +279,10 @@ mod tests {
         for (path, api) in [
             ("/v1/chat/completions", Some(Api::ChatCompletions)),
             ("/openai/deployments/d/chat/completions/", Some(Api::ChatCompletions)),
+            ("/v1/completions", Some(Api::Completions)),
+            ("/api/v2/cortex/inference:complete", Some(Api::ChatCompletions)),
+            ("/serving-endpoints/e/invocations", Some(Api::ChatCompletions)),
+            ("/v1/responses/compact", Some(Api::Responses)),
             ("/v1/messages", Some(Api::Messages)),
             ("/v1/messages/batches", None),
             ("/v1/messages/count_tokens", Some(Api::CountTokens)),
@@ -211,8 +290,20 @@ mod tests {
             ("/model/m/converse-stream", Some(Api::Converse)),
             ("/model/m/invoke-with-response-stream", Some(Api::Invoke)),
             ("/model/m/invoke-with-bidirectional-stream", Some(Api::Invoke)),
-            ("/api/embed", None),
-            ("/v1/responses/resp_1/cancel", None),
+            ("/v1/fim/completions", Some(Api::ChatCompletions)),
+            ("/v1/responses/resp_1/cancel", Some(Api::Responses)),
+            ("/v1/responses/resp_1/input_items", None),
+            ("/v1beta/models/m:generateContent", Some(Api::GenerateContent)),
+            ("/v1beta/models/m:batchGenerateContent", None),
+            ("/v1beta/models/m:batchEmbedContents", Some(Api::EmbedContent)),
+            ("/p/publishers/anthropic/models/m:rawPredict", Some(Api::Messages)),
+            ("/p/publishers/anthropic/models/count-tokens:rawPredict", Some(Api::CountTokens)),
+            ("/p/publishers/mistralai/models/m:rawPredict", None),
+            ("/p/endpoints/openapi/chat/completions", Some(Api::ChatCompletions)),
+            ("/v1beta/interactions", Some(Api::Interactions)),
+            ("/v1beta/interactions/i/cancel", None),
+            ("/api/embeddings", Some(Api::OllamaEmbed)),
+            ("/api/v1/embeddings", Some(Api::Embeddings)),
         ] {
             assert_eq!(route(Verb::Ask, path).map(|route| route.api), api, "{path}");
         }
@@ -227,6 +318,26 @@ mod tests {
         let name = "arn:aws:bedrock:eu-west-1:1:inference-profile/x";
         assert_eq!(model(arn).as_deref(), Some(name));
         let gemini = |path| match_path("/models/{model}:generateContent", path).flatten();
-        assert_eq!(gemini("/v1beta/models/gemini-3:generateContent").as_deref(), Some("gemini-3"));
+        for path in
+            ["/v1beta/models/gemini-3:generateContent", "/models/gemini-3%3AgenerateContent"]
+        {
+            assert_eq!(gemini(path).as_deref(), Some("gemini-3"), "{path}");
+        }
+        assert_eq!(gemini("/models/:generateContent"), None);
+    }
+
+    #[test]
+    fn a_path_may_ask_for_a_stream() {
+        for (path, model, streamed) in [
+            ("/v1beta/models/m:streamGenerateContent", Some("m"), true),
+            ("/v1internal:streamGenerateContent", None, true),
+            ("/v1/tunedModels/m:generateContent", Some("m"), false),
+            ("/publishers/anthropic/models/c@1:streamRawPredict", Some("c@1"), true),
+            ("/generate_stream", None, true),
+            ("/generate", None, false),
+        ] {
+            let found = route(Verb::Ask, path).unwrap();
+            assert_eq!((found.model.as_deref(), found.streamed), (model, streamed), "{path}");
+        }
     }
 }

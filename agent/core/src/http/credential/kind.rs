@@ -86,6 +86,33 @@ pub(super) const PREFIXES: [(&str, CredentialKind); 21] = [
 const CLASSES: [&str; 5] = ["sk-proj-", "sk-svcacct-", "sk-admin-", "sk-ant-api", "sk-ant-admin"];
 
 impl CredentialKind {
+    /// Whether a provider may have issued it in exchange for another token. Keys are made by people,
+    /// and some kinds have the fingerprint of an id that is no secret.
+    pub(crate) const fn is_issued(self) -> bool {
+        match self {
+            Self::AnthropicOauth | Self::OpenaiKey | Self::Jwt | Self::Bearer => true,
+            Self::AnthropicKey
+            | Self::AwsSigv4
+            | Self::BedrockApiKey
+            | Self::AzureApiKey
+            | Self::GoogleApiKey
+            | Self::GoogleOauth
+            | Self::GoogleEphemeral
+            | Self::GithubToken
+            | Self::CopilotToken
+            | Self::OpenrouterKey
+            | Self::GroqKey
+            | Self::XaiKey
+            | Self::PerplexityKey
+            | Self::HuggingfaceToken
+            | Self::FireworksKey
+            | Self::DatabricksToken
+            | Self::Basic
+            | Self::ApiKey
+            | Self::Other => false,
+        }
+    }
+
     /// The kind of a secret that its place calls `scheme`.
     pub(super) fn of(scheme: &str, secret: &[u8]) -> Self {
         let known = PREFIXES.iter().find(|(prefix, _)| secret.starts_with(prefix.as_bytes()));

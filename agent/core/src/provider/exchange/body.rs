@@ -42,14 +42,15 @@ pub(super) struct Failure {
 }
 
 impl Body {
-    pub(super) fn new(kind: BodyKind) -> Self {
+    /// A body of that kind. Of one that is a JSON text, the values of `keys` are read, if not all.
+    pub(super) fn new(kind: BodyKind, keys: Option<&'static [&'static str]>) -> Self {
         match kind {
-            BodyKind::Json => Self::Json(Texts::default()),
+            BodyKind::Json => Self::Json(keys.map_or_else(Texts::default, Texts::only)),
             BodyKind::EventStream => Self::events(),
             BodyKind::Lines => Self::lines(),
             BodyKind::AmazonEventStream => Self::amazon(),
             BodyKind::Unsaid => Self::Unknown,
-            BodyKind::Other => Self::Dull,
+            BodyKind::Form | BodyKind::Other => Self::Dull,
         }
     }
 

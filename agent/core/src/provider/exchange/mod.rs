@@ -6,16 +6,30 @@ mod response;
 
 use self::body::Body;
 use self::response::Response;
+use super::aside::{Aside, Outcome};
 use super::form::{self, Answer, Asked, Form};
 use super::request::Question;
 use super::route::{Endpoint, Route, Verb, endpoint, route};
-use super::{Api, CallState, Countable, ModelCall, PriceContext};
+use super::{Api, CallState, Countable, ModelCall, PriceContext, Usage};
 use crate::http::{BodyKind, Ending, Method, Remarks, RequestHead, ResponseHead, Side};
-use crate::units::{ConnectionId, Role, Timestamp, Tokens};
+use crate::units::{ConnectionId, Role, Timestamp, Tokens, Unit};
 
-/// The forms that an answer is read as where nothing of the request tells.
+/// The forms that an answer is read as where only the question's body tells that there is one.
 const ALL: &[Api] =
-    &[Api::ChatCompletions, Api::Responses, Api::Embeddings, Api::Messages, Api::Converse];
+    &[Api::ChatCompletions, Api::Completions, Api::Responses, Api::Embeddings, Api::Messages];
+/// The same where the question is one of Gemini's.
+const GEMINI: &[Api] = &[Api::GenerateContent];
+/// The same where the request was not seen.
+const UNSEEN: &[Api] = &[
+    Api::ChatCompletions,
+    Api::Completions,
+    Api::Responses,
+    Api::Embeddings,
+    Api::Messages,
+    Api::GenerateContent,
+    Api::OllamaChat,
+    Api::Converse,
+];
 
 /// One exchange as it goes on.
 #[derive(Debug)]
@@ -27,6 +41,8 @@ pub struct Exchange {
     /// What is asked, by the path.
     route: Option<Route>,
     question: Option<Question>,
+    /// What it may be beside a model call.
+    aside: Option<Aside>,
     response: Option<Response>,
     started: Timestamp,
     first_output: Option<Timestamp>,
@@ -47,13 +63,14 @@ impl Exchange {
         now: Timestamp,
     ) -> Self {
         let route = head.as_ref().and_then(|head| route(verb(head)?, &head.path));
-        let asks = head.as_ref().filter(|head| may_ask(head));
-        let question = asks.map(Question::new);
+        let asks = head.as_ref().filter(|head| may_ask(head, route.as_ref()));
+        let question = asks.map(|head| Question::new(head, route.as_ref().map(|route| route.api)));
         Self {
             connection,
             ordinal,
             endpoint: head.as_ref().and_then(|head| endpoint(head.host.as_deref()?)),
             route,
+            aside: head.as_ref().and_then(Aside::of),
             head,
             question,
             response: None,
@@ -66,11 +83,16 @@ impl Exchange {
         }
     }
 
-    /// Whether this can't be a model call any more.
+    /// Whether nothing of use can come of this any more.
     #[must_use]
     pub fn is_dull(&self) -> bool {
+        if self.aside.is_some() {
+            return false;
+        }
         match &self.response {
-            Some(response) => matches!(response.body, Body::Dull) && response.status < 400,
+            Some(response) => {
+                matches!(response.body, Body::Dull) && response.status < 400 && !self.is_of_sound()
+            }
             None => self.head.is_some() && self.question.is_none() && self.route.is_none(),
         }
     }
@@ -78,6 +100,9 @@ impl Exchange {
     /// The answer began.
     pub fn response(&mut self, head: &ResponseHead, now: Timestamp) {
         self.latest = now;
+        if let Some(aside) = &mut self.aside {
+            aside.response(head);
+        }
         let mut response = Response::new(head, self.forms());
         if self.is_of_results() {
             response.expect_results();
@@ -88,6 +113,9 @@ impl Exchange {
     /// Part of a body came.
     pub fn body(&mut self, side: Side, data: &[u8], now: Timestamp) {
         self.latest = now;
+        if let Some(aside) = &mut self.aside {
+            aside.feed(side, data);
+        }
         match side {
             Side::Request => {
                 if let Some(question) = &mut self.question {
@@ -106,6 +134,18 @@ impl Exchange {
         }
     }
 
+    /// The request ended.
+    pub fn request_ended(&mut self, ending: Ending) {
+        if let Some(aside) = &mut self.aside {
+            aside.request_ended(ending);
+        }
+    }
+
+    /// What has come of it beside calls, to be asked before it is finished.
+    pub fn take_outcome(&mut self) -> Option<Outcome> {
+        self.aside.take()?.finish()
+    }
+
     /// The calls that have come of it so far and were not taken yet.
     pub fn take_ready(&mut self) -> Vec<ModelCall> {
         std::mem::take(&mut self.ready)
@@ -114,6 +154,9 @@ impl Exchange {
     /// Bytes are missing here.
     pub fn lose(&mut self, side: Side, bytes: u64) {
         self.lost_bytes = self.lost_bytes.saturating_add(bytes);
+        if let Some(aside) = &mut self.aside {
+            aside.lose();
+        }
         match side {
             Side::Request => {
                 if let Some(question) = &mut self.question {
@@ -132,7 +175,8 @@ impl Exchange {
     #[must_use]
     pub fn footprint(&self) -> usize {
         let question = self.question.as_ref().map_or(0, Question::footprint);
-        question + self.response.as_ref().map_or(0, Response::footprint)
+        let aside = self.aside.as_ref().map_or(0, Aside::footprint);
+        question + aside + self.response.as_ref().map_or(0, Response::footprint)
     }
 
     /// The exchange is over. Says what calls have come of it that were not taken yet.
@@ -157,16 +201,19 @@ impl Exchange {
 
     /// The call whose answer was going on when the exchange ended, if it is one.
     fn last_call(&mut self, form: Option<&dyn Form>, ending: Ending) -> Option<ModelCall> {
-        let said = self.question.as_ref().map(|question| &question.said);
         let api = match (form, &self.route) {
             (Some(form), _) if form.answer().recognised => form.api(),
-            (_, Some(route)) if said.is_some_and(|said| said.suits(route)) => route.api,
-            (_, Some(route)) if said.is_some() && self.endpoint.is_some() => route.api,
+            (_, Some(route)) => self.asked_for(route)?,
             _ => return None,
         };
-        let mut call = self.call(api, self.state(form, ending));
+        let finished = form.is_some_and(|form| is_finished(form, ending));
+        let mut call = self.call(api, self.state(form, finished, ending));
+        // What goes on in the background is a call once, when it comes to an end.
+        if call.retrieved && form.is_some_and(|form| form.answer().pending) {
+            return None;
+        }
         let Some(form) = form else { return Some(call) };
-        call.usage = form.usage();
+        call.usage = form.usage().or_else(|| self.asked_pieces(&call));
         add_answer(&mut call, form.answer());
         if let Some(response) = &self.response {
             add_remarks(&mut call, &response.remarks);
@@ -174,7 +221,7 @@ impl Exchange {
         if let Some(failure) = self.response.as_ref().and_then(|response| response.body.failure()) {
             call.error_type = failure.error_type.clone().or(call.error_type);
         }
-        self.add_text(&mut call, form.answer());
+        self.add_text(&mut call, form.answer(), finished);
         Some(call)
     }
 
@@ -191,6 +238,7 @@ impl Exchange {
             let state = if answer.failed { CallState::Error } else { CallState::Complete };
             let mut call = self.call(api, state);
             call.usage = usage;
+            call.status = answer.status.or(call.status);
             add_answer(&mut call, &answer);
             self.ready.push(call);
         }
@@ -213,21 +261,23 @@ impl Exchange {
             host: self.head.as_ref().and_then(|head| head.host.clone()),
             model_requested: named
                 .or_else(|| said.and_then(|said| said.model.clone()))
-                .or_else(|| self.head.as_ref()?.query_model.clone()),
+                .or_else(|| self.head.as_ref()?.query_model.clone())
+                .or_else(|| said.and_then(|said| said.agent.clone())),
             model_served: None,
             status: self.response.as_ref().map(|response| response.status),
-            streamed: self.is_stream() || said.is_some_and(|said| said.stream),
+            streamed: self.is_stream() || self.asks_for_stream(api),
             state,
             usage: None,
             context: PriceContext {
                 region: endpoint.and_then(|endpoint| endpoint.region.clone()),
+                service_tier: self
+                    .response
+                    .as_ref()
+                    .and_then(|answer| answer.remarks.service_tier.clone()),
                 ..PriceContext::default()
             },
             max_output: said.and_then(|said| said.max_output),
-            retrieved: self.route.as_ref().is_some_and(|route| match route.verb {
-                Verb::Retrieve | Verb::Results => true,
-                Verb::Ask | Verb::Converse => false,
-            }),
+            retrieved: self.reads_back(),
             countable: None,
             response_id: None,
             error_type: None,
@@ -241,16 +291,15 @@ impl Exchange {
     }
 
     /// Adds the text to count where the answer didn't say all of its usage.
-    fn add_text(&mut self, call: &mut ModelCall, answer: &Answer) {
-        if !is_text(call.api) {
-            return;
-        }
+    fn add_text(&mut self, call: &mut ModelCall, answer: &Answer, finished: bool) {
         let refused = call.status.is_none_or(|status| status >= 400)
             || call.state == CallState::Error && answer.text.expose().is_empty();
-        let final_usage = answer.finished
+        let final_usage = finished
             || call.state == CallState::Error
             || self.response.as_ref().is_some_and(|response| response.body.is_over());
-        if refused || call.usage.is_some() && final_usage {
+        // What is read back was counted when it was made, or is no text.
+        let uncountable = call.retrieved || answer.pending || !is_text(call.api);
+        if refused || uncountable || call.usage.is_some() && final_usage {
             return;
         }
         let mut text = match (&call.usage, self.question.take()) {
@@ -263,41 +312,108 @@ impl Exchange {
         call.countable = Some(text);
     }
 
-    /// Whether the answer may be the results of a batch.
-    fn is_of_results(&self) -> bool {
-        self.route.as_ref().is_some_and(|route| route.verb == Verb::Results)
+    /// Whether a stream was asked for.
+    fn asks_for_stream(&self, api: Api) -> bool {
+        let said = self.question.as_ref().map(|question| &question.said);
+        said.is_some_and(|said| said.asks_for_stream(api))
+            || self.route.as_ref().is_some_and(|route| route.streamed)
     }
 
     fn is_stream(&self) -> bool {
         self.response.as_ref().is_some_and(|response| response.body.is_stream())
     }
 
+    /// The form that was asked for at `route`, if it is a model call that was asked for.
+    fn asked_for(&self, route: &Route) -> Option<Api> {
+        let question = self.question.as_ref().filter(|_| route.verb == Verb::Ask)?;
+        let said = &question.said;
+        let suits = |api: &Api| said.suits(*api) || route.model.is_some() && said.has_shape(*api);
+        let here = route.apis();
+        // Where several forms are spoken, so may others be that are none of ours.
+        let certain = route.also.is_empty() || !question.is_whole();
+        let known = self.endpoint.as_ref().is_some_and(|endpoint| {
+            !route.api.is_self_hosted() || endpoint.provider == route.api.maker()
+        });
+        here.clone().find(suits).or_else(|| (known && certain).then_some(route.api))
+    }
+
+    /// What is billed by the piece and said by the question only: what was to be spoken, and how
+    /// many images were to be made.
+    fn asked_pieces(&self, call: &ModelCall) -> Option<Usage> {
+        let question = self.question.as_ref().filter(|question| question.is_whole())?;
+        let (unit, count) = match call.api {
+            Api::Speech if call.status.is_some_and(|status| status < 400) => {
+                (Unit::Character, question.said.characters?)
+            }
+            Api::Images if call.state == CallState::Complete => {
+                (Unit::Image, question.said.images.unwrap_or(1))
+            }
+            _ => return None,
+        };
+        let mut usage = Usage::default();
+        usage.counts.set(unit, count);
+        Some(usage)
+    }
+
+    /// Whether the answer may be sound, or text that was heard in it: no JSON, and yet wanted.
+    fn is_of_sound(&self) -> bool {
+        let route = self.route.as_ref();
+        route.is_some_and(|route| matches!(route.api, Api::Speech | Api::Transcriptions))
+    }
+
+    /// Whether what an earlier call has come to is read.
+    fn reads_back(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| match route.verb {
+            Verb::Retrieve | Verb::Cancel | Verb::Results => true,
+            Verb::Ask | Verb::Converse => false,
+        })
+    }
+
+    /// Whether the answer may be the results of a batch.
+    fn is_of_results(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.verb == Verb::Results)
+    }
+
     /// A reader for each form that the answer could have, by what was asked.
     fn forms(&self) -> Vec<Box<dyn Form>> {
-        let candidates: &[Api] = match (&self.head, &self.question, &self.route) {
-            (Some(_), _, Some(route)) => std::slice::from_ref(&route.api),
-            (Some(_), Some(question), None)
-                if question.said.is_question() || !question.is_whole() =>
-            {
-                ALL
-            }
-            (None, _, _) => ALL,
-            (Some(_), _, _) => &[],
+        let said = self.question.as_ref().map(|question| &question.said);
+        let named = self.route.as_ref();
+        let is_sure = named.is_some_and(|route| self.asked_for(route).is_some());
+        // Where a path says one thing and a body another, the answer tells.
+        let looks_like: &[Api] = match (&self.head, &self.question) {
+            (None, _) => UNSEEN,
+            (Some(_), Some(question)) if !is_sure => match &question.said {
+                said if said.is_of_gemini() => GEMINI,
+                said if said.is_question() || named.is_none() && !question.is_whole() => ALL,
+                _ => &[],
+            },
+            (Some(_), _) => &[],
         };
         let asked = Asked {
             cache_ttl: self.question.as_ref().map(Question::cache_ttl).unwrap_or_default(),
+            provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
+            model: said.and_then(|said| said.model.clone()),
             results: self.is_of_results(),
         };
-        candidates.iter().filter_map(|&api| form::reader(api, &asked)).collect()
+        let named: Vec<Api> = named.map(|route| route.apis().collect()).unwrap_or_default();
+        let others = looks_like.iter().filter(|api| !named.contains(api));
+        named.iter().chain(others).filter_map(|&api| form::reader(api, &asked)).collect()
     }
 
-    /// Whether it was not seen who was asked, or not all of what: then nobody knows what the call
-    /// costs, nor for how long its input is kept in the prompt cache.
-    fn misses_the_question(&self) -> bool {
-        self.head.is_none() || self.question.as_ref().is_some_and(Question::is_cut)
+    /// Whether it was not seen who was asked, or for which model if the answer doesn't say, without
+    /// which nobody knows what the call costs; or the end of what was asked, which may say for how
+    /// long input is to be kept in the prompt cache.
+    fn misses_the_question(&self, form: Option<&dyn Form>) -> bool {
+        let answered = form.is_some_and(|form| form.answer().model.is_some());
+        let routed = self.route.as_ref().is_some_and(|route| route.model.is_some());
+        let cut = self.question.as_ref().is_some_and(|question| {
+            question.is_cut() && !self.reads_back()
+                || !question.is_whole() && question.said.model.is_none() && !routed && !answered
+        });
+        cut || self.head.is_none()
     }
 
-    fn state(&self, form: Option<&dyn Form>, ending: Ending) -> CallState {
+    fn state(&self, form: Option<&dyn Form>, finished: bool, ending: Ending) -> CallState {
         let Some(response) = &self.response else {
             return if ending == Ending::Lost { CallState::Truncated } else { CallState::Aborted };
         };
@@ -307,10 +423,9 @@ impl Exchange {
             return CallState::Error;
         }
         let damaged = response.damaged || body.dropped() > 0 || ending == Ending::Lost;
-        if damaged || self.misses_the_question() {
+        if damaged || self.misses_the_question(form) {
             return CallState::Truncated;
         }
-        let finished = form.is_some_and(|form| form.answer().finished);
         let complete = match body {
             Body::Events { .. } | Body::Lines { .. } | Body::Amazon { .. } => {
                 finished || body.is_over()
@@ -322,13 +437,22 @@ impl Exchange {
     }
 }
 
+/// Whether the provider said that there is no more to come. What says nothing of its form, not even
+/// its end, as Snowflake's older streams, has ended with its body.
+fn is_finished(form: &dyn Form, ending: Ending) -> bool {
+    let ended_with_body =
+        || ending == Ending::Whole && !form.answer().recognised && form.usage().is_some();
+    form.answer().finished || ended_with_body()
+}
+
 /// What the answer says beside its usage.
 fn add_answer(call: &mut ModelCall, answer: &Answer) {
     call.model_served.clone_from(&answer.model);
     call.response_id.clone_from(&answer.response_id);
     call.error_type.clone_from(&answer.error_type);
     let region = answer.context.region.clone().or(call.context.region.take());
-    call.context = PriceContext { region, ..answer.context.clone() };
+    let tier = answer.context.service_tier.clone().or(call.context.service_tier.take());
+    call.context = PriceContext { region, service_tier: tier, ..answer.context.clone() };
 }
 
 /// What the answer's head says where the body doesn't.
@@ -340,7 +464,6 @@ fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
     };
     either(&mut call.response_id, &remarks.request_id);
     either(&mut call.error_type, &remarks.error_type);
-    either(&mut call.context.service_tier, &remarks.service_tier);
     either(&mut call.context.speed, &remarks.speed);
     let silent = call.usage.is_none() && call.status.is_some_and(|status| status < 400);
     if let (Api::Invoke, true, Some(input)) = (call.api, silent, remarks.input_tokens) {
@@ -348,11 +471,6 @@ fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
         let tokens = Tokens { input_uncached: input, output_visible: output, ..Tokens::default() };
         call.usage = Some(tokens.into());
     }
-}
-
-/// Whether text is what the price of a call of the form `api` depends on, so that it can be counted.
-const fn is_text(api: Api) -> bool {
-    !matches!(api, Api::CountTokens | Api::Rerank | Api::Ocr)
 }
 
 /// What a request could want, by its head alone.
@@ -365,7 +483,23 @@ const fn verb(head: &RequestHead) -> Option<Verb> {
 }
 
 /// Whether a request could be a model call, by its head alone.
-const fn may_ask(head: &RequestHead) -> bool {
+const fn may_ask(head: &RequestHead, route: Option<&Route>) -> bool {
     matches!(head.method, Method::Post)
-        && matches!(head.body.kind, BodyKind::Json | BodyKind::Unsaid)
+        && match head.body.kind {
+            BodyKind::Json | BodyKind::Unsaid => true,
+            // Forms are sent everywhere.
+            BodyKind::Form => route.is_some(),
+            BodyKind::EventStream
+            | BodyKind::Lines
+            | BodyKind::AmazonEventStream
+            | BodyKind::Other => false,
+        }
+}
+
+/// Whether input and output of a call of the form `api` are text, so that it can be counted.
+const fn is_text(api: Api) -> bool {
+    !matches!(
+        api,
+        Api::Images | Api::Transcriptions | Api::Speech | Api::CountTokens | Api::Rerank | Api::Ocr
+    )
 }

@@ -22,10 +22,13 @@ pub(super) struct Response {
 
 impl Response {
     pub(super) fn new(head: &ResponseHead, forms: Vec<Box<dyn Form>>) -> Self {
-        let body = if forms.is_empty() { Body::Dull } else { Body::new(head.body.kind) };
+        let body = match forms.as_slice() {
+            [] => Body::Dull,
+            [form] => Body::new(head.body.kind, form.keys()),
+            _ => Body::new(head.body.kind, None),
+        };
         let decoder = Decoder::new(&head.body.coding);
-        let remarks = head.remarks.clone();
-        let status = head.status;
+        let (status, remarks) = (head.status, head.remarks.clone());
         Self { status, remarks, body, decoder, forms, damaged: false, is_file: false }
     }
 
@@ -78,10 +81,10 @@ impl Response {
         self.body.footprint() + text.sum::<usize>()
     }
 
-    /// The reader that has recognised its form, else the one for the form that was asked for.
+    /// The reader that has recognised its form, else one for a form that was asked for.
     pub(super) fn take_form(&mut self) -> Option<Box<dyn Form>> {
         let recognised = self.forms.iter().position(|form| form.answer().recognised);
-        let chosen = recognised.or((self.forms.len() == 1).then_some(0))?;
+        let chosen = recognised.or((!self.forms.is_empty()).then_some(0))?;
         Some(self.forms.swap_remove(chosen))
     }
 }

@@ -23,6 +23,11 @@ pub(in crate::provider) enum Item<'a> {
 }
 
 impl Texts {
+    /// Reads texts of whose outermost objects only the values of `keys` are wanted.
+    pub(in crate::provider) fn only(keys: &'static [&'static str]) -> Self {
+        Self { scanner: Scanner::only(keys), ..Self::default() }
+    }
+
     /// Takes part of the body and hands what it completes to `visit`. Texts that are elements of
     /// an array have the paths that they would have on their own. After the first error nothing
     /// more is read: what was handed out stands.

@@ -1,0 +1,79 @@
+//! Ollama `POST /api/chat`, `/api/generate` and `/api/embed`. A stream is a text on each line, the
+//! last one with `done: true` and the counts, which are left out where they are 0.
+
+use super::form::{Answer, Form};
+use super::json::Token;
+use super::request::rename;
+use super::{Api, Usage};
+use crate::units::Tokens;
+
+#[derive(Debug)]
+pub(super) struct Ollama {
+    api: Api,
+    answer: Answer,
+    /// Another host has served the call: what is read of the model is its name there.
+    remote: bool,
+    input: Option<u64>,
+    output: Option<u64>,
+}
+
+impl Ollama {
+    pub(super) fn new(api: Api) -> Self {
+        Self { api, answer: Answer::default(), remote: false, input: None, output: None }
+    }
+}
+
+impl Form for Ollama {
+    fn api(&self) -> Api {
+        self.api
+    }
+
+    fn read(&mut self, path: &str, token: Token<'_>) {
+        let answer = &mut self.answer;
+        match (path, token) {
+            ("model", Token::Text(model)) if !self.remote => rename(&mut answer.model, model),
+            ("remote_model", Token::Text(model)) if !model.is_empty() => {
+                self.remote = true;
+                rename(&mut answer.model, model);
+            }
+            ("created_at" | "total_duration", _) if answer.model.is_some() => {
+                answer.recognised = true;
+            }
+            ("done", Token::Flag(true)) => answer.finished = true,
+            ("prompt_eval_count", Token::Count(count)) => self.input = Some(count),
+            ("eval_count", Token::Count(count)) => self.output = Some(count),
+            (
+                "message.content"
+                | "message.thinking"
+                | "response"
+                | "thinking"
+                | "message.tool_calls[].function.name",
+                Token::Text(text),
+            ) => answer.push_text(text),
+            ("error", Token::Text(_)) => answer.failed = true,
+            _ => {
+                if let Token::Text(text) = token
+                    && path.starts_with("message.tool_calls[].function.arguments.")
+                {
+                    answer.push_text(text);
+                }
+            }
+        }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        if !self.answer.finished && self.input.is_none() {
+            return None;
+        }
+        let tokens = Tokens {
+            input_uncached: self.input.unwrap_or(0),
+            output_visible: self.output.unwrap_or(0),
+            ..Tokens::default()
+        };
+        Some(tokens.into())
+    }
+
+    fn answer(&self) -> &Answer {
+        &self.answer
+    }
+}
