@@ -3,6 +3,7 @@
 
 use super::credential::{Credential, Query};
 use super::hints::Hints;
+use super::remarks::Remarks;
 use super::websocket;
 use crate::secret::FingerprintKey;
 
@@ -10,8 +11,6 @@ use crate::secret::FingerprintKey;
 pub const MAX_HEADERS: usize = 256;
 /// Longest value that is kept of any field, in bytes. Longer ones are dropped whole.
 const MAX_VALUE: usize = 1024;
-/// The fields of an answer's head that name a service tier.
-const SERVICE_TIERS: &[&str] = &["x-gemini-service-tier"];
 
 /// A request's method, as far as it matters to whoever reads along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +61,8 @@ pub struct RequestHead {
 pub struct ResponseHead {
     /// The status code.
     pub status: u16,
-    /// The service tier that the call was served at, where the head says it.
-    pub service_tier: Option<String>,
+    /// What it says of the call beside the body.
+    pub remarks: Box<Remarks>,
     /// What follows is a WebSocket, and how it is spoken.
     pub websocket: Option<websocket::Extensions>,
     /// What the body is.
@@ -194,11 +193,10 @@ impl RequestHead {
 impl ResponseHead {
     /// What is kept of an answer.
     pub(super) fn new(status: u16, fields: &[Field<'_>]) -> Result<Self, HeadError> {
-        let tier = SERVICE_TIERS.iter().find_map(|name| field(fields, name));
         let switches = status == 101 && upgrades_to_websocket(fields);
         Ok(Self {
             status,
-            service_tier: tier.and_then(bounded).filter(|tier| !tier.is_empty()),
+            remarks: Box::new(Remarks::new(fields)),
             websocket: switches.then(|| websocket::Extensions::agreed(fields)).flatten(),
             body: BodyHead::new(fields)?,
         })
@@ -298,7 +296,7 @@ const fn named((field, _): &Field<'_>, name: &str) -> bool {
 }
 
 /// The value as text, if it is not too long and has nothing that could disturb a terminal.
-fn bounded(value: &[u8]) -> Option<String> {
+pub(super) fn bounded(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     (text.len() <= MAX_VALUE && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
@@ -375,7 +373,7 @@ mod tests {
             ("X-Service-Tier: flex", None),
         ] {
             match Head::parse(format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n").as_bytes(), &key()) {
-                Ok(Head::Response(head)) => assert_eq!(head.service_tier.as_deref(), tier),
+                Ok(Head::Response(head)) => assert_eq!(head.remarks.service_tier.as_deref(), tier),
                 other => panic!("{other:?}"),
             }
         }

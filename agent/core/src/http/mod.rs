@@ -12,6 +12,7 @@ pub mod h1;
 pub mod head;
 mod hints;
 pub mod ndjson;
+mod remarks;
 pub mod sse;
 pub mod websocket;
 
@@ -21,6 +22,7 @@ pub use credential::{Credential, CredentialKind, CredentialPlace};
 pub(crate) use credential::{id as credential_id, subject_claims};
 pub use head::{BodyKind, Method, RequestHead, ResponseHead};
 pub use hints::Hints;
+pub use remarks::Remarks;
 
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,14 +4,15 @@ use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
 use super::session::Turn;
 use super::{
-    Api, PriceContext, Usage, anthropic_messages, gemini_content, gemini_embed,
-    gemini_interactions, gemini_live, llama_completion, ollama, openai_audio, openai_chat,
-    openai_embeddings, openai_images, openai_realtime, openai_responses, openai_results,
-    responses_session, tgi_generate,
+    Api, PriceContext, Usage, anthropic_batch, anthropic_messages, bedrock_converse,
+    bedrock_invoke, cohere_chat, cohere_units, count_tokens, gemini_content, gemini_embed,
+    gemini_interactions, gemini_live, llama_completion, mistral_ocr, ollama, openai_audio,
+    openai_chat, openai_embeddings, openai_images, openai_realtime, openai_responses,
+    openai_results, responses_session, tgi_generate,
 };
 use crate::http::Side;
 use crate::secret::Payload;
-use crate::units::Timestamp;
+use crate::units::{Timestamp, Tokens};
 
 /// Reads the answers of one wire form, value by value: a whole body, the events of a stream, the
 /// lines of a file or the messages of a session.
@@ -136,14 +137,39 @@ impl Answer {
 /// What of the request an answer's reader needs to know.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
-    /// A prompt-cache breakpoint asks for the longer lifetime.
-    pub(super) cache_ttl_1h: bool,
+    /// For how long input is to be kept in the prompt cache.
+    pub(super) cache_ttl: CacheTtl,
     /// Whom, as far as the host tells; else empty.
     pub(super) provider: &'static str,
     /// The model.
     pub(super) model: Option<String>,
     /// The results of a batch are fetched.
     pub(super) results: bool,
+}
+
+/// The lifetime of what is written to the prompt cache, as Anthropic's models have it. An answer
+/// needn't repeat it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum CacheTtl {
+    /// The request asks for no other.
+    FiveMinutes,
+    /// A breakpoint of the request asks for it.
+    OneHour,
+    /// The request was not seen as a whole.
+    #[default]
+    Unknown,
+}
+
+impl CacheTtl {
+    /// Adds what was written for this lifetime.
+    pub(super) const fn add(self, tokens: &mut Tokens, written: u64) {
+        let bucket = match self {
+            Self::FiveMinutes => &mut tokens.cache_write_5m,
+            Self::OneHour => &mut tokens.cache_write_1h,
+            Self::Unknown => &mut tokens.cache_write_other,
+        };
+        *bucket = bucket.saturating_add(written);
+    }
 }
 
 /// A reader for answers of the form `api`, if there is one.
@@ -156,7 +182,14 @@ pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
         Api::Images => Box::new(openai_images::Images::new(asked)),
         Api::Transcriptions => Box::new(openai_audio::Transcription::new(asked)),
         Api::Speech => Box::new(openai_audio::Speech::new(asked)),
-        Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl_1h)),
+        Api::Messages if asked.results => Box::new(anthropic_batch::Results::default()),
+        Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl)),
+        Api::CountTokens => Box::new(count_tokens::CountTokens::default()),
+        Api::Converse => Box::new(bedrock_converse::Converse::new(asked.cache_ttl)),
+        Api::Invoke => Box::new(bedrock_invoke::Invoke::new(asked)),
+        Api::CohereChat => Box::new(cohere_chat::Chat::default()),
+        Api::CohereEmbed | Api::Rerank => Box::new(cohere_units::Units::new(api)),
+        Api::Ocr => Box::new(mistral_ocr::Ocr::default()),
         Api::GenerateContent => Box::new(gemini_content::GenerateContent::default()),
         Api::EmbedContent => Box::new(gemini_embed::EmbedContent::default()),
         Api::Interactions => Box::new(gemini_interactions::Interactions::default()),

@@ -1,8 +1,15 @@
 //! Recognises a model call in an HTTP exchange and reads what it says about its usage.
 //! One file per wire form; a provider that differs only by host is a row of a table.
 
+mod anthropic_batch;
 mod anthropic_messages;
 mod aside;
+mod bedrock_converse;
+mod bedrock_invoke;
+mod bedrock_sonic;
+mod cohere_chat;
+mod cohere_units;
+mod count_tokens;
 mod decimal;
 mod exchange;
 mod form;
@@ -13,6 +20,7 @@ mod gemini_live;
 mod google_usage;
 mod json;
 mod llama_completion;
+mod mistral_ocr;
 mod multipart;
 mod ollama;
 mod openai_audio;
@@ -67,7 +75,8 @@ pub enum Api {
     CountTokens,
     /// Bedrock `POST /model/{id}/converse[-stream]`.
     Converse,
-    /// Bedrock `POST /model/{id}/invoke[-with-response-stream]`: the model's native body.
+    /// Bedrock `POST /model/{id}/invoke[-with-{response,bidirectional}-stream]`: the model's native
+    /// body.
     Invoke,
     /// Gemini `POST …:generateContent` and `:streamGenerateContent`.
     GenerateContent,
@@ -206,7 +215,7 @@ pub struct PriceContext {
     pub service_tier: Option<String>,
     /// It was part of a batch.
     pub batch: bool,
-    /// Anthropic's `usage.speed`.
+    /// Anthropic's `usage.speed`, Bedrock's `performanceConfig.latency`.
     pub speed: Option<String>,
     /// The region, by the host's name, or where the answer says it was served.
     pub region: Option<String>,

@@ -1,6 +1,6 @@
 //! What a request body says, whichever wire form it has: they agree on the keys that matter.
 
-use super::form::inside;
+use super::form::{CacheTtl, inside};
 use super::json::{Scanner, Token};
 use super::multipart::Parts;
 use super::{Api, Countable, Message};
@@ -72,6 +72,26 @@ const SELF_HOSTED_KEYS: &[&str] = &[
     "tools",
 ];
 
+/// The same where the path is one of Bedrock's, whatever the model's own body is.
+const BEDROCK_KEYS: &[&str] = &[
+    "anthropic_version",
+    "cache_control",
+    "inferenceConfig",
+    "input",
+    "inputText",
+    "max_tokens",
+    "message",
+    "messages",
+    "prompt",
+    "system",
+    "texts",
+    "toolConfig",
+    "tools",
+];
+/// The same where the path is one of Cohere's.
+const COHERE_KEYS: &[&str] =
+    &["input_type", "max_tokens", "message", "messages", "model", "query", "stream", "texts"];
+
 /// Reads one request body.
 #[derive(Debug)]
 pub(super) struct Question {
@@ -109,8 +129,10 @@ pub(super) struct Said {
     /// It has a `content` with parts, to be embedded.
     content: bool,
     anthropic_version: bool,
+    /// What is asked stands under a key of Bedrock's models or of Cohere's.
+    subject: bool,
     /// A prompt-cache breakpoint asks for the longer lifetime.
-    pub(super) cache_ttl_1h: bool,
+    cache_ttl_1h: bool,
     /// Most tokens of output that are allowed.
     pub(super) max_output: Option<u64>,
     text: Countable,
@@ -156,6 +178,23 @@ impl Question {
     /// Whether it was read to its end.
     pub(super) fn is_whole(&self) -> bool {
         self.body.is_whole()
+    }
+
+    /// Whether the rest of it is missing.
+    pub(super) fn is_cut(&self) -> bool {
+        match &self.body {
+            Body::Json(scanner) => !scanner.is_whole() && !scanner.is_broken(),
+            Body::Form(_) => false,
+        }
+    }
+
+    /// For how long it wants input kept in the prompt cache.
+    pub(super) fn cache_ttl(&self) -> CacheTtl {
+        match self.said.cache_ttl_1h {
+            true => CacheTtl::OneHour,
+            false if self.is_whole() => CacheTtl::FiveMinutes,
+            false => CacheTtl::Unknown,
+        }
     }
 
     pub(super) fn footprint(&self) -> usize {
@@ -207,13 +246,19 @@ impl Said {
     /// paths of self-hosted servers the answer has to tell.
     pub(super) const fn has_shape(&self, api: Api) -> bool {
         match api {
-            Api::ChatCompletions | Api::Messages => self.messages,
+            Api::ChatCompletions | Api::Messages | Api::Converse => self.messages,
             Api::Responses | Api::Embeddings | Api::Interactions | Api::Speech => self.input,
             Api::Completions => self.prompt,
             Api::Images => self.prompt || self.form,
             Api::Transcriptions => self.form,
             Api::GenerateContent => self.contents,
             Api::EmbedContent => self.content,
+            Api::CountTokens => self.messages || self.input || self.contents,
+            Api::Invoke => self.messages || self.input || self.prompt || self.subject,
+            Api::CohereChat => self.messages || self.subject,
+            Api::CohereEmbed | Api::Rerank => self.subject,
+            // Nobody else has such a path, and what is to be read can be very long.
+            Api::Ocr => true,
             _ => false,
         }
     }
@@ -245,7 +290,8 @@ impl Said {
                 | "max_output_tokens"
                 | "n_predict"
                 | "options.num_predict"
-                | "parameters.max_new_tokens",
+                | "parameters.max_new_tokens"
+                | "inferenceConfig.maxTokens",
                 Token::Count(most),
             ) => self.max_output = Some(most),
             ("n", Token::Count(images)) => self.images = Some(images),
@@ -281,6 +327,17 @@ impl Said {
                 self.begin_message("user");
                 self.push_text(text);
             }
+            ("inputText" | "message" | "query", Token::Text(text)) => {
+                self.subject = true;
+                self.begin_message("user");
+                self.push_text(text);
+            }
+            ("texts[]", Token::Text(text)) => {
+                self.subject = true;
+                self.begin_message("");
+                self.push_text(text);
+            }
+            ("input_type", Token::Text(_)) => self.subject = true,
             ("input[]" | "inputs", Token::Text(text)) => {
                 self.begin_message("");
                 self.push_text(text);
@@ -290,6 +347,7 @@ impl Said {
                 | "messages[].content[].text"
                 | "messages[].content[].content"
                 | "messages[].content[].content[].text"
+                | "messages[].content[].toolResult.content[].text"
                 | "messages[].tool_calls[].function.name"
                 | "messages[].tool_calls[].function.arguments"
                 | "system[].text"
@@ -299,7 +357,9 @@ impl Said {
                 | "input[].output",
                 Token::Text(text),
             ) => self.push_text(text),
-            (path, Token::Text("1h")) if path.ends_with("cache_control.ttl") => {
+            (path, Token::Text("1h"))
+                if path.ends_with("cache_control.ttl") || path.ends_with("cachePoint.ttl") =>
+            {
                 self.cache_ttl_1h = true;
             }
             _ => self.read_gemini(inside(path, "request").unwrap_or(path), token),
@@ -365,6 +425,8 @@ const fn keys(api: Option<Api>) -> &'static [&'static str] {
     match api {
         Some(Api::GenerateContent | Api::EmbedContent | Api::Interactions) => GOOGLE_KEYS,
         Some(api) if api.is_self_hosted() => SELF_HOSTED_KEYS,
+        Some(Api::Converse | Api::Invoke) => BEDROCK_KEYS,
+        Some(Api::CohereChat | Api::CohereEmbed | Api::Rerank) => COHERE_KEYS,
         _ => KEYS,
     }
 }

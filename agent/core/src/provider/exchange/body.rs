@@ -238,11 +238,14 @@ fn end_text(forms: &mut [Box<dyn Form>]) {
     forms.iter_mut().for_each(|form| form.end_text(Side::Response));
 }
 
-/// Reads a text that is there as a whole.
+/// Reads a text that is there as a whole. One that is damaged, or that the body has broken off in,
+/// doesn't end.
 fn read_text(scanner: &mut Scanner, text: &[u8], forms: &mut Vec<Box<dyn Form>>) {
     scanner.restart();
     scanner.feed(text, |path, token| read(forms, path, token));
-    end_text(forms);
+    if scanner.is_whole() {
+        end_text(forms);
+    }
     keep_recognised(forms);
 }
 

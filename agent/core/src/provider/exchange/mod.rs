@@ -13,8 +13,8 @@ use super::form::{self, Answer, Asked, Form};
 use super::request::Question;
 use super::route::{Endpoint, Route, Verb, endpoint, route};
 use super::{Api, CallState, Countable, ModelCall, PriceContext, Usage};
-use crate::http::{BodyKind, Ending, Method, RequestHead, ResponseHead, Side};
-use crate::units::{ConnectionId, Role, Timestamp, Unit};
+use crate::http::{BodyKind, Ending, Method, Remarks, RequestHead, ResponseHead, Side};
+use crate::units::{ConnectionId, Role, Timestamp, Tokens, Unit};
 
 /// The forms that an answer is read as where only the question's body tells that there is one.
 const ALL: &[Api] =
@@ -30,6 +30,7 @@ const UNSEEN: &[Api] = &[
     Api::Messages,
     Api::GenerateContent,
     Api::OllamaChat,
+    Api::Converse,
 ];
 
 /// The forms that a session is read as where nothing of the request tells.
@@ -239,6 +240,9 @@ impl Exchange {
         let Some(form) = form else { return Some(call) };
         call.usage = form.usage().or_else(|| self.asked_pieces(&call));
         add_answer(&mut call, form.answer());
+        if let Some(response) = &self.response {
+            add_remarks(&mut call, &response.remarks);
+        }
         if let Some(failure) = self.response.as_ref().and_then(|response| response.body.failure()) {
             call.error_type = failure.error_type.clone().or(call.error_type);
         }
@@ -297,14 +301,14 @@ impl Exchange {
             usage: None,
             context: PriceContext {
                 region: endpoint.and_then(|endpoint| endpoint.region.clone()),
-                service_tier: self.response.as_ref().and_then(|answer| answer.tier.clone()),
+                service_tier: self
+                    .response
+                    .as_ref()
+                    .and_then(|answer| answer.remarks.service_tier.clone()),
                 ..PriceContext::default()
             },
             max_output: said.and_then(|said| said.max_output),
-            retrieved: self.route.as_ref().is_some_and(|route| match route.verb {
-                Verb::Retrieve | Verb::Cancel | Verb::Results => true,
-                Verb::Ask | Verb::Converse => false,
-            }),
+            retrieved: self.reads_back(),
             countable: None,
             response_id: None,
             error_type: None,
@@ -388,6 +392,14 @@ impl Exchange {
         route.is_some_and(|route| matches!(route.api, Api::Speech | Api::Transcriptions))
     }
 
+    /// Whether what an earlier call has come to is read.
+    fn reads_back(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| match route.verb {
+            Verb::Retrieve | Verb::Cancel | Verb::Results => true,
+            Verb::Ask | Verb::Converse => false,
+        })
+    }
+
     /// Whether the answer may be the results of a batch.
     fn is_of_results(&self) -> bool {
         self.route.as_ref().is_some_and(|route| route.verb == Verb::Results)
@@ -409,7 +421,7 @@ impl Exchange {
             (Some(_), _) => &[],
         };
         let asked = Asked {
-            cache_ttl_1h: said.is_some_and(|said| said.cache_ttl_1h),
+            cache_ttl: self.question.as_ref().map(Question::cache_ttl).unwrap_or_default(),
             provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
             model: said.and_then(|said| said.model.clone()),
             results: self.is_of_results(),
@@ -431,12 +443,14 @@ impl Exchange {
     }
 
     /// Whether it was not seen who was asked, or for which model if the answer doesn't say, without
-    /// which nobody knows what the call costs.
+    /// which nobody knows what the call costs; or the end of what was asked, which may say for how
+    /// long input is to be kept in the prompt cache.
     fn misses_the_question(&self, form: Option<&dyn Form>) -> bool {
         let answered = form.is_some_and(|form| form.answer().model.is_some());
         let routed = self.route.as_ref().is_some_and(|route| route.model.is_some());
         let cut = self.question.as_ref().is_some_and(|question| {
-            !question.is_whole() && question.said.model.is_none() && !routed && !answered
+            question.is_cut() && !self.reads_back()
+                || !question.is_whole() && question.said.model.is_none() && !routed && !answered
         });
         cut || self.head.is_none()
     }
@@ -497,6 +511,24 @@ fn add_answer(call: &mut ModelCall, answer: &Answer) {
     call.context = PriceContext { region, service_tier: tier, ..answer.context.clone() };
 }
 
+/// What the answer's head says where the body doesn't.
+fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
+    let either = |said: &mut Option<String>, remark: &Option<String>| {
+        if said.is_none() {
+            said.clone_from(remark);
+        }
+    };
+    either(&mut call.response_id, &remarks.request_id);
+    either(&mut call.error_type, &remarks.error_type);
+    either(&mut call.context.speed, &remarks.speed);
+    let silent = call.usage.is_none() && call.status.is_some_and(|status| status < 400);
+    if let (Api::Invoke, true, Some(input)) = (call.api, silent, remarks.input_tokens) {
+        let output = remarks.output_tokens.unwrap_or(0);
+        let tokens = Tokens { input_uncached: input, output_visible: output, ..Tokens::default() };
+        call.usage = Some(tokens.into());
+    }
+}
+
 /// What a request could want, by its head alone.
 const fn verb(head: &RequestHead) -> Option<Verb> {
     match head.method {
@@ -523,5 +555,8 @@ const fn may_ask(head: &RequestHead, route: Option<&Route>) -> bool {
 
 /// Whether input and output of a call of the form `api` are text, so that it can be counted.
 const fn is_text(api: Api) -> bool {
-    !matches!(api, Api::Images | Api::Transcriptions | Api::Speech)
+    !matches!(
+        api,
+        Api::Images | Api::Transcriptions | Api::Speech | Api::CountTokens | Api::Rerank | Api::Ocr
+    )
 }

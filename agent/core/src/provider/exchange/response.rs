@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use crate::http::coding::Decoder;
-use crate::http::{ResponseHead, Side};
+use crate::http::{Remarks, ResponseHead, Side};
 use crate::provider::form::Form;
 use crate::units::Timestamp;
 
@@ -10,8 +10,7 @@ use crate::units::Timestamp;
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
-    /// The service tier that the head names.
-    pub(super) tier: Option<String>,
+    pub(super) remarks: Box<Remarks>,
     pub(super) body: Body,
     decoder: Decoder,
     /// Readers of every form that the answer could have.
@@ -30,8 +29,8 @@ impl Response {
             _ => Body::new(head.body.kind, None),
         };
         let decoder = Decoder::new(&head.body.coding);
-        let tier = head.service_tier.clone();
-        Self { status: head.status, tier, body, decoder, forms, damaged: false, is_file: false }
+        let (status, remarks) = (head.status, head.remarks.clone());
+        Self { status, remarks, body, decoder, forms, damaged: false, is_file: false }
     }
 
     /// Reads it as the results of a batch, if it turns out to be them.
