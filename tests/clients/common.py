@@ -1,7 +1,8 @@
 """What the Python clients share: their arguments, how they make calls, and the line they print for
 each.
 
-An SDK is a module with `Client`, `AsyncClient`, `create`, `request` and `Reader`."""
+An SDK is a module with `Client`, `AsyncClient`, `create`, `request` and `Reader`, and with
+`AsyncTransport` if it is to speak HTTP/2."""
 
 import argparse
 import asyncio
@@ -22,6 +23,7 @@ def arguments(apis):
     parser.add_argument("--prompt", default="the of and to", help="what to say")
     parser.add_argument("--prompt-bytes", type=int, default=0, help="pad the prompt to this")
     parser.add_argument("--leave-after", type=int, default=0, help="leave a stream after N events")
+    parser.add_argument("--http2", action="store_true", help="needs the asynchronous client")
     parser.add_argument("--wait", action="store_true", help="call once, then wait for a line")
     arguments = parser.parse_args()
     arguments.prompt += " the" * max(0, (arguments.prompt_bytes - len(arguments.prompt)) // 4)
@@ -65,7 +67,8 @@ def run_sync(sdk, a):
 
 
 async def run_async(sdk, a):
-    async with sdk.AsyncClient(max_retries=0) as client:
+    transport = {"http_client": sdk.AsyncTransport(http2=True)} if a.http2 else {}
+    async with sdk.AsyncClient(max_retries=0, **transport) as client:
         if a.wait:
             await call_async(sdk, client, a, 0)
             await asyncio.to_thread(ready)

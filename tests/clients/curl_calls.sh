@@ -4,7 +4,7 @@
 set -eu
 
 api=chat model="" count=1 concurrency=1 stream=no usage=true play="" leave=0 wait=false
-prompt="the of and to" prompt_bytes=0
+prompt="the of and to" prompt_bytes=0 version=http1.1
 while [ $# -gt 0 ]; do
   case "$1" in
     --api) api=$2; shift ;;
@@ -17,6 +17,7 @@ while [ $# -gt 0 ]; do
     --prompt) prompt=$2; shift ;;
     --prompt-bytes) prompt_bytes=$2; shift ;;
     --leave-after) leave=$2; shift ;;
+    --http2) version=http2 ;;
     --wait) wait=true ;;
     *) echo "unknown argument $1" >&2; exit 2 ;;
   esac
@@ -64,7 +65,8 @@ request() {
   if [ -n "$play" ]; then printf 'header = "x-play: %s"\n' "${play//\"/\\\"}"; fi
   # Curl itself can only leave after a time, not after an event.
   if [ "$leave" -gt 0 ]; then printf 'max-time = 1\n'; fi
-  printf 'cacert = "%s"\ncompressed\nno-buffer\nsilent\noutput = /dev/null\n' "$SSL_CERT_FILE"
+  printf '%s\ncacert = "%s"\n' "$version" "$SSL_CERT_FILE"
+  printf 'compressed\nno-buffer\nsilent\noutput = /dev/null\n'
 }
 
 {
@@ -72,7 +74,8 @@ request() {
     request false
     # The server answers this one when it is told to: the rest is sent after that.
     printf 'next\nurl = "%s/hold"\n' "${OPENAI_BASE_URL%/v1}"
-    printf 'cacert = "%s"\nsilent\noutput = /dev/null\nnext\n' "$SSL_CERT_FILE"
+    printf '%s\ncacert = "%s"\n' "$version" "$SSL_CERT_FILE"
+    printf 'silent\noutput = /dev/null\nnext\n'
   fi
   for ((number = 0; number < count; number++)); do
     [ "$number" -gt 0 ] && printf 'next\n'

@@ -4,6 +4,8 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 
+import { fetchHttp2 } from "./http2_fetch.mjs";
+
 // The folder that the SDK was installed into is not above this file, so `import` can't find it.
 const OpenAI = createRequire(`${process.env.WEIR_NODE_FOLDER}/package.json`)("openai");
 
@@ -19,12 +21,13 @@ const { values } = parseArgs({
     prompt: { type: "string", default: "the of and to" },
     "prompt-bytes": { type: "string", default: "0" },
     "leave-after": { type: "string", default: "0" },
+    http2: { type: "boolean", default: false },
     wait: { type: "boolean", default: false },
   },
 });
 const missing = Number(values["prompt-bytes"]) - values.prompt.length;
 const prompt = values.prompt + " the".repeat(Math.max(0, Math.floor(missing / 4)));
-const client = new OpenAI({ maxRetries: 0 });
+const client = new OpenAI({ maxRetries: 0, ...(values.http2 ? { fetch: fetchHttp2 } : {}) });
 
 function streamed(number) {
   if (values.api === "embeddings") return false;

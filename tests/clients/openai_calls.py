@@ -4,6 +4,7 @@ import sys
 
 from common import arguments, report, run, streamed
 from openai import AsyncOpenAI as AsyncClient
+from openai import DefaultAsyncHttpxClient as AsyncTransport
 from openai import OpenAI as Client
 
 

@@ -1,8 +1,8 @@
 //! `cargo xtask setup`: installs what building and testing need, where it is missing.
 //!
 //! Rust components come from rustup, programs from Debian's packages, everything else goes into
-//! `target/tools`: `bin` has bpf-linker, `python` the Python SDKs, `node` the Node SDK. Takes no
-//! time where everything is there.
+//! `target/tools`: `bin` has bpf-linker, `python` the Python SDKs and a Go toolchain, `node` the Node
+//! SDK, `go` the client that is written in Go. Takes no time where everything is there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,8 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     components(workspace)?;
     bpf_linker(workspace)?;
     python(workspace)?;
-    node(workspace)
+    node(workspace)?;
+    go(workspace)
 }
 
 fn packages() -> anyhow::Result<()> {
@@ -40,6 +41,9 @@ fn packages() -> anyhow::Result<()> {
         .collect();
     if !succeeds(Command::new(PYTHON).args(["-c", "import ensurepip, venv"])) {
         missing.push("python3-venv");
+    }
+    if !Path::new("/usr/include/openssl/ssl.h").exists() {
+        missing.push("libssl-dev");
     }
     if missing.is_empty() {
         return Ok(());
@@ -143,7 +147,8 @@ fn sysroot(workspace: &Workspace) -> anyhow::Result<PathBuf> {
 fn python(workspace: &Workspace) -> anyhow::Result<()> {
     let wanted = workspace.root.join("tests/clients/requirements.txt");
     let folder = workspace.tools.join("python");
-    if Stamp::of(&folder, &wanted)?.is_current() {
+    let stamp = Stamp::of(&folder, &[&wanted])?;
+    if stamp.is_current() {
         return Ok(());
     }
     // `--clear`: an environment made for another version of Python is of no use.
@@ -152,15 +157,16 @@ fn python(workspace: &Workspace) -> anyhow::Result<()> {
     let mut install = Command::new(folder.join("bin/python"));
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     install.args(["--no-deps", "--requirement"]).arg(&wanted);
-    step("Python SDKs", &mut install)?;
-    Stamp::of(&folder, &wanted)?.write()
+    step("Python SDKs and Go", &mut install)?;
+    stamp.write()
 }
 
 /// The Node SDK in a folder of its own.
 fn node(workspace: &Workspace) -> anyhow::Result<()> {
     let clients = workspace.root.join("tests/clients");
     let (wanted, folder) = (clients.join("package-lock.json"), workspace.tools.join("node"));
-    if Stamp::of(&folder, &wanted)?.is_current() {
+    let stamp = Stamp::of(&folder, &[&wanted])?;
+    if stamp.is_current() {
         return Ok(());
     }
     fs::create_dir_all(&folder)?;
@@ -169,19 +175,39 @@ fn node(workspace: &Workspace) -> anyhow::Result<()> {
     }
     let install = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
     step("Node SDK", Command::new("npm").args(install).current_dir(&folder))?;
-    Stamp::of(&folder, &wanted)?.write()
+    stamp.write()
 }
 
-/// A copy of the list that a folder was filled from, left in it when that was done.
+/// The client that is written in Go, by the toolchain among the Python packages.
+fn go(workspace: &Workspace) -> anyhow::Result<()> {
+    let source = workspace.root.join("tests/clients/go");
+    let folder = workspace.tools.join("go");
+    let files = ["go.mod", "main.go", "tls.go"].map(|file| source.join(file));
+    let stamp = Stamp::of(&folder, &files)?;
+    if stamp.is_current() {
+        return Ok(());
+    }
+    let mut build = Command::new(workspace.tools.join("python/bin/go"));
+    build.args(["build", "-trimpath", "-o"]).arg(folder.join("client")).current_dir(source);
+    build.env("GOCACHE", folder.join("cache")).env("GOFLAGS", "").env("GOTOOLCHAIN", "local");
+    build.env("CGO_ENABLED", "1");
+    step("Go client (about half a minute)", &mut build)?;
+    stamp.write()
+}
+
+/// A copy of the files that a folder was filled from, left in it when that was done.
 struct Stamp {
     file: PathBuf,
     wanted: String,
 }
 
 impl Stamp {
-    fn of(folder: &Path, list: &Path) -> anyhow::Result<Self> {
-        let wanted =
-            fs::read_to_string(list).with_context(|| format!("can't read {}", list.display()))?;
+    fn of(folder: &Path, sources: &[impl AsRef<Path>]) -> anyhow::Result<Self> {
+        let mut wanted = String::new();
+        for source in sources.iter().map(AsRef::as_ref) {
+            let text = fs::read_to_string(source);
+            wanted += &text.with_context(|| format!("can't read {}", source.display()))?;
+        }
         Ok(Self { file: folder.join("installed"), wanted })
     }
 

@@ -46,7 +46,7 @@ pub struct Stats {
     pub served: u64,
     /// Connections that speak HTTP/2: not read yet.
     pub http2: u64,
-    /// Connections that went over to another protocol.
+    /// Connections that went over to another protocol than WebSocket, or to a session of no use.
     pub upgraded: u64,
     /// Connections that became tunnels.
     pub tunnels: u64,

@@ -413,7 +413,7 @@ pub enum Unit {
     CodeExecution,
     /// Look-ups on a map.
     Maps,
-    /// Images made.
+    /// Images made, or taken in where those are billed by the piece.
     Image,
     /// Pages read (OCR, documents).
     Page,

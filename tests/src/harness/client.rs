@@ -33,17 +33,32 @@ pub enum Kind {
     Node,
     /// curl.
     Curl,
+    /// Python `openai`, asyncio, over HTTP/2.
+    OpenAiHttp2,
+    /// Node `openai` over `node:http2`.
+    NodeHttp2,
+    /// curl over HTTP/2.
+    CurlHttp2,
+    /// Go's `net/http` over HTTP/2, its TLS from OpenSSL.
+    GoHttp2,
+    /// Python `openai`, asyncio, over WebSocket.
+    OpenAiWebSocket,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::OpenAiSync,
         Self::OpenAiAsync,
         Self::AnthropicSync,
         Self::AnthropicAsync,
         Self::Node,
         Self::Curl,
+        Self::OpenAiHttp2,
+        Self::NodeHttp2,
+        Self::CurlHttp2,
+        Self::GoHttp2,
+        Self::OpenAiWebSocket,
     ];
 
     /// A short name for labels and tests.
@@ -56,6 +71,11 @@ impl Kind {
             Self::AnthropicAsync => "python-anthropic-async",
             Self::Node => "node-openai",
             Self::Curl => "curl",
+            Self::OpenAiHttp2 => "python-openai-http2",
+            Self::NodeHttp2 => "node-openai-http2",
+            Self::CurlHttp2 => "curl-http2",
+            Self::GoHttp2 => "go-http2",
+            Self::OpenAiWebSocket => "python-openai-websocket",
         }
     }
 
@@ -63,18 +83,37 @@ impl Kind {
     #[must_use]
     pub const fn apis(self) -> &'static [&'static str] {
         match self {
-            Self::OpenAiSync | Self::OpenAiAsync | Self::Node => {
-                &["chat", "responses", "embeddings"]
-            }
+            Self::OpenAiSync
+            | Self::OpenAiAsync
+            | Self::OpenAiHttp2
+            | Self::Node
+            | Self::NodeHttp2 => &["chat", "responses", "embeddings"],
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
-            Self::Curl => &["chat", "responses", "embeddings", "messages"],
+            Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
+            Self::GoHttp2 => &["chat", "messages"],
+            Self::OpenAiWebSocket => &["responses"],
         }
     }
 
     /// Whether it says what it made of the answers.
     #[must_use]
     pub const fn reports(self) -> bool {
-        !matches!(self, Self::Curl)
+        !matches!(self, Self::Curl | Self::CurlHttp2 | Self::GoHttp2)
+    }
+
+    /// Whether its calls are messages of a session, which fails by other means than HTTP's.
+    #[must_use]
+    pub const fn is_session(self) -> bool {
+        matches!(self, Self::OpenAiWebSocket)
+    }
+
+    const fn is_curl(self) -> bool {
+        matches!(self, Self::Curl | Self::CurlHttp2)
+    }
+
+    /// Whether it has to be told to speak HTTP/2.
+    const fn asks_for_http2(self) -> bool {
+        matches!(self, Self::OpenAiHttp2 | Self::NodeHttp2 | Self::CurlHttp2)
     }
 
     /// Whether it makes one call at a time, whatever the load says.
@@ -181,6 +220,9 @@ impl Load {
         if self.wait {
             arguments.push("--wait".to_owned());
         }
+        if kind.asks_for_http2() {
+            arguments.push("--http2".to_owned());
+        }
         arguments
     }
 }
@@ -223,17 +265,22 @@ impl Client {
             load.key.clone().unwrap_or_else(|| format!("{}.{}.{number}", kind.name(), who.name()));
         let place = scene.place();
         let (program, script) = match kind {
-            Kind::OpenAiSync | Kind::OpenAiAsync => (place.python.clone(), "openai_calls.py"),
-            Kind::AnthropicSync | Kind::AnthropicAsync => {
-                (place.python.clone(), "anthropic_calls.py")
+            Kind::OpenAiSync | Kind::OpenAiAsync | Kind::OpenAiHttp2 => {
+                (place.python.clone(), Some("openai_calls.py"))
             }
-            Kind::Node => (place.node.clone(), "openai_calls.mjs"),
-            Kind::Curl => (PathBuf::from("/bin/bash"), "curl_calls.sh"),
+            Kind::AnthropicSync | Kind::AnthropicAsync => {
+                (place.python.clone(), Some("anthropic_calls.py"))
+            }
+            Kind::OpenAiWebSocket => (place.python.clone(), Some("openai_session.py")),
+            Kind::Node | Kind::NodeHttp2 => (place.node.clone(), Some("openai_calls.mjs")),
+            Kind::Curl | Kind::CurlHttp2 => (PathBuf::from("/bin/bash"), Some("curl_calls.sh")),
+            Kind::GoHttp2 => (place.go_client.clone(), None),
         };
-        let exe = if kind == Kind::Curl { PathBuf::from("/usr/bin/curl") } else { program.clone() };
+        let exe = if kind.is_curl() { PathBuf::from("/usr/bin/curl") } else { program.clone() };
 
         let mut command = who.command(&program)?;
-        command.arg(place.clients.join(script)).args(load.arguments(kind));
+        command.args(script.map(|script| place.clients.join(script)));
+        command.args(load.arguments(kind));
         let host = scene.server.host();
         let authority = scene.directory().join("authority.pem");
         command
@@ -326,7 +373,7 @@ impl Client {
 
     fn until_ready(self, scene: &Scene, kind: Kind, load: &Load) -> anyhow::Result<Self> {
         let first = self.lines.recv_timeout(Duration::from_secs(60));
-        if kind == Kind::Curl {
+        if kind.is_curl() {
             let label = &self.caller.label;
             let done = || scene.server.journal().calls().iter().any(|call| call.label == *label);
             super::wait_until("curl's first call", Duration::from_secs(20), || Ok(done()))?;

@@ -16,6 +16,8 @@ pub struct Place {
     pub node: PathBuf,
     /// The folder in which npm installed the SDK.
     pub node_folder: PathBuf,
+    /// The client that is written in Go.
+    pub go_client: PathBuf,
     /// The clients' scripts.
     pub clients: PathBuf,
     /// The configuration that is shipped.
@@ -37,8 +39,11 @@ impl Place {
         let tools = workspace.join("target/tools");
         let python = tools.join("python/bin/python");
         let node_folder = tools.join("node");
+        let go_client = tools.join("go/client");
         anyhow::ensure!(
-            python.exists() && node_folder.join("node_modules/openai").exists(),
+            python.exists()
+                && node_folder.join("node_modules/openai").exists()
+                && go_client.exists(),
             "the clients are not installed; run `cargo xtask setup`"
         );
         let node = on_path("node").context("node is not installed; run `cargo xtask setup`")?;
@@ -47,6 +52,7 @@ impl Place {
             python,
             node,
             node_folder,
+            go_client,
             clients: here.join("clients"),
             packaging: workspace.join("packaging"),
         })

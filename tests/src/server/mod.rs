@@ -1,14 +1,16 @@
-//! The model server: TLS with a certificate made at start, HTTP/1.1, and answers in the exact forms
-//! of the providers. It decides the numbers of each answer and keeps them as the [`Journal`].
+//! The model server: TLS with a certificate made at start, HTTP/1.1, HTTP/2 and WebSocket, and
+//! answers in the exact forms of the providers. It decides the numbers of each answer and keeps them as the [`Journal`].
 //!
 //! It runs on a thread of its own and speaks TLS through `rustls` on `ring`, which nothing probes:
 //! whatever `weir` sees is the clients' side.
 
 mod anthropic;
 mod coding;
+mod deflate;
 mod openai;
 mod reply;
 mod script;
+mod session;
 mod tls;
 
 use std::convert::Infallible;
@@ -17,9 +19,9 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context as _;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::watch;
@@ -124,5 +126,6 @@ async fn serve(socket: TcpStream, acceptor: TlsAcceptor, stage: Arc<reply::Stage
         let stage = Arc::clone(&stage);
         async move { Ok::<_, Infallible>(stage.answer(request).await) }
     });
-    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+    let connection = auto::Builder::new(TokioExecutor::new());
+    drop(connection.serve_connection_with_upgrades(TokioIo::new(stream), service).await);
 }

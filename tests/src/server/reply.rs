@@ -1,6 +1,7 @@
 //! From a request to an answer: which form, what it will say, and how it is sent.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,14 +13,16 @@ use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
 };
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
+use soketto::handshake::http::is_upgrade_request;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::coding::{Encoder, choose};
 use super::script::{Scene, Script};
-use super::{anthropic, openai};
+use super::{anthropic, openai, session};
 use crate::play::{self, Coding, Failure, Play};
 use crate::truth::{Entry, Journal, State, Truth};
 
@@ -27,7 +30,7 @@ type Body = Either<Full<Bytes>, Channel<Bytes, io::Error>>;
 
 /// What all connections share.
 pub(super) struct Stage {
-    journal: Journal,
+    pub(super) journal: Journal,
     gate: watch::Receiver<bool>,
     requests: AtomicU64,
 }
@@ -81,8 +84,17 @@ impl Stage {
         Self { journal, gate, requests: AtomicU64::new(0) }
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path().to_owned();
+        if is_upgrade_request(&request) && path.ends_with("/responses") {
+            return session::begin(Arc::clone(self), request).map_or_else(
+                |error| {
+                    eprintln!("model-server: can't begin a session: {error:#}");
+                    plain(StatusCode::BAD_REQUEST, "{}")
+                },
+                |switch| switch.map(|()| Either::Left(Full::default())),
+            );
+        }
         if path == "/hold" {
             // An error means that the server is going away, and this answer with it.
             drop(self.gate.clone().wait_for(|open| *open).await);
@@ -104,11 +116,7 @@ impl Stage {
     }
 
     async fn perform(&self, call: Call) -> Response<Body> {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut rng = fastrand::Rng::with_seed(call.play.seed.unwrap_or(number));
-        let script = Script::draw(&call.model, &call.play, &mut rng);
-        // The id is of this call even where the same seed is played twice.
-        let script = Script { id: format!("{number:08}{}", &script.id[8..]), ..script };
+        let (script, mut rng) = self.draw(&call.model, &call.play);
         let scene = scene(&call, &script);
         let coding = call.play.coding.unwrap_or_else(|| choose(&call.accept, &mut rng));
         let chunked = scene.streamed || call.play.chunked.unwrap_or_else(|| rng.bool());
@@ -118,6 +126,15 @@ impl Stage {
             eprintln!("model-server: can't answer: {error}");
             plain(StatusCode::INTERNAL_SERVER_ERROR, "{}")
         })
+    }
+
+    /// What the next answer will say.
+    pub(super) fn draw(&self, model: &str, play: &Play) -> (Script, fastrand::Rng) {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut rng = fastrand::Rng::with_seed(play.seed.unwrap_or(number));
+        let script = Script::draw(model, play, &mut rng);
+        // The id is of this call even where the same seed is played twice.
+        (Script { id: format!("{number:08}{}", &script.id[8..]), ..script }, rng)
     }
 
     fn send(
@@ -175,17 +192,12 @@ async fn read(form: Form, request: Request<Incoming>) -> anyhow::Result<Call> {
     let body = body.collect().await.context("the body ended early")?.to_bytes();
     let json: Value = serde_json::from_slice(&body).context("the body is not JSON")?;
     let text = |name: &hyper::header::HeaderName| header(&head.headers, name.as_str());
-    let play = match header(&head.headers, play::HEADER) {
-        "" => Play::default(),
-        play => serde_json::from_str(play).with_context(|| format!("bad play {play:?}"))?,
-    };
-    let bearer = text(&AUTHORIZATION).trim_start_matches("Bearer ");
-    let key = if bearer.is_empty() { header(&head.headers, "x-api-key") } else { bearer };
-    let label = key.trim_start_matches("sk-ant-weir-").trim_start_matches("sk-weir-");
+    let play = play(&head.headers)?;
     Ok(Call {
         form,
-        label: label.to_owned(),
-        host: text(&HOST).to_owned(),
+        label: label(&head.headers),
+        // HTTP/2 has it in `:authority`.
+        host: head.uri.authority().map_or(text(&HOST), Authority::as_str).to_owned(),
         model: json["model"].as_str().context("no model")?.to_owned(),
         stream: json["stream"].as_bool().unwrap_or(false),
         include_usage: json["stream_options"]["include_usage"].as_bool().unwrap_or(false),
@@ -196,7 +208,22 @@ async fn read(form: Form, request: Request<Incoming>) -> anyhow::Result<Call> {
     })
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+/// What the caller wants done.
+pub(super) fn play(headers: &HeaderMap) -> anyhow::Result<Play> {
+    match header(headers, play::HEADER) {
+        "" => Ok(Play::default()),
+        play => serde_json::from_str(play).with_context(|| format!("bad play {play:?}")),
+    }
+}
+
+/// Who calls: the end of the key.
+pub(super) fn label(headers: &HeaderMap) -> String {
+    let bearer = header(headers, AUTHORIZATION.as_str()).trim_start_matches("Bearer ");
+    let key = if bearer.is_empty() { header(headers, "x-api-key") } else { bearer };
+    key.trim_start_matches("sk-ant-weir-").trim_start_matches("sk-weir-").to_owned()
+}
+
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
 }
 
@@ -284,15 +311,19 @@ impl Delivery {
         if self.scene.errors.is_empty() { State::Complete } else { State::Error }
     }
 
-    /// Notes how much was sent, and that the call is in `state`.
     fn note(&self, parts: usize, state: State) {
-        let sent = &self.scene.parts[..parts];
-        self.journal.amend(self.entry, |truth| {
-            truth.state = state;
-            truth.words = sent.iter().map(|part| part.words).sum();
-            truth.response_bytes = sent.iter().map(|part| part.bytes.len() as u64).sum();
-            let told = sent.iter().any(|part| part.tells_usage);
-            truth.usage = self.scene.usage.filter(|_| told);
-        });
+        note(&self.journal, self.entry, &self.scene, parts, state);
     }
+}
+
+/// Notes how much of an answer was sent, and that the call is in `state`.
+pub(super) fn note(journal: &Journal, entry: Entry, scene: &Scene, parts: usize, state: State) {
+    let sent = &scene.parts[..parts];
+    journal.amend(entry, |truth| {
+        truth.state = state;
+        truth.words = sent.iter().map(|part| part.words).sum();
+        truth.response_bytes = sent.iter().map(|part| part.bytes.len() as u64).sum();
+        let told = sent.iter().any(|part| part.tells_usage);
+        truth.usage = scene.usage.filter(|_| told);
+    });
 }

@@ -1,4 +1,4 @@
-//! The server's certificate, made at its start, and the TLS it offers: 1.2 and 1.3, HTTP/1.1 only.
+//! The server's certificate, made at its start, and the TLS it offers: 1.2 and 1.3, HTTP/2 and HTTP/1.1.
 
 use std::sync::Arc;
 
@@ -37,6 +37,6 @@ pub(super) fn identity() -> anyhow::Result<Identity> {
             PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         )
         .context("the certificate and the key don't fit together")?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Identity { authority: authority_certificate.pem(), config: Arc::new(config) })
 }

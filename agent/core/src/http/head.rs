@@ -3,14 +3,14 @@
 
 use super::credential::{Credential, Query};
 use super::hints::Hints;
+use super::remarks::Remarks;
+use super::websocket;
 use crate::secret::FingerprintKey;
 
 /// Most header fields a head may have.
 pub const MAX_HEADERS: usize = 256;
 /// Longest value that is kept of any field, in bytes. Longer ones are dropped whole.
 const MAX_VALUE: usize = 1024;
-/// The fields of an answer's head that name a service tier.
-const SERVICE_TIERS: &[&str] = &["x-gemini-service-tier"];
 
 /// A request's method, as far as it matters to whoever reads along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct RequestHead {
     pub query_api_version: Option<String>,
     /// `Host`, the port included where it is there.
     pub host: Option<String>,
+    /// Whether it asks for a WebSocket.
+    pub websocket: bool,
     /// Whether `anthropic-version` is there.
     pub anthropic_version: bool,
     /// Whether it says a version or a session of the Model Context Protocol.
@@ -59,8 +61,10 @@ pub struct RequestHead {
 pub struct ResponseHead {
     /// The status code.
     pub status: u16,
-    /// The service tier that the call was served at, where the head says it.
-    pub service_tier: Option<String>,
+    /// What it says of the call beside the body.
+    pub remarks: Box<Remarks>,
+    /// What follows is a WebSocket, and how it is spoken.
+    pub websocket: Option<websocket::Extensions>,
     /// What the body is.
     pub body: BodyHead,
 }
@@ -175,6 +179,7 @@ impl RequestHead {
             host: authority
                 .and_then(|host| bounded(host.as_bytes()))
                 .or_else(|| field(fields, "host").and_then(bounded)),
+            websocket: upgrades_to_websocket(fields),
             anthropic_version: has("anthropic-version"),
             mcp: has("mcp-protocol-version") || has("mcp-session-id"),
             a2a: has("a2a-version"),
@@ -188,10 +193,11 @@ impl RequestHead {
 impl ResponseHead {
     /// What is kept of an answer.
     pub(super) fn new(status: u16, fields: &[Field<'_>]) -> Result<Self, HeadError> {
-        let tier = SERVICE_TIERS.iter().find_map(|name| field(fields, name));
+        let switches = status == 101 && upgrades_to_websocket(fields);
         Ok(Self {
             status,
-            service_tier: tier.and_then(bounded).filter(|tier| !tier.is_empty()),
+            remarks: Box::new(Remarks::new(fields)),
+            websocket: switches.then(|| websocket::Extensions::agreed(fields)).flatten(),
             body: BodyHead::new(fields)?,
         })
     }
@@ -262,6 +268,12 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
     (Some(host), if path.len() == target.len() && rest.is_empty() { "/" } else { rest })
 }
 
+/// Whether `Upgrade` names the WebSocket protocol and no other.
+fn upgrades_to_websocket(fields: &[Field<'_>]) -> bool {
+    field(fields, "upgrade")
+        .is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+}
+
 fn pairs<'a>(headers: &[httparse::Header<'a>]) -> Vec<Field<'a>> {
     headers.iter().map(|header| (header.name.as_bytes(), header.value)).collect()
 }
@@ -284,7 +296,7 @@ const fn named((field, _): &Field<'_>, name: &str) -> bool {
 }
 
 /// The value as text, if it is not too long and has nothing that could disturb a terminal.
-fn bounded(value: &[u8]) -> Option<String> {
+pub(super) fn bounded(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     (text.len() <= MAX_VALUE && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
@@ -361,7 +373,7 @@ mod tests {
             ("X-Service-Tier: flex", None),
         ] {
             match Head::parse(format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n").as_bytes(), &key()) {
-                Ok(Head::Response(head)) => assert_eq!(head.service_tier.as_deref(), tier),
+                Ok(Head::Response(head)) => assert_eq!(head.remarks.service_tier.as_deref(), tier),
                 other => panic!("{other:?}"),
             }
         }

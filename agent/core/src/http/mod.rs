@@ -3,7 +3,7 @@
 //!
 //! [`h1::Connection`] turns the bytes of the two directions into [`Event`]s of numbered exchanges.
 //! [`coding`] undoes content codings; [`sse`], [`ndjson`] and [`event_stream`] split what holds many
-//! messages. All of them take input cut anywhere.
+//! messages, [`websocket`] reads what an exchange may turn into. All of them take input cut anywhere.
 
 pub mod coding;
 mod credential;
@@ -12,7 +12,9 @@ pub mod h1;
 pub mod head;
 mod hints;
 pub mod ndjson;
+mod remarks;
 pub mod sse;
+pub mod websocket;
 
 use crate::units::Role;
 
@@ -20,6 +22,7 @@ pub use credential::{Credential, CredentialKind, CredentialPlace};
 pub(crate) use credential::{id as credential_id, subject_claims};
 pub use head::{BodyKind, Method, RequestHead, ResponseHead};
 pub use hints::Hints;
+pub use remarks::Remarks;
 
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,8 @@ pub enum Event<'a> {
         /// Its head.
         head: RequestHead,
     },
-    /// The final answer began; interim ones (1xx) are passed over.
+    /// The final answer began; interim ones (1xx) are passed over, except for the one that turns the
+    /// exchange into a session.
     Response {
         /// Which exchange.
         exchange: u64,
@@ -71,6 +75,15 @@ pub enum Event<'a> {
         side: Side,
         /// At least one byte.
         data: &'a [u8],
+    },
+    /// A message of a session has ended, that is, of an exchange whose answer has turned it into one.
+    Message {
+        /// Which exchange.
+        exchange: u64,
+        /// Who said it.
+        side: Side,
+        /// What was said; absent if it could not be read as a whole.
+        text: Option<&'a [u8]>,
     },
     /// Bytes are missing here.
     Lost {
@@ -99,7 +112,8 @@ pub enum Event<'a> {
 pub enum Unreadable {
     /// It speaks HTTP/2.
     Http2,
-    /// It was upgraded to another protocol (`101 Switching Protocols`).
+    /// It was upgraded to another protocol (`101 Switching Protocols`) than WebSocket, or to a
+    /// session that is of no use.
     Upgraded,
     /// It became a tunnel (`CONNECT`).
     Tunnel,

@@ -124,7 +124,8 @@ pub struct UsageRecord {
     /// It was part of a batch.
     #[serde(default, skip_serializing_if = "is_false")]
     pub batch: bool,
-    /// The speed that the answer says it was served at (Anthropic's `usage.speed`).
+    /// The speed that the answer says it was served at (Anthropic's `usage.speed`,
+    /// Bedrock's `performanceConfig.latency`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speed: Option<String>,
     /// The region it was served in, as far as host or answer tell.

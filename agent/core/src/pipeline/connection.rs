@@ -1,7 +1,7 @@
 //! One connection on its way through the rooms: stream → http → provider.
 
 use super::{Effect, Useless};
-use crate::http::{Ending, Event, Side, h1};
+use crate::http::{Ending, Event, Side, Unreadable, h1};
 use crate::provider::{Exchange, ModelCall};
 use crate::secret::FingerprintKey;
 use crate::stream::Assembler;
@@ -70,9 +70,14 @@ impl Connection {
         }
     }
 
-    /// If all that is going on is the answer to a dull request, it need not be read.
+    /// If all that is going on is the answer to a dull request, it need not be read; nor need a dull
+    /// session, and nothing comes after one.
     fn skip_if_dull(&mut self, effects: &mut Vec<Effect>) {
-        if let [(ordinal, exchange)] = self.exchanges.as_slice()
+        if self.http.is_session() && self.exchanges.iter().all(|(_, exchange)| exchange.is_dull()) {
+            self.ignored = true;
+            self.exchanges.clear();
+            effects.push(Effect::Ignore(Useless::Speaks(Unreadable::Upgraded)));
+        } else if let [(ordinal, exchange)] = self.exchanges.as_slice()
             && exchange.is_dull()
             && self.http.is_awaiting_answer_only()
             && self.skipping != Some(*ordinal)
@@ -170,6 +175,14 @@ impl Events<'_> {
                 let now = self.now;
                 if let Some(known) = self.find(exchange) {
                     known.body(side, data, now);
+                    let ready = known.take_ready();
+                    self.effects.extend(calls(ready));
+                }
+            }
+            Event::Message { exchange, side, text } => {
+                let now = self.now;
+                if let Some(known) = self.find(exchange) {
+                    known.message(side, text, now);
                     let ready = known.take_ready();
                     self.effects.extend(calls(ready));
                 }

@@ -1,6 +1,7 @@
 //! Whole exchanges through the whole pipeline.
 
 mod framings;
+mod sessions;
 
 use proptest::prelude::*;
 
@@ -326,7 +327,7 @@ fn what_is_no_model_call_is_none() {
     for (path, body, answer) in [
         ("/v1/messages", r#"{"to":"bob"}"#, r#"{"id":7}"#),
         ("/api/search", r#"{"model":"x","messages":[]}"#, r#"{"hits":[]}"#),
-        ("/v1/messages/count_tokens", MESSAGE, r#"{"input_tokens":12}"#),
+        ("/v1/messages/batches", MESSAGE, r#"{"id":"msgbatch_1","type":"message_batch"}"#),
     ] {
         let bench = exchange(&request(path, body), &json(200, answer));
         assert!(bench.calls.is_empty(), "{path}");

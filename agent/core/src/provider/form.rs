@@ -2,13 +2,17 @@
 
 use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
+use super::session::Turn;
 use super::{
-    Api, PriceContext, Usage, anthropic_messages, gemini_content, gemini_embed,
-    gemini_interactions, llama_completion, ollama, openai_audio, openai_chat, openai_embeddings,
-    openai_images, openai_responses, openai_results, tgi_generate,
+    Api, PriceContext, Usage, anthropic_batch, anthropic_messages, bedrock_converse,
+    bedrock_invoke, cohere_chat, cohere_units, count_tokens, gemini_content, gemini_embed,
+    gemini_interactions, gemini_live, llama_completion, mistral_ocr, ollama, openai_audio,
+    openai_chat, openai_embeddings, openai_images, openai_realtime, openai_responses,
+    openai_results, responses_session, tgi_generate,
 };
 use crate::http::Side;
 use crate::secret::Payload;
+use crate::units::{Timestamp, Tokens};
 
 /// Reads the answers of one wire form, value by value: a whole body, the events of a stream, the
 /// lines of a file or the messages of a session.
@@ -34,6 +38,21 @@ pub(super) trait Form: std::fmt::Debug + Send {
 
     /// A JSON text has ended: the body, an event, a line or a message.
     fn end_text(&mut self, _side: Side) {}
+
+    /// It is `now`: what is read next came then. Answers of a session begin and end at times of
+    /// their own.
+    fn set_time(&mut self, _now: Timestamp) {}
+
+    /// A message of a session could not be read.
+    fn miss(&mut self, _side: Side) {}
+
+    /// Nothing more will come of a session: what has begun is over.
+    fn end(&mut self) {}
+
+    /// Bytes held back, about.
+    fn footprint(&self) -> usize {
+        self.answer().text.expose().len()
+    }
 
     /// The provider's numbers of the current answer, as far as they were said.
     fn usage(&self) -> Option<Usage>;
@@ -83,11 +102,19 @@ pub(super) struct Answer {
     pub(super) text: Payload,
     /// Not all of the output is in `text`.
     pub(super) text_cut: bool,
+    /// What else is known of an answer of a session.
+    pub(super) turn: Option<Box<Turn>>,
 }
 
 impl Answer {
     pub(super) fn push_text(&mut self, text: &str) {
         self.text_cut |= !self.text.push_within(text, MAX_TEXT);
+    }
+
+    /// Whether at most a number is known of what went wrong.
+    fn knows_no_error(&self) -> bool {
+        let known = self.error_type.as_deref();
+        known.is_none_or(|known| known.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
     /// Takes what an `error` object says at `key`. A code says more than a type, which Google calls
@@ -99,14 +126,8 @@ impl Answer {
             ("code", Token::Count(code)) => {
                 self.error_type = self.error_type.take().or_else(|| Some(code.to_string()));
             }
-            ("type" | "status", Token::Text(kind)) => {
-                let is_number = |known: &String| known.bytes().all(|byte| byte.is_ascii_digit());
-                let known = self.error_type.take();
-                // A number only repeats the HTTP status.
-                self.error_type = match known {
-                    Some(known) if !is_number(&known) => Some(known),
-                    known => name_of(kind).or(known),
-                };
+            ("type" | "status", Token::Text(kind)) if self.knows_no_error() => {
+                self.error_type = name_of(kind).or_else(|| self.error_type.take());
             }
             _ => {}
         }
@@ -116,14 +137,39 @@ impl Answer {
 /// What of the request an answer's reader needs to know.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
-    /// A prompt-cache breakpoint asks for the longer lifetime.
-    pub(super) cache_ttl_1h: bool,
+    /// For how long input is to be kept in the prompt cache.
+    pub(super) cache_ttl: CacheTtl,
     /// Whom, as far as the host tells; else empty.
     pub(super) provider: &'static str,
     /// The model.
     pub(super) model: Option<String>,
     /// The results of a batch are fetched.
     pub(super) results: bool,
+}
+
+/// The lifetime of what is written to the prompt cache, as Anthropic's models have it. An answer
+/// needn't repeat it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum CacheTtl {
+    /// The request asks for no other.
+    FiveMinutes,
+    /// A breakpoint of the request asks for it.
+    OneHour,
+    /// The request was not seen as a whole.
+    #[default]
+    Unknown,
+}
+
+impl CacheTtl {
+    /// Adds what was written for this lifetime.
+    pub(super) const fn add(self, tokens: &mut Tokens, written: u64) {
+        let bucket = match self {
+            Self::FiveMinutes => &mut tokens.cache_write_5m,
+            Self::OneHour => &mut tokens.cache_write_1h,
+            Self::Unknown => &mut tokens.cache_write_other,
+        };
+        *bucket = bucket.saturating_add(written);
+    }
 }
 
 /// A reader for answers of the form `api`, if there is one.
@@ -136,7 +182,14 @@ pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
         Api::Images => Box::new(openai_images::Images::new(asked)),
         Api::Transcriptions => Box::new(openai_audio::Transcription::new(asked)),
         Api::Speech => Box::new(openai_audio::Speech::new(asked)),
-        Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl_1h)),
+        Api::Messages if asked.results => Box::new(anthropic_batch::Results::default()),
+        Api::Messages => Box::new(anthropic_messages::Messages::new(asked.cache_ttl)),
+        Api::CountTokens => Box::new(count_tokens::CountTokens::default()),
+        Api::Converse => Box::new(bedrock_converse::Converse::new(asked.cache_ttl)),
+        Api::Invoke => Box::new(bedrock_invoke::Invoke::new(asked)),
+        Api::CohereChat => Box::new(cohere_chat::Chat::default()),
+        Api::CohereEmbed | Api::Rerank => Box::new(cohere_units::Units::new(api)),
+        Api::Ocr => Box::new(mistral_ocr::Ocr::default()),
         Api::GenerateContent => Box::new(gemini_content::GenerateContent::default()),
         Api::EmbedContent => Box::new(gemini_embed::EmbedContent::default()),
         Api::Interactions => Box::new(gemini_interactions::Interactions::default()),
@@ -145,6 +198,16 @@ pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
         }
         Api::LlamaCompletion => Box::new(llama_completion::LlamaCompletion::default()),
         Api::TgiGenerate => Box::new(tgi_generate::TgiGenerate::default()),
+        _ => return None,
+    })
+}
+
+/// A reader for a session of the form `api`, if there are any.
+pub(super) fn session(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
+    Some(match api {
+        Api::Responses => Box::new(responses_session::Session::new(asked)),
+        Api::Realtime => Box::new(openai_realtime::Realtime::new(asked.model.clone())),
+        Api::Live => Box::new(gemini_live::Live::default()),
         _ => return None,
     })
 }

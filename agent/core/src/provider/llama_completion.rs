@@ -141,15 +141,15 @@ impl Timings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::quirks::quirks;
     use super::*;
+    use crate::provider::quirks::quirks;
     use proptest::prelude::*;
 
     const KEYS: [&str; 3] = ["cache_n", "prompt_n", "predicted_n"];
 
     fn completed(said: &[(&str, u64)], timings: [Option<u64>; 3]) -> Option<Tokens> {
-        let mut usage = OpenAiUsage::new(quirks("", Api::ChatCompletions));
-        let mut added = Timings::default();
+        let (mut usage, mut added) =
+            (OpenAiUsage::new(quirks("", Api::ChatCompletions)), Timings::default());
         for (key, count) in said {
             usage.read(key, Token::Count(*count));
         }

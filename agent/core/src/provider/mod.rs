@@ -1,29 +1,41 @@
 //! Recognises a model call in an HTTP exchange and reads what it says about its usage.
 //! One file per wire form; a provider that differs only by host is a row of a table.
 
+mod anthropic_batch;
 mod anthropic_messages;
 mod aside;
+mod bedrock_converse;
+mod bedrock_invoke;
+mod bedrock_sonic;
 mod choices;
+mod cohere_chat;
+mod cohere_units;
+mod count_tokens;
 mod decimal;
 mod exchange;
 mod form;
 mod gemini_content;
 mod gemini_embed;
 mod gemini_interactions;
+mod gemini_live;
 mod google_usage;
 mod json;
 mod llama_completion;
+mod mistral_ocr;
 mod multipart;
 mod ollama;
 mod openai_audio;
 mod openai_chat;
 mod openai_embeddings;
 mod openai_images;
+mod openai_realtime;
 mod openai_responses;
 mod openai_results;
 mod quirks;
 mod request;
+mod responses_session;
 mod route;
+mod session;
 mod tgi_generate;
 mod token_exchange;
 mod usage;
@@ -64,7 +76,8 @@ pub enum Api {
     CountTokens,
     /// Bedrock `POST /model/{id}/converse[-stream]`.
     Converse,
-    /// Bedrock `POST /model/{id}/invoke[-with-response-stream]`: the model's native body.
+    /// Bedrock `POST /model/{id}/invoke[-with-{response,bidirectional}-stream]`: the model's native
+    /// body.
     Invoke,
     /// Gemini `POST …:generateContent` and `:streamGenerateContent`.
     GenerateContent,
@@ -203,7 +216,7 @@ pub struct PriceContext {
     pub service_tier: Option<String>,
     /// It was part of a batch.
     pub batch: bool,
-    /// Anthropic's `usage.speed`.
+    /// Anthropic's `usage.speed`, Bedrock's `performanceConfig.latency`.
     pub speed: Option<String>,
     /// The region, by the host's name, or where the answer says it was served.
     pub region: Option<String>,
@@ -294,6 +307,14 @@ pub struct Countable {
     pub output: Payload,
     /// Some text did not fit the bound or was lost, so a count of this is a lower bound.
     pub cut: bool,
+}
+
+impl Countable {
+    /// Bytes of text.
+    pub(crate) fn footprint(&self) -> usize {
+        let input = self.input.iter().map(|message| message.text.expose().len());
+        self.output.expose().len() + input.sum::<usize>()
+    }
 }
 
 /// One message of a request.

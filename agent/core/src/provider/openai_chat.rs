@@ -21,12 +21,12 @@ pub(super) struct Chat {
     quirks: Quirks,
     answer: Answer,
     usage: OpenAiUsage,
-    timings: Timings,
     /// What each model used, where the answer tells.
     parts: Parts,
     choices: Choices,
     /// The output comes in pieces. Perplexity repeats all of it so far beside each of them.
     in_pieces: bool,
+    timings: Timings,
 }
 
 impl Chat {
@@ -37,10 +37,10 @@ impl Chat {
             quirks,
             answer: Answer::default(),
             usage: OpenAiUsage::new(quirks),
-            timings: Timings::default(),
             parts: Parts::default(),
             choices: Choices::default(),
             in_pieces: false,
+            timings: Timings::default(),
         }
     }
 
@@ -135,7 +135,10 @@ impl Form for Chat {
             }
             ("id", Token::Text(id)) => rename(&mut answer.response_id, id),
             ("model", Token::Text(model)) => rename(&mut answer.model, model),
-            ("service_tier", Token::Text(tier)) => rename(&mut answer.context.service_tier, tier),
+            // OpenAI's, and Mistral's.
+            ("service_tier" | "usage.service_tier", Token::Text(tier)) => {
+                rename(&mut answer.context.service_tier, tier);
+            }
             // Vertex has it here.
             ("usage.extra_properties.google.traffic_type", Token::Text(kind)) => {
                 rename(&mut answer.context.traffic_type, kind);
@@ -152,10 +155,10 @@ impl Form for Chat {
                     self.choice(key, token);
                 } else if let Some(key) = inside(path, "usage") {
                     self.usage.read(key, token);
-                } else if let Some(key) = inside(path, "timings") {
-                    self.timings.read(key, token);
                 } else if let Some(key) = inside(path, "error") {
                     answer.read_error(key, token);
+                } else if let Some(key) = inside(path, "timings") {
+                    self.timings.read(key, token);
                 } else if let Some(key) = inside(path, "x_groq") {
                     self.groq(key, token);
                 } else if let Some(key) = inside(path, "usage_breakdown") {

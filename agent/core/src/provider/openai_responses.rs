@@ -140,6 +140,13 @@ impl Form for Responses {
     }
 }
 
+impl Responses {
+    /// What was said beside the usage.
+    pub(super) fn into_answer(self) -> Answer {
+        self.answer
+    }
+}
+
 impl Tools {
     fn read(&mut self, path: &str, token: Token<'_>, quirks: Quirks) {
         match (path, token) {

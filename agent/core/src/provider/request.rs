@@ -1,6 +1,6 @@
 //! What a request body says, whichever wire form it has: they agree on the keys that matter.
 
-use super::form::inside;
+use super::form::{CacheTtl, inside};
 use super::json::{Scanner, Token};
 use super::multipart::Parts;
 use super::{Api, Countable, Message};
@@ -63,7 +63,6 @@ const SELF_HOSTED_KEYS: &[&str] = &[
     "max_tokens",
     "messages",
     "model",
-    "n",
     "n_predict",
     "options",
     "parameters",
@@ -72,6 +71,26 @@ const SELF_HOSTED_KEYS: &[&str] = &[
     "system",
     "tools",
 ];
+
+/// The same where the path is one of Bedrock's, whatever the model's own body is.
+const BEDROCK_KEYS: &[&str] = &[
+    "anthropic_version",
+    "cache_control",
+    "inferenceConfig",
+    "input",
+    "inputText",
+    "max_tokens",
+    "message",
+    "messages",
+    "prompt",
+    "system",
+    "texts",
+    "toolConfig",
+    "tools",
+];
+/// The same where the path is one of Cohere's.
+const COHERE_KEYS: &[&str] =
+    &["input_type", "max_tokens", "message", "messages", "model", "query", "stream", "texts"];
 
 /// Reads one request body.
 #[derive(Debug)]
@@ -98,11 +117,6 @@ pub(super) struct Said {
     pub(super) stream: Option<bool>,
     messages: bool,
     input: bool,
-    /// It has `contents` with parts, as Gemini's forms have.
-    contents: bool,
-    /// It has a `content` with parts, to be embedded.
-    content: bool,
-    anthropic_version: bool,
     prompt: bool,
     /// It has fields of a form, which only calls with files have.
     form: bool,
@@ -110,8 +124,15 @@ pub(super) struct Said {
     pub(super) characters: Option<u64>,
     /// How many images are to be made.
     pub(super) images: Option<u64>,
+    /// It has `contents` with parts, as Gemini's forms have.
+    contents: bool,
+    /// It has a `content` with parts, to be embedded.
+    content: bool,
+    anthropic_version: bool,
+    /// What is asked stands under a key of Bedrock's models or of Cohere's.
+    subject: bool,
     /// A prompt-cache breakpoint asks for the longer lifetime.
-    pub(super) cache_ttl_1h: bool,
+    cache_ttl_1h: bool,
     /// Most tokens of output that are allowed.
     pub(super) max_output: Option<u64>,
     text: Countable,
@@ -148,14 +169,32 @@ impl Question {
 
     /// The text for counting; a lower bound if the body was not read to its end.
     pub(super) fn into_countable(self) -> Countable {
-        let mut text = self.said.text;
-        text.cut |= !self.body.is_whole() || self.body.left_out();
+        let is_whole = self.body.is_whole() && !self.body.left_out();
+        let mut text = self.said.into_countable();
+        text.cut |= !is_whole;
         text
     }
 
     /// Whether it was read to its end.
     pub(super) fn is_whole(&self) -> bool {
         self.body.is_whole()
+    }
+
+    /// Whether the rest of it is missing.
+    pub(super) fn is_cut(&self) -> bool {
+        match &self.body {
+            Body::Json(scanner) => !scanner.is_whole() && !scanner.is_broken(),
+            Body::Form(_) => false,
+        }
+    }
+
+    /// For how long it wants input kept in the prompt cache.
+    pub(super) fn cache_ttl(&self) -> CacheTtl {
+        match self.said.cache_ttl_1h {
+            true => CacheTtl::OneHour,
+            false if self.is_whole() => CacheTtl::FiveMinutes,
+            false => CacheTtl::Unknown,
+        }
     }
 
     pub(super) fn footprint(&self) -> usize {
@@ -214,13 +253,19 @@ impl Said {
     /// paths of self-hosted servers the answer has to tell.
     pub(super) const fn has_shape(&self, api: Api) -> bool {
         match api {
-            Api::ChatCompletions | Api::Messages => self.messages,
-            Api::Responses | Api::Embeddings | Api::Speech | Api::Interactions => self.input,
+            Api::ChatCompletions | Api::Messages | Api::Converse => self.messages,
+            Api::Responses | Api::Embeddings | Api::Interactions | Api::Speech => self.input,
             Api::Completions => self.prompt,
             Api::Images => self.prompt || self.form,
             Api::Transcriptions => self.form,
             Api::GenerateContent => self.contents,
             Api::EmbedContent => self.content,
+            Api::CountTokens => self.messages || self.input || self.contents,
+            Api::Invoke => self.messages || self.input || self.prompt || self.subject,
+            Api::CohereChat => self.messages || self.subject,
+            Api::CohereEmbed | Api::Rerank => self.subject,
+            // Nobody else has such a path, and what is to be read can be very long.
+            Api::Ocr => true,
             _ => false,
         }
     }
@@ -241,7 +286,7 @@ impl Said {
         }
     }
 
-    fn read(&mut self, path: &str, token: Token<'_>) {
+    pub(super) fn read(&mut self, path: &str, token: Token<'_>) {
         match (path, token) {
             ("model", Token::Text(name)) => self.model = name_of(name),
             ("agent", Token::Text(name)) => self.agent = name_of(name),
@@ -252,7 +297,8 @@ impl Said {
                 | "max_output_tokens"
                 | "n_predict"
                 | "options.num_predict"
-                | "parameters.max_new_tokens",
+                | "parameters.max_new_tokens"
+                | "inferenceConfig.maxTokens",
                 Token::Count(most),
             ) => self.max_output = Some(most),
             ("n", Token::Count(images)) => self.images = Some(images),
@@ -288,6 +334,17 @@ impl Said {
                 self.begin_message("user");
                 self.push_text(text);
             }
+            ("inputText" | "message" | "query", Token::Text(text)) => {
+                self.subject = true;
+                self.begin_message("user");
+                self.push_text(text);
+            }
+            ("texts[]", Token::Text(text)) => {
+                self.subject = true;
+                self.begin_message("");
+                self.push_text(text);
+            }
+            ("input_type", Token::Text(_)) => self.subject = true,
             ("input[]" | "inputs", Token::Text(text)) => {
                 self.begin_message("");
                 self.push_text(text);
@@ -297,6 +354,7 @@ impl Said {
                 | "messages[].content[].text"
                 | "messages[].content[].content"
                 | "messages[].content[].content[].text"
+                | "messages[].content[].toolResult.content[].text"
                 | "messages[].tool_calls[].function.name"
                 | "messages[].tool_calls[].function.arguments"
                 | "system[].text"
@@ -306,7 +364,9 @@ impl Said {
                 | "input[].output",
                 Token::Text(text),
             ) => self.push_text(text),
-            (path, Token::Text("1h")) if path.ends_with("cache_control.ttl") => {
+            (path, Token::Text("1h"))
+                if path.ends_with("cache_control.ttl") || path.ends_with("cachePoint.ttl") =>
+            {
                 self.cache_ttl_1h = true;
             }
             _ => self.read_gemini(inside(path, "request").unwrap_or(path), token),
@@ -347,6 +407,11 @@ impl Said {
         }
     }
 
+    /// The text for counting, as far as it was read.
+    pub(super) fn into_countable(self) -> Countable {
+        self.text
+    }
+
     fn begin_message(&mut self, role: &str) {
         if self.text.input.len() < MAX_MESSAGES {
             self.text.input.push(Message { role: role.to_owned(), ..Message::default() });
@@ -367,6 +432,8 @@ const fn keys(api: Option<Api>) -> &'static [&'static str] {
     match api {
         Some(Api::GenerateContent | Api::EmbedContent | Api::Interactions) => GOOGLE_KEYS,
         Some(api) if api.is_self_hosted() => SELF_HOSTED_KEYS,
+        Some(Api::Converse | Api::Invoke) => BEDROCK_KEYS,
+        Some(Api::CohereChat | Api::CohereEmbed | Api::Rerank) => COHERE_KEYS,
         _ => KEYS,
     }
 }
@@ -413,6 +480,17 @@ mod tests {
         let mut said = Said::default();
         scanner.feed(body.as_bytes(), |path, token| said.read(path, token));
         said
+    }
+
+    /// Of keys that aren't listed, the values are passed over.
+    #[test]
+    fn every_key_that_is_read_is_listed() {
+        for key in ["max_tokens", "max_completion_tokens", "max_output_tokens"] {
+            assert_eq!(said(&format!("{{\"{key}\":7}}"), None).max_output, Some(7), "{key}");
+        }
+        assert_eq!(said(r#"{"n":2}"#, None).images, Some(2));
+        assert_eq!(said(r#"{"input":"Mühle"}"#, None).characters, Some(5));
+        assert!(said(r#"{"prompt":["a"],"model":"m"}"#, None).suits(Api::Completions));
     }
 
     #[test]
@@ -504,19 +582,6 @@ mod tests {
             assert_eq!(said.asks_for_stream(Api::OllamaEmbed), other, "{body}");
             assert_eq!(said.asks_for_stream(Api::ChatCompletions), other, "{body}");
         }
-    }
-
-    /// Of keys that aren't listed, the values are passed over.
-    #[test]
-    fn every_key_that_is_read_is_listed() {
-        let said = |body: &str| said(body, None);
-        for key in ["max_tokens", "max_completion_tokens", "max_output_tokens"] {
-            assert_eq!(said(&format!("{{\"{key}\":7}}")).max_output, Some(7), "{key}");
-        }
-        assert_eq!(said(r#"{"n":2}"#).images, Some(2));
-        assert_eq!(said(r#"{"input":"Mühle"}"#).characters, Some(5));
-        assert!(said(r#"{"prompt":["a"],"model":"m"}"#).suits(Api::Completions));
-        assert_eq!(said(r#"{"stream":true}"#).stream, Some(true));
     }
 
     #[test]

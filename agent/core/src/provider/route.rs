@@ -22,6 +22,9 @@ const HOSTS: &[(&str, &str)] = &[
     ("*.services.ai.azure.com", "azure.ai.inference"),
     ("*.azure-api.net", "azure.ai.inference"),
     ("bedrock-runtime.{region}.amazonaws.com", "aws.bedrock"),
+    ("bedrock-runtime-fips.{region}.amazonaws.com", "aws.bedrock"),
+    ("bedrock-runtime.{region}.api.aws", "aws.bedrock"),
+    ("bedrock-runtime-fips.{region}.api.aws", "aws.bedrock"),
     ("bedrock-mantle.{region}.api.aws", "aws.bedrock"),
     ("generativelanguage.googleapis.com", "gcp.gemini"),
     ("cloudcode-pa.googleapis.com", "gcp.gen_ai"),
@@ -68,6 +71,9 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::ChatCompletions),
     ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::Embeddings),
     ("/serving-endpoints/{model}/invocations", Verb::Ask, Api::Completions),
+    // Mistral's.
+    ("/fim/completions", Verb::Ask, Api::ChatCompletions),
+    ("/agents/completions", Verb::Ask, Api::ChatCompletions),
     ("/completions", Verb::Ask, Api::Completions),
     ("/responses", Verb::Ask, Api::Responses),
     ("/responses/compact", Verb::Ask, Api::Responses),
@@ -84,6 +90,21 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/api/embeddings", Verb::Ask, Api::OllamaEmbed),
     ("/embeddings", Verb::Ask, Api::Embeddings),
     ("/messages", Verb::Ask, Api::Messages),
+    ("/messages/count_tokens", Verb::Ask, Api::CountTokens),
+    ("/messages/batches/{}/results", Verb::Results, Api::Messages),
+    ("/model/{model}/converse", Verb::Ask, Api::Converse),
+    ("/model/{model}/converse-stream", Verb::Ask, Api::Converse),
+    ("/model/{model}/invoke", Verb::Ask, Api::Invoke),
+    ("/model/{model}/invoke-with-response-stream", Verb::Ask, Api::Invoke),
+    ("/model/{model}/invoke-with-bidirectional-stream", Verb::Ask, Api::Invoke),
+    ("/model/{model}/count-tokens", Verb::Ask, Api::CountTokens),
+    ("/v2/chat", Verb::Ask, Api::CohereChat),
+    ("/v1/chat", Verb::Ask, Api::CohereChat),
+    ("/v2/embed", Verb::Ask, Api::CohereEmbed),
+    ("/v1/embed", Verb::Ask, Api::CohereEmbed),
+    ("/v2/rerank", Verb::Ask, Api::Rerank),
+    ("/v1/rerank", Verb::Ask, Api::Rerank),
+    ("/v1/ocr", Verb::Ask, Api::Ocr),
     ("/models/count-tokens:rawPredict", Verb::Ask, Api::CountTokens),
     ("/publishers/anthropic/models/{model}:rawPredict", Verb::Ask, Api::Messages),
     ("/publishers/anthropic/models/{model}:streamRawPredict", Verb::Ask, Api::Messages),
@@ -103,6 +124,39 @@ const PATHS: &[(&str, Verb, Api)] = &[
     ("/completion", Verb::Ask, Api::LlamaCompletion),
     ("/generate", Verb::Ask, Api::TgiGenerate),
     ("/generate_stream", Verb::Ask, Api::TgiGenerate),
+    ("/responses", Verb::Converse, Api::Responses),
+    ("/realtime", Verb::Converse, Api::Realtime),
+    (
+        "/ws/google.ai.generativelanguage.v1.GenerativeService.BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    // For tokens that last for one session.
+    (
+        "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
+    (
+        "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent",
+        Verb::Converse,
+        Api::Live,
+    ),
 ];
 
 /// What a request wants.
@@ -132,6 +186,13 @@ pub(super) struct Route {
     pub(super) model: Option<String>,
     /// The path asks for a stream. Where it doesn't, the body may.
     pub(super) streamed: bool,
+}
+
+impl Route {
+    /// The forms that may be spoken here.
+    pub(super) fn apis(&self) -> impl Iterator<Item = Api> + Clone {
+        std::iter::once(self.api).chain(self.also.iter().copied())
+    }
 }
 
 /// Whose endpoint a host is.
@@ -185,13 +246,8 @@ pub(super) fn route(verb: Verb, path: &str) -> Option<Route> {
     rows().find_map(|&(pattern, verb, api)| {
         let model = match_path(pattern, path)?;
         let same = rows().filter(|(other, _, also)| *other == pattern && *also != api);
-        Some(Route {
-            verb,
-            api,
-            also: same.map(|(_, _, also)| *also).collect(),
-            model,
-            streamed: pattern.contains("stream"),
-        })
+        let also = same.map(|(_, _, also)| *also).collect();
+        Some(Route { verb, api, also, model, streamed: pattern.contains("stream") })
     })
 }
 
@@ -232,6 +288,11 @@ mod tests {
             (".openai.azure.com", None, None),
             ("bedrock-runtime.eu-west-1.amazonaws.com", Some("aws.bedrock"), Some("eu-west-1")),
             ("bedrock-runtime.a.b.amazonaws.com", None, None),
+            (
+                "bedrock-runtime-fips.us-gov-west-1.api.aws",
+                Some("aws.bedrock"),
+                Some("us-gov-west-1"),
+            ),
             ("us-east5-aiplatform.googleapis.com", Some("gcp.vertex_ai"), Some("us-east5")),
             ("aiplatform.eu.rep.googleapis.com", Some("gcp.vertex_ai"), Some("eu")),
             ("[::1]:11434", Some("ollama"), None),
@@ -257,6 +318,14 @@ mod tests {
             ("/v1/responses/compact", Some(Api::Responses)),
             ("/v1/messages", Some(Api::Messages)),
             ("/v1/messages/batches", None),
+            ("/v1/messages/count_tokens", Some(Api::CountTokens)),
+            ("/anthropic/v1/messages", Some(Api::Messages)),
+            ("/model/m/converse-stream", Some(Api::Converse)),
+            ("/model/m/invoke-with-response-stream", Some(Api::Invoke)),
+            ("/model/m/invoke-with-bidirectional-stream", Some(Api::Invoke)),
+            ("/v1/fim/completions", Some(Api::ChatCompletions)),
+            ("/v1/responses/resp_1/cancel", Some(Api::Responses)),
+            ("/v1/responses/resp_1/input_items", None),
             ("/v1beta/models/m:generateContent", Some(Api::GenerateContent)),
             ("/v1beta/models/m:batchGenerateContent", None),
             ("/v1beta/models/m:batchEmbedContents", Some(Api::EmbedContent)),
@@ -268,10 +337,24 @@ mod tests {
             ("/v1beta/interactions/i/cancel", None),
             ("/api/embeddings", Some(Api::OllamaEmbed)),
             ("/api/v1/embeddings", Some(Api::Embeddings)),
-            ("/v1/responses/resp_1/cancel", Some(Api::Responses)),
-            ("/v1/responses/resp_1/input_items", None),
         ] {
             assert_eq!(route(Verb::Ask, path).map(|route| route.api), api, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_asked_for_where_a_call_is_too() {
+        for (path, api) in [
+            ("/v1/responses", Some(Api::Responses)),
+            ("/openai/v1/realtime", Some(Api::Realtime)),
+            (
+                "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+                Some(Api::Live),
+            ),
+            ("/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent", Some(Api::Live)),
+            ("/v1/chat/completions", None),
+        ] {
+            assert_eq!(route(Verb::Converse, path).map(|route| route.api), api, "{path}");
         }
     }
 
@@ -280,6 +363,9 @@ mod tests {
         let model = |path| match_path("/model/{model}/invoke", path).flatten();
         assert_eq!(model("/model/a%3Ab/invoke").as_deref(), Some("a:b"));
         assert_eq!(model("/model/a/b/invoke"), None);
+        let arn = "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Fx/invoke";
+        let name = "arn:aws:bedrock:eu-west-1:1:inference-profile/x";
+        assert_eq!(model(arn).as_deref(), Some(name));
         let gemini = |path| match_path("/models/{model}:generateContent", path).flatten();
         for path in
             ["/v1beta/models/gemini-3:generateContent", "/models/gemini-3%3AgenerateContent"]

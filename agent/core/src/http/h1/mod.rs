@@ -2,6 +2,8 @@
 //!
 //! Which direction carries requests is found from the first head, so both ends of a connection can
 //! be read, and a connection can be joined at any time. Answers are matched to requests in order.
+//! An exchange that turns into a WebSocket is read on as one; a connection joined after that is not,
+//! since nothing in the frames says for certain that they are any.
 
 mod chunked;
 mod reader;
@@ -12,7 +14,7 @@ use std::collections::VecDeque;
 
 use self::reader::{Frame, Framing, Reader};
 use super::head::{Head, Method, RequestHead, ResponseHead};
-use super::{Ending, Event, Side, Unreadable};
+use super::{Ending, Event, Side, Unreadable, websocket};
 use crate::secret::FingerprintKey;
 use crate::units::{Direction, Role};
 
@@ -31,6 +33,8 @@ pub struct Connection {
     /// The number of the next exchange.
     begun: u64,
     readable: bool,
+    /// What the only exchange that is not over has turned into.
+    session: Option<websocket::Session>,
 }
 
 #[derive(Debug)]
@@ -54,19 +58,29 @@ impl Connection {
             waiting: VecDeque::new(),
             begun: first_exchange,
             readable: true,
+            session: None,
         }
     }
 
     /// Whether all that is going on is one answer, awaited or begun.
     #[must_use]
     pub fn is_awaiting_answer_only(&self) -> bool {
-        self.waiting.len() == 1 && self.waiting.iter().all(|waiting| !waiting.request_open)
+        self.session.is_none()
+            && self.waiting.len() == 1
+            && self.waiting.iter().all(|waiting| !waiting.request_open)
+    }
+
+    /// Whether an exchange has turned into a session, which goes on.
+    #[must_use]
+    pub const fn is_session(&self) -> bool {
+        self.session.is_some()
     }
 
     /// Bytes held back.
     #[must_use]
     pub fn footprint(&self) -> usize {
-        self.read.footprint() + self.write.footprint()
+        let session = self.session.as_ref().map_or(0, websocket::Session::footprint);
+        self.read.footprint() + self.write.footprint() + session
     }
 
     /// Takes one segment: what one call of the TLS library carried, or a part of it.
@@ -77,7 +91,9 @@ impl Connection {
         key: &FingerprintKey,
         mut emit: impl FnMut(Event<'_>),
     ) {
-        if !data.is_empty() {
+        if self.session.is_some() {
+            self.converse(direction, data, &mut emit);
+        } else if !data.is_empty() {
             self.reader(direction).segment_begins(data);
             self.drain(direction, data, key, &mut emit);
         }
@@ -93,6 +109,10 @@ impl Connection {
     ) {
         if let Some((exchange, side)) = self.current(direction) {
             emit(Event::Lost { exchange, side, bytes });
+            if let Some(session) = &mut self.session {
+                session.lose(side, bytes, |text| emit(Event::Message { exchange, side, text }));
+                return self.end_session(&mut emit);
+            }
         }
         if self.reader(direction).skip(bytes) {
             // The hole may have reached the end of the message.
@@ -108,13 +128,18 @@ impl Connection {
             Some(Role::Server) => &self.write,
             Some(Role::Client) | None => &self.read,
         };
+        let session = self.session.take();
         let proper = answers.ends_with_connection();
         for waiting in std::mem::take(&mut self.waiting) {
             let exchange = waiting.exchange;
             if waiting.request_open {
                 emit(Event::End { exchange, side: Side::Request, ending: Ending::Closed });
             }
-            let ending = if waiting.answered && proper { Ending::Whole } else { Ending::Closed };
+            let ending = match &session {
+                Some(session) if session.is_lost(Side::Response) => Ending::Lost,
+                None if waiting.answered && proper => Ending::Whole,
+                Some(_) | None => Ending::Closed,
+            };
             emit(Event::End { exchange, side: Side::Response, ending });
         }
     }
@@ -127,6 +152,7 @@ impl Connection {
         emit: &mut impl FnMut(Event<'_>),
     ) {
         while self.readable
+            && self.session.is_none()
             && let Some(frame) = self.reader(direction).next(&mut input, key)
         {
             match frame {
@@ -141,6 +167,40 @@ impl Connection {
                 Frame::End => self.end(direction, Ending::Whole, emit),
                 Frame::Adrift => self.end(direction, Ending::Lost, emit),
             }
+        }
+        self.converse(direction, input, emit);
+    }
+
+    /// Takes bytes of a session, if there is one.
+    fn converse(&mut self, direction: Direction, data: &[u8], emit: &mut impl FnMut(Event<'_>)) {
+        if let Some((exchange, side)) = self.current(direction)
+            && let Some(session) = &mut self.session
+        {
+            session.feed(side, data, |text| emit(Event::Message { exchange, side, text }));
+            self.end_session(emit);
+        }
+    }
+
+    /// Ends the session if nothing more of it can be read. One whose answers can't be is gone on
+    /// with: what is asked says how many calls are missing.
+    fn end_session(&mut self, emit: &mut impl FnMut(Event<'_>)) {
+        let Some(session) = &self.session else { return };
+        let ending = if session.is_closed(Side::Response) {
+            Ending::Whole
+        } else if session.is_lost(Side::Response)
+            && (session.is_lost(Side::Request) || session.is_closed(Side::Request))
+        {
+            Ending::Lost
+        } else {
+            return;
+        };
+        self.readable = false;
+        self.session = None;
+        for waiting in std::mem::take(&mut self.waiting) {
+            emit(Event::End { exchange: waiting.exchange, side: Side::Response, ending });
+        }
+        if ending == Ending::Lost {
+            emit(Event::Unreadable(Unreadable::Upgraded));
         }
     }
 
@@ -162,7 +222,9 @@ impl Connection {
     fn current(&self, direction: Direction) -> Option<(u64, Side)> {
         let side = self.side(direction)?;
         let waiting = match side {
-            Side::Request => self.waiting.back().filter(|waiting| waiting.request_open),
+            Side::Request => {
+                self.waiting.back().filter(|waiting| waiting.request_open || self.session.is_some())
+            }
             Side::Response => self.waiting.front(),
         };
         Some((waiting?.exchange, side))
@@ -205,7 +267,7 @@ impl Connection {
             return;
         }
         if head.status == 101 {
-            return self.unreadable(Unreadable::Upgraded, emit);
+            return self.switch(direction, role, head, emit);
         }
         if head.status < 200 {
             self.reader(direction).begin_head();
@@ -227,6 +289,27 @@ impl Connection {
         };
         self.reader(direction).begin_body(framing);
         emit(Event::Response { exchange, role, head });
+    }
+
+    /// The connection goes over to another protocol. It is read on if that is a WebSocket, and if the
+    /// request ended right before: what follows must be a frame.
+    fn switch(
+        &mut self,
+        direction: Direction,
+        role: Role,
+        head: ResponseHead,
+        emit: &mut impl FnMut(Event<'_>),
+    ) {
+        let is_next = self.reader(direction.opposite()).is_between_messages();
+        match (head.websocket, self.waiting.make_contiguous()) {
+            (Some(extensions), [waiting]) if is_next => {
+                waiting.answered = true;
+                let exchange = waiting.exchange;
+                self.session = Some(websocket::Session::new(extensions));
+                emit(Event::Response { exchange, role, head });
+            }
+            _ => self.unreadable(Unreadable::Upgraded, emit),
+        }
     }
 
     fn open(&mut self, method: Option<Method>) -> u64 {

@@ -126,6 +126,11 @@ impl Reader {
         self.state = State::Head { scanned: 0 };
     }
 
+    /// Whether the message before has ended and nothing of the next one was seen.
+    pub(super) fn is_between_messages(&self) -> bool {
+        matches!(self.state, State::Head { .. }) && self.head.is_empty()
+    }
+
     /// Passes over `bytes` that were lost. Says whether the place in the framing is still known.
     pub(super) fn skip(&mut self, bytes: u64) -> bool {
         let known = match &mut self.state {

@@ -30,6 +30,9 @@ impl Log {
                 format!("{exchange} {:?} {}", head.method, head.path)
             }
             Event::Response { exchange, head, .. } => format!("{exchange} {}", head.status),
+            Event::Message { exchange, side, text } => {
+                format!("{exchange} {side:?} says {:?}", text.map(String::from_utf8_lossy))
+            }
             Event::Lost { exchange, side, bytes } => format!("{exchange} {side:?} lost {bytes}"),
             Event::End { exchange, side, ending } => format!("{exchange} {side:?} {ending:?}"),
             Event::Unreadable(why) => why.as_str().to_owned(),
@@ -44,12 +47,14 @@ impl Log {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Step<'a> {
     Bytes(Direction, &'a str),
+    Raw(Direction, &'a [u8]),
     Hole(Direction, u64),
     Close,
 }
-use Step::{Bytes, Close, Hole};
+use Step::{Bytes, Close, Hole, Raw};
 
 fn run(steps: &[Step<'_>]) -> Vec<String> {
     let key = FingerprintKey::new([0; 32]);
@@ -59,6 +64,9 @@ fn run(steps: &[Step<'_>]) -> Vec<String> {
         match step {
             Bytes(direction, text) => {
                 connection.feed(*direction, text.as_bytes(), &key, |event| log.add(event));
+            }
+            Raw(direction, bytes) => {
+                connection.feed(*direction, bytes, &key, |event| log.add(event));
             }
             Hole(direction, bytes) => {
                 connection.lose(*direction, *bytes, &key, |event| log.add(event));
@@ -293,7 +301,9 @@ proptest! {
         let mut check = |event: Event<'_>| match event {
             Event::Request { exchange, .. } => { assert_eq!(exchange, begun); begun += 1; }
             Event::Response { exchange, .. } => begun = begun.max(exchange + 1),
-            Event::Body { exchange, side, .. } | Event::Lost { exchange, side, .. } => {
+            Event::Body { exchange, side, .. }
+            | Event::Message { exchange, side, .. }
+            | Event::Lost { exchange, side, .. } => {
                 assert!(exchange < begun && !ended.contains(&(exchange, side == Side::Request)));
             }
             Event::End { exchange, side, .. } => {
@@ -311,4 +321,102 @@ proptest! {
         connection.close(&mut check);
         prop_assert_eq!(ended.iter().filter(|(_, request)| !request).count() as u64, begun);
     }
+}
+
+const UPGRADE: &str = "GET /s HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n";
+const SWITCH: &str = "HTTP/1.1 101 Switching\r\nUpgrade: WebSocket\r\n\r\n";
+const ONE: &[u8] = b"\x81\x03one";
+/// Masked with zeros.
+const TWO: &[u8] = b"\x81\x83\0\0\0\0two";
+const BYE: &[u8] = b"\x88\0";
+
+/// What becomes of an upgraded connection, after the request and its answer.
+fn session(steps: &[Step<'_>]) -> Vec<String> {
+    let begin = [Bytes(Write, UPGRADE), Bytes(Read, SWITCH)];
+    let steps: Vec<Step<'_>> = begin.into_iter().chain(steps.iter().copied()).collect();
+    let lines = run(&steps);
+    assert_eq!(lines[..3], ["0 Get /s", "0 Request Whole", "0 101"]);
+    lines[3..].to_vec()
+}
+
+#[test]
+fn an_exchange_turns_into_a_session() {
+    let lines = session(&[
+        Raw(Read, ONE),
+        Raw(Write, TWO),
+        Raw(Write, BYE),
+        Raw(Read, ONE),
+        Raw(Read, BYE),
+        Bytes(Read, SWITCH),
+        Close,
+    ]);
+    assert_eq!(
+        lines,
+        [
+            "0 Response says Some(\"one\")",
+            "0 Request says Some(\"two\")",
+            "0 Response says Some(\"one\")",
+            "0 Response Whole",
+        ]
+    );
+}
+
+#[test]
+fn a_session_may_begin_in_the_segment_of_its_answer() {
+    let both = [SWITCH.as_bytes(), ONE, b"\x81"].concat();
+    let lines = run(&[Bytes(Read, UPGRADE), Raw(Write, &both), Raw(Write, &ONE[1..]), Close]);
+    let said = "0 Response says Some(\"one\")";
+    assert_eq!(lines, ["0 Get /s", "0 Request Whole", "0 101", said, said, "0 Response Closed"]);
+}
+
+#[test]
+fn a_session_goes_on_for_what_is_asked_until_nothing_can_be_read() {
+    let lines = session(&[
+        Raw(Read, &ONE[..4]),
+        Hole(Read, 1),
+        Hole(Read, 9),
+        Raw(Read, ONE),
+        Raw(Write, TWO),
+        Raw(Write, b"\x83\x00"),
+        Raw(Write, TWO),
+        Close,
+    ]);
+    assert_eq!(
+        lines,
+        [
+            "0 Response lost 1",
+            "0 Response says None",
+            "0 Response lost 9",
+            "0 Response says None",
+            "0 Request says Some(\"two\")",
+            "0 Request says None",
+            "0 Response Lost",
+            "upgraded",
+        ]
+    );
+    assert_eq!(
+        session(&[Hole(Read, 1), Close]),
+        ["0 Response lost 1", "0 Response says None", "0 Response Lost"]
+    );
+}
+
+#[test]
+fn what_is_no_websocket_for_certain_is_not_read_as_one() {
+    for (request, answer) in [
+        (UPGRADE, "HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n"),
+        (UPGRADE, "HTTP/1.1 101 Switching\r\nUpgrade: websocket, h2c\r\n\r\n"),
+        (
+            UPGRADE,
+            "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Extensions: x-webkit-deflate-frame\r\n\r\n",
+        ),
+        // Its body has not ended, or something that is no request came after it.
+        ("GET / HTTP/1.1\r\nContent-Length: 9\r\n\r\n", SWITCH),
+        ("GET / HTTP/1.1\r\n\r\n\x01", SWITCH),
+        ("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", SWITCH),
+    ] {
+        let lines = run(&[Bytes(Write, request), Bytes(Read, answer), Raw(Read, ONE)]);
+        assert_eq!(lines.last().map(String::as_str), Some("upgraded"), "{request} {answer}");
+    }
+    assert_eq!(run(&[Bytes(Read, SWITCH), Raw(Read, ONE)]), ["upgraded"]);
 }

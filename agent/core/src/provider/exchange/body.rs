@@ -11,6 +11,7 @@ use crate::http::{BodyKind, Side};
 use crate::provider::form::Form;
 use crate::provider::json::{Item, Scanner, Texts, Token};
 use crate::provider::request::name_of;
+use crate::units::Timestamp;
 
 /// How an answer's body holds its JSON texts, and how far it was read.
 #[derive(Debug)]
@@ -30,9 +31,18 @@ pub(super) enum Body {
     Lines { lines: Lines, scanner: Scanner },
     /// The payloads of Amazon's event stream.
     Amazon { reader: event_stream::Reader, scanner: Scanner, failure: Option<Failure> },
+    /// The messages of a session.
+    Messages {
+        scanner: Scanner,
+        /// How many more may come before one tells which form it has; `None` once that is known.
+        trial: Option<u32>,
+    },
     /// Nothing that a model call would have.
     Dull,
 }
+
+/// How many messages of a session, of either side, are read to find out which form it has.
+const TRIAL: u32 = 8;
 
 /// What the framing itself says of a failure.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +78,48 @@ impl Body {
         Self::Amazon { reader, scanner, failure: None }
     }
 
+    /// A session, of a form that is known or not.
+    pub(super) fn session(known: bool) -> Self {
+        Self::Messages { scanner: Scanner::default(), trial: (!known).then_some(TRIAL) }
+    }
+
+    /// Takes a message of a session, absent if it could not be read.
+    pub(super) fn message(
+        &mut self,
+        side: Side,
+        text: Option<&[u8]>,
+        now: Timestamp,
+        forms: &mut Vec<Box<dyn Form>>,
+    ) {
+        let Self::Messages { scanner, trial } = self else { return };
+        match text {
+            Some(text) => {
+                forms.iter_mut().for_each(|form| form.set_time(now));
+                scanner.restart();
+                scanner.feed(text, |path, token| match side {
+                    Side::Request => forms.iter_mut().for_each(|form| form.hear(path, token)),
+                    Side::Response => read(forms, path, token),
+                });
+                forms.iter_mut().for_each(|form| form.end_text(side));
+            }
+            None => forms.iter_mut().for_each(|form| form.miss(side)),
+        }
+        let Some(left) = trial else { return };
+        *left = left.saturating_sub(1);
+        if forms.iter().any(|form| form.answer().recognised) {
+            *trial = None;
+            keep_recognised(forms);
+        } else if *left == 0 {
+            forms.clear();
+            *self = Self::Dull;
+        }
+    }
+
+    /// Whether it isn't known yet which form a session has, if any.
+    pub(super) const fn is_undecided(&self) -> bool {
+        matches!(self, Self::Messages { trial: Some(_), .. })
+    }
+
     /// Takes part of the body, its content coding undone.
     pub(super) fn feed(&mut self, plain: &[u8], forms: &mut Vec<Box<dyn Form>>) {
         if matches!(self, Self::Unknown) {
@@ -80,7 +132,7 @@ impl Body {
             }
         }
         match self {
-            Self::Unknown | Self::Dull => {}
+            Self::Unknown | Self::Messages { .. } | Self::Dull => {}
             Self::Json(texts) => texts.feed(plain, |item| match item {
                 Item::Value(path, token) => read(forms, path, token),
                 Item::End => end_text(forms),
@@ -115,7 +167,7 @@ impl Body {
     /// Says that `bytes` are missing here, or `None` if nobody knows how many.
     pub(super) fn lose(&mut self, bytes: Option<u64>) {
         match self {
-            Self::Unknown | Self::Dull => {}
+            Self::Unknown | Self::Messages { .. } | Self::Dull => {}
             Self::Json(texts) => texts.lose(),
             Self::Events { splitter, .. } => splitter.lose(),
             Self::Lines { lines, .. } => lines.lose(),
@@ -126,6 +178,7 @@ impl Body {
     pub(super) fn footprint(&self) -> usize {
         match self {
             Self::Unknown | Self::Dull => 0,
+            Self::Messages { scanner, .. } => scanner.footprint(),
             Self::Json(texts) => texts.footprint(),
             Self::Events { splitter, .. } => splitter.footprint(),
             Self::Lines { lines, .. } => lines.footprint(),
@@ -138,7 +191,10 @@ impl Body {
         match self {
             Self::Unknown | Self::Dull => false,
             Self::Json(texts) => texts.is_array(),
-            Self::Events { .. } | Self::Lines { .. } | Self::Amazon { .. } => true,
+            Self::Events { .. }
+            | Self::Lines { .. }
+            | Self::Amazon { .. }
+            | Self::Messages { .. } => true,
         }
     }
 
@@ -147,7 +203,11 @@ impl Body {
         match self {
             Self::Json(texts) => texts.is_whole(),
             Self::Events { done, .. } => *done,
-            Self::Unknown | Self::Lines { .. } | Self::Amazon { .. } | Self::Dull => false,
+            Self::Unknown
+            | Self::Lines { .. }
+            | Self::Amazon { .. }
+            | Self::Messages { .. }
+            | Self::Dull => false,
         }
     }
 
@@ -156,14 +216,14 @@ impl Body {
         match self {
             Self::Json(texts) => texts.left_out(),
             Self::Events { .. } | Self::Lines { .. } | Self::Amazon { .. } => false,
-            Self::Unknown | Self::Dull => false,
+            Self::Messages { .. } | Self::Unknown | Self::Dull => false,
         }
     }
 
     /// How many of its texts were too long or damaged.
     pub(super) const fn dropped(&self) -> u64 {
         match self {
-            Self::Unknown | Self::Json(_) | Self::Dull => 0,
+            Self::Unknown | Self::Json(_) | Self::Messages { .. } | Self::Dull => 0,
             Self::Events { splitter, .. } => splitter.dropped(),
             Self::Lines { lines, .. } => lines.dropped(),
             Self::Amazon { reader, .. } => reader.dropped(),
@@ -187,11 +247,14 @@ fn end_text(forms: &mut [Box<dyn Form>]) {
     forms.iter_mut().for_each(|form| form.end_text(Side::Response));
 }
 
-/// Reads a text that is there as a whole.
+/// Reads a text that is there as a whole. One that is damaged, or that the body has broken off in,
+/// doesn't end.
 fn read_text(scanner: &mut Scanner, text: &[u8], forms: &mut Vec<Box<dyn Form>>) {
     scanner.restart();
     scanner.feed(text, |path, token| read(forms, path, token));
-    end_text(forms);
+    if scanner.is_whole() {
+        end_text(forms);
+    }
     keep_recognised(forms);
 }
 

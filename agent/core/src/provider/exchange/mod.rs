@@ -4,6 +4,8 @@
 mod body;
 mod response;
 
+use std::slice;
+
 use self::body::Body;
 use self::response::Response;
 use super::aside::{Aside, Outcome};
@@ -11,8 +13,8 @@ use super::form::{self, Answer, Asked, Form};
 use super::request::Question;
 use super::route::{Endpoint, Route, Verb, endpoint, route};
 use super::{Api, CallState, Countable, ModelCall, PriceContext, Usage};
-use crate::http::{BodyKind, Ending, Method, RequestHead, ResponseHead, Side};
-use crate::units::{ConnectionId, Role, Timestamp, Unit};
+use crate::http::{BodyKind, Ending, Method, Remarks, RequestHead, ResponseHead, Side};
+use crate::units::{ConnectionId, Role, Timestamp, Tokens, Unit};
 
 /// The forms that an answer is read as where only the question's body tells that there is one.
 const ALL: &[Api] =
@@ -28,7 +30,11 @@ const UNSEEN: &[Api] = &[
     Api::Messages,
     Api::GenerateContent,
     Api::OllamaChat,
+    Api::Converse,
 ];
+
+/// The forms that a session is read as where nothing of the request tells.
+const SESSIONS: &[Api] = &[Api::Responses, Api::Realtime, Api::Live];
 
 /// One exchange as it goes on.
 #[derive(Debug)]
@@ -92,7 +98,10 @@ impl Exchange {
             Some(response) => {
                 matches!(response.body, Body::Dull) && response.status < 400 && !self.is_of_sound()
             }
-            None => self.head.is_some() && self.question.is_none() && self.route.is_none(),
+            None => {
+                let unasked = self.question.is_none() && self.route.is_none();
+                self.head.as_ref().is_some_and(|head| unasked && !head.websocket)
+            }
         }
     }
 
@@ -102,11 +111,19 @@ impl Exchange {
         if let Some(aside) = &mut self.aside {
             aside.response(head);
         }
-        let mut response = Response::new(head, self.forms());
-        if self.is_of_results() {
-            response.expect_results();
-        }
-        self.response = Some(response);
+        self.response = Some(match head.websocket {
+            Some(_) => {
+                let known = self.route.is_some() && self.endpoint.is_some();
+                Response::session(head, self.session_forms(), known)
+            }
+            None => {
+                let mut response = Response::new(head, self.forms());
+                if self.is_of_results() {
+                    response.expect_results();
+                }
+                response
+            }
+        });
     }
 
     /// Part of a body came.
@@ -128,7 +145,7 @@ impl Exchange {
                         self.first_output = Some(now);
                     }
                 }
-                self.take_ended();
+                self.take_ended(None);
             }
         }
     }
@@ -143,6 +160,15 @@ impl Exchange {
     /// What has come of it beside calls, to be asked before it is finished.
     pub fn take_outcome(&mut self) -> Option<Outcome> {
         self.aside.take()?.finish()
+    }
+
+    /// A message of a session came; `text` is absent if it could not be read.
+    pub fn message(&mut self, side: Side, text: Option<&[u8]>, now: Timestamp) {
+        self.latest = now;
+        if let Some(response) = &mut self.response {
+            response.message(side, text, now);
+        }
+        self.take_ended(None);
     }
 
     /// The calls that have come of it so far and were not taken yet.
@@ -187,7 +213,7 @@ impl Exchange {
         if let Some(response) = &mut self.response {
             response.end();
         }
-        self.take_ended();
+        self.take_ended(Some(ending));
         let form = self.response.as_mut().and_then(Response::take_form);
         let several = form.as_ref().and_then(|form| form.several());
         if several.is_none_or(|several| several.begun)
@@ -214,6 +240,9 @@ impl Exchange {
         let Some(form) = form else { return Some(call) };
         call.usage = form.usage().or_else(|| self.asked_pieces(&call));
         add_answer(&mut call, form.answer());
+        if let Some(response) = &self.response {
+            add_remarks(&mut call, &response.remarks);
+        }
         if let Some(failure) = self.response.as_ref().and_then(|response| response.body.failure()) {
             call.error_type = failure.error_type.clone().or(call.error_type);
         }
@@ -221,21 +250,27 @@ impl Exchange {
         Some(call)
     }
 
-    /// Makes calls of the answers that have ended while the exchange goes on.
-    fn take_ended(&mut self) {
-        let Some(response) = &mut self.response else { return };
+    /// Makes calls of the answers that have ended while the exchange goes on, or with it.
+    fn take_ended(&mut self, ending: Option<Ending>) {
+        let Some(response) = self.response.as_mut().filter(|one| !one.body.is_undecided()) else {
+            return;
+        };
         let mut ended = Vec::new();
         for form in &mut response.forms {
             while let Some((answer, usage)) = form.next() {
                 ended.push((form.api(), answer, usage));
             }
         }
-        for (api, answer, usage) in ended {
-            let state = if answer.failed { CallState::Error } else { CallState::Complete };
-            let mut call = self.call(api, state);
+        for (api, mut answer, usage) in ended {
+            let mut call = self.call(api, state_of(&answer, ending));
             call.usage = usage;
             call.status = answer.status.or(call.status);
             add_answer(&mut call, &answer);
+            if let Some(turn) = answer.turn.take() {
+                turn.complete(&mut call, answer);
+                // What was lost in a session is told of once.
+                self.lost_bytes = 0;
+            }
             self.ready.push(call);
         }
     }
@@ -266,14 +301,14 @@ impl Exchange {
             usage: None,
             context: PriceContext {
                 region: endpoint.and_then(|endpoint| endpoint.region.clone()),
-                service_tier: self.response.as_ref().and_then(|answer| answer.tier.clone()),
+                service_tier: self
+                    .response
+                    .as_ref()
+                    .and_then(|answer| answer.remarks.service_tier.clone()),
                 ..PriceContext::default()
             },
             max_output: said.and_then(|said| said.max_output),
-            retrieved: self.route.as_ref().is_some_and(|route| match route.verb {
-                Verb::Retrieve | Verb::Cancel | Verb::Results => true,
-                Verb::Ask | Verb::Converse => false,
-            }),
+            retrieved: self.reads_back(),
             countable: None,
             response_id: None,
             error_type: None,
@@ -325,7 +360,7 @@ impl Exchange {
         let question = self.question.as_ref().filter(|_| route.verb == Verb::Ask)?;
         let said = &question.said;
         let suits = |api: &Api| said.suits(*api) || route.model.is_some() && said.has_shape(*api);
-        let here = std::iter::once(&route.api).chain(&route.also).copied();
+        let here = route.apis();
         // Where several forms are spoken, so may others be that are none of ours.
         let certain = route.also.is_empty() || !question.is_whole();
         let known = self.endpoint.as_ref().is_some_and(|endpoint| {
@@ -358,6 +393,14 @@ impl Exchange {
         route.is_some_and(|route| matches!(route.api, Api::Speech | Api::Transcriptions))
     }
 
+    /// Whether what an earlier call has come to is read.
+    fn reads_back(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| match route.verb {
+            Verb::Retrieve | Verb::Cancel | Verb::Results => true,
+            Verb::Ask | Verb::Converse => false,
+        })
+    }
+
     /// Whether the answer may be the results of a batch.
     fn is_of_results(&self) -> bool {
         self.route.as_ref().is_some_and(|route| route.verb == Verb::Results)
@@ -366,38 +409,49 @@ impl Exchange {
     /// A reader for each form that the answer could have, by what was asked.
     fn forms(&self) -> Vec<Box<dyn Form>> {
         let said = self.question.as_ref().map(|question| &question.said);
-        let route = self.route.as_ref();
-        let is_sure = route.is_some_and(|route| self.asked_for(route).is_some());
-        let named = route.into_iter().flat_map(|route| [&route.api].into_iter().chain(&route.also));
-        let named: Vec<Api> = named.copied().collect();
+        let named = self.route.as_ref();
+        let is_sure = named.is_some_and(|route| self.asked_for(route).is_some());
         // Where a path says one thing and a body another, the answer tells.
         let looks_like: &[Api] = match (&self.head, &self.question) {
             (None, _) => UNSEEN,
             (Some(_), Some(question)) if !is_sure => match &question.said {
                 said if said.is_of_gemini() => GEMINI,
-                said if said.is_question() || named.is_empty() && !question.is_whole() => ALL,
+                said if said.is_question() || named.is_none() && !question.is_whole() => ALL,
                 _ => &[],
             },
             (Some(_), _) => &[],
         };
         let asked = Asked {
-            cache_ttl_1h: said.is_some_and(|said| said.cache_ttl_1h),
+            cache_ttl: self.question.as_ref().map(Question::cache_ttl).unwrap_or_default(),
             provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
             model: said.and_then(|said| said.model.clone()),
             results: self.is_of_results(),
         };
+        let named: Vec<Api> = named.map(|route| route.apis().collect()).unwrap_or_default();
         let others = looks_like.iter().filter(|api| !named.contains(api));
-        let candidates = named.iter().chain(others);
-        candidates.filter_map(|&api| form::reader(api, &asked)).collect()
+        named.iter().chain(others).filter_map(|&api| form::reader(api, &asked)).collect()
+    }
+
+    /// A reader for each form that the session could have.
+    fn session_forms(&self) -> Vec<Box<dyn Form>> {
+        let candidates = self.route.as_ref().map_or(SESSIONS, |route| slice::from_ref(&route.api));
+        let asked = Asked {
+            provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
+            model: self.head.as_ref().and_then(|head| head.query_model.clone()),
+            ..Asked::default()
+        };
+        candidates.iter().filter_map(|&api| form::session(api, &asked)).collect()
     }
 
     /// Whether it was not seen who was asked, or for which model if the answer doesn't say, without
-    /// which nobody knows what the call costs.
+    /// which nobody knows what the call costs; or the end of what was asked, which may say for how
+    /// long input is to be kept in the prompt cache.
     fn misses_the_question(&self, form: Option<&dyn Form>) -> bool {
         let answered = form.is_some_and(|form| form.answer().model.is_some());
         let routed = self.route.as_ref().is_some_and(|route| route.model.is_some());
         let cut = self.question.as_ref().is_some_and(|question| {
-            !question.is_whole() && question.said.model.is_none() && !routed && !answered
+            question.is_cut() && !self.reads_back()
+                || !question.is_whole() && question.said.model.is_none() && !routed && !answered
         });
         cut || self.head.is_none()
     }
@@ -416,9 +470,10 @@ impl Exchange {
             return CallState::Truncated;
         }
         let complete = match body {
-            Body::Events { .. } | Body::Lines { .. } | Body::Amazon { .. } => {
-                finished || body.is_over()
-            }
+            Body::Events { .. }
+            | Body::Lines { .. }
+            | Body::Amazon { .. }
+            | Body::Messages { .. } => finished || body.is_over(),
             Body::Json(_) => body.is_over(),
             Body::Unknown | Body::Dull => ending == Ending::Whole,
         };
@@ -434,6 +489,19 @@ fn is_finished(form: &dyn Form, ending: Ending) -> bool {
     form.answer().finished || ended_with_body()
 }
 
+/// How an answer has ended that is one of several. With the exchange, if it says how that has.
+fn state_of(answer: &Answer, ending: Option<Ending>) -> CallState {
+    match &answer.turn {
+        _ if answer.failed => CallState::Error,
+        Some(turn) if turn.damaged => CallState::Truncated,
+        Some(_) if !answer.finished => match ending {
+            Some(Ending::Lost) => CallState::Truncated,
+            Some(Ending::Whole | Ending::Closed) | None => CallState::Aborted,
+        },
+        Some(_) | None => CallState::Complete,
+    }
+}
+
 /// What the answer says beside its usage.
 fn add_answer(call: &mut ModelCall, answer: &Answer) {
     call.model_served.clone_from(&answer.model);
@@ -444,10 +512,29 @@ fn add_answer(call: &mut ModelCall, answer: &Answer) {
     call.context = PriceContext { region, service_tier: tier, ..answer.context.clone() };
 }
 
+/// What the answer's head says where the body doesn't.
+fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
+    let either = |said: &mut Option<String>, remark: &Option<String>| {
+        if said.is_none() {
+            said.clone_from(remark);
+        }
+    };
+    either(&mut call.response_id, &remarks.request_id);
+    either(&mut call.error_type, &remarks.error_type);
+    either(&mut call.context.speed, &remarks.speed);
+    let silent = call.usage.is_none() && call.status.is_some_and(|status| status < 400);
+    if let (Api::Invoke, true, Some(input)) = (call.api, silent, remarks.input_tokens) {
+        let output = remarks.output_tokens.unwrap_or(0);
+        let tokens = Tokens { input_uncached: input, output_visible: output, ..Tokens::default() };
+        call.usage = Some(tokens.into());
+    }
+}
+
 /// What a request could want, by its head alone.
 const fn verb(head: &RequestHead) -> Option<Verb> {
     match head.method {
         Method::Post => Some(Verb::Ask),
+        Method::Get if head.websocket => Some(Verb::Converse),
         Method::Get => Some(Verb::Retrieve),
         Method::Head | Method::Connect | Method::Other => None,
     }
@@ -469,5 +556,8 @@ const fn may_ask(head: &RequestHead, route: Option<&Route>) -> bool {
 
 /// Whether input and output of a call of the form `api` are text, so that it can be counted.
 const fn is_text(api: Api) -> bool {
-    !matches!(api, Api::Images | Api::Transcriptions | Api::Speech)
+    !matches!(
+        api,
+        Api::Images | Api::Transcriptions | Api::Speech | Api::CountTokens | Api::Rerank | Api::Ocr
+    )
 }

@@ -1,16 +1,16 @@
 //! An answer on its way to the readers of the forms that it could have.
 
 use super::body::Body;
-use crate::http::ResponseHead;
 use crate::http::coding::Decoder;
+use crate::http::{Remarks, ResponseHead, Side};
 use crate::provider::form::Form;
+use crate::units::Timestamp;
 
 /// The answer as it comes.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
-    /// The service tier that the head names.
-    pub(super) tier: Option<String>,
+    pub(super) remarks: Box<Remarks>,
     pub(super) body: Body,
     decoder: Decoder,
     /// Readers of every form that the answer could have.
@@ -29,14 +29,23 @@ impl Response {
             _ => Body::new(head.body.kind, None),
         };
         let decoder = Decoder::new(&head.body.coding);
-        let tier = head.service_tier.clone();
-        Self { status: head.status, tier, body, decoder, forms, damaged: false, is_file: false }
+        let (status, remarks) = (head.status, head.remarks.clone());
+        Self { status, remarks, body, decoder, forms, damaged: false, is_file: false }
     }
 
     /// Reads it as the results of a batch, if it turns out to be them.
     pub(super) fn expect_results(&mut self) {
         self.body = Body::lines();
         self.is_file = true;
+    }
+
+    /// An answer that has turned the exchange into a session, of a form that is known or not.
+    pub(super) fn session(head: &ResponseHead, forms: Vec<Box<dyn Form>>, known: bool) -> Self {
+        Self { body: Body::session(known), ..Self::new(head, forms) }
+    }
+
+    pub(super) fn message(&mut self, side: Side, text: Option<&[u8]>, now: Timestamp) {
+        self.body.message(side, text, now, &mut self.forms);
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
@@ -58,6 +67,7 @@ impl Response {
     /// No more of it will come.
     pub(super) fn end(&mut self) {
         self.body.end(&mut self.forms);
+        self.forms.iter_mut().for_each(|form| form.end());
     }
 
     pub(super) fn lose(&mut self, bytes: u64) {
@@ -78,8 +88,8 @@ impl Response {
     }
 
     pub(super) fn footprint(&self) -> usize {
-        let text = self.forms.iter().map(|form| form.answer().text.expose().len());
-        self.body.footprint() + text.sum::<usize>()
+        let held = self.forms.iter().map(|form| form.footprint());
+        self.body.footprint() + held.sum::<usize>()
     }
 
     /// The reader that has recognised its form, else one for a form that was asked for.

@@ -131,6 +131,11 @@ impl Scanner {
         self.left_out
     }
 
+    /// Whether it can't be read on: it is damaged, too large, or bytes are missing.
+    pub(super) fn is_broken(&self) -> bool {
+        self.expected == Expected::Broken
+    }
+
     /// The bytes held back.
     pub(super) fn footprint(&self) -> usize {
         self.cut.capacity() + self.unescaped.as_ref().map_or(0, |text| text.capacity())

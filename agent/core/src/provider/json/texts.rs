@@ -1,7 +1,7 @@
 //! Several JSON texts in one body: what a server streams as one array, as Gemini does unless it is
 //! asked for events, or as one text after the other.
 
-use super::{Expected, Kind, Scanner, Token};
+use super::{Kind, Scanner, Token};
 
 /// Reads one JSON text, or several.
 #[derive(Debug, Default)]
@@ -53,7 +53,10 @@ impl Texts {
                 self.array = self.scanner.place.inside() == Some(Kind::Array);
             }
             let outermost = usize::from(self.array);
-            if depth > outermost && self.scanner.place.depth() == outermost && !self.is_broken() {
+            if depth > outermost
+                && self.scanner.place.depth() == outermost
+                && !self.scanner.is_broken()
+            {
                 visit(Item::End);
             }
         }
@@ -83,10 +86,6 @@ impl Texts {
     /// The bytes held back.
     pub(in crate::provider) fn footprint(&self) -> usize {
         self.scanner.footprint()
-    }
-
-    fn is_broken(&self) -> bool {
-        self.scanner.expected == Expected::Broken
     }
 }
 

@@ -1,0 +1,84 @@
+//! WebSocket (RFC 6455) with per-message compression (RFC 7692), as it is spoken on a connection that
+//! somebody else holds: both sides are read, nothing is ever answered, and bytes may be missing.
+//!
+//! A reader of our own: the libraries each are one end of a connection. They read only what the other
+//! end sends, answer pings, and give up at the first byte that is missing.
+
+mod extensions;
+mod header;
+mod inflate;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use self::extensions::Extensions;
+use self::reader::Reader;
+use super::Side;
+
+/// Longest message that is read, decompressed, in bytes.
+pub const MAX_MESSAGE: usize = 8 * 1024 * 1024;
+
+/// A session: the messages of both sides.
+#[derive(Debug)]
+pub struct Session {
+    request: Reader,
+    response: Reader,
+}
+
+impl Session {
+    /// A session whose first bytes come next.
+    #[must_use]
+    pub fn new(extensions: Extensions) -> Self {
+        let keeps = |leaves: fn(extensions::Compression) -> bool| {
+            extensions.compression.map(|compression| !leaves(compression))
+        };
+        Self {
+            request: Reader::new(keeps(|compression| compression.client_no_context_takeover)),
+            response: Reader::new(keeps(|compression| compression.server_no_context_takeover)),
+        }
+    }
+
+    /// Takes bytes of one side and hands each message that ends in them to `emit`: its text, or
+    /// `None` if it could not be read as a whole. Where the frames can't be told apart any more, that
+    /// too is a message that could not be read, and the last.
+    pub fn feed(&mut self, side: Side, data: &[u8], emit: impl FnMut(Option<&[u8]>)) {
+        self.reader_mut(side).feed(data, emit);
+    }
+
+    /// Passes over bytes of one side that were lost.
+    pub fn lose(&mut self, side: Side, bytes: u64, emit: impl FnMut(Option<&[u8]>)) {
+        self.reader_mut(side).lose(bytes, emit);
+    }
+
+    /// Whether that side has said that it will say no more.
+    #[must_use]
+    pub const fn is_closed(&self, side: Side) -> bool {
+        self.reader(side).is_closed()
+    }
+
+    /// Whether it isn't known any more where the frames of that side begin.
+    #[must_use]
+    pub const fn is_lost(&self, side: Side) -> bool {
+        self.reader(side).is_lost()
+    }
+
+    /// Bytes held back.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        self.request.footprint() + self.response.footprint()
+    }
+
+    const fn reader(&self, side: Side) -> &Reader {
+        match side {
+            Side::Request => &self.request,
+            Side::Response => &self.response,
+        }
+    }
+
+    const fn reader_mut(&mut self, side: Side) -> &mut Reader {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.response,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+module weir.test/client
+
+go 1.27
