@@ -42,8 +42,8 @@ pub struct Stats {
     pub evicted: u64,
     /// Connections on which the process is the server: passed over.
     pub served: u64,
-    /// Connections that speak HTTP/2: not read yet.
-    pub http2: u64,
+    /// Connections on which the process speaks gRPC, whose messages are not read.
+    pub grpc: u64,
     /// Connections that went over to another protocol.
     pub upgraded: u64,
     /// Connections that became tunnels.
@@ -242,10 +242,10 @@ impl Pipeline {
                     connection: id,
                     steering: Steering::SkipReadsUntilWriteBeyond(until),
                 }),
+                Effect::Grpc => self.stats.grpc += 1,
                 Effect::Ignore(why) => {
                     match why {
                         Useless::Serves => self.stats.served += 1,
-                        Useless::Speaks(Unreadable::Http2) => self.stats.http2 += 1,
                         Useless::Speaks(Unreadable::Upgraded) => self.stats.upgraded += 1,
                         Useless::Speaks(Unreadable::Tunnel) => self.stats.tunnels += 1,
                     }
@@ -291,6 +291,8 @@ enum Effect {
         until: u64,
     },
     Ignore(Useless),
+    /// Some of it is gRPC.
+    Grpc,
 }
 
 #[derive(Clone, Copy, Debug)]

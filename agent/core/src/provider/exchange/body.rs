@@ -49,7 +49,7 @@ impl Body {
             BodyKind::Lines => Self::Lines { lines: Lines::default(), scanner: Scanner::default() },
             BodyKind::AmazonEventStream => Self::amazon(),
             BodyKind::Unsaid => Self::Unknown,
-            BodyKind::Other => Self::Dull,
+            BodyKind::Grpc | BodyKind::Other => Self::Dull,
         }
     }
 
