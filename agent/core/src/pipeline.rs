@@ -21,10 +21,10 @@ const MAX_CONNECTIONS: usize = 8192;
 const MAX_MEMORY: usize = 128 * 1024 * 1024;
 /// Most calls of one process that wait for its facts.
 const MAX_WAITING: usize = 1024;
-/// How long a connection may rest between exchanges before it is forgotten, in seconds.
+/// How long a connection of HTTP/1 may rest between exchanges before it is forgotten, in seconds.
 const IDLE_SECONDS: i64 = 10 * 60;
-/// How long an exchange may be silent before it is given up, in seconds. Answers to hard questions
-/// have come after half an hour.
+/// How long an exchange, or a connection of HTTP/2, may be silent before it is given up, in seconds.
+/// Answers to hard questions have come after half an hour.
 const SILENT_SECONDS: i64 = 60 * 60;
 
 /// What has gone through, and what could not.

@@ -37,6 +37,12 @@ impl Connection {
         }
     }
 
+    /// Whether what comes can't be read as well without what was read before.
+    #[must_use]
+    pub const fn builds_on_its_past(&self) -> bool {
+        matches!(self.0, Version::Two(_))
+    }
+
     /// Bytes held back.
     #[must_use]
     pub fn footprint(&self) -> usize {

@@ -130,8 +130,9 @@ impl Connection {
         self.cgroup
     }
 
+    /// Whether nothing is lost if it is forgotten now and begun anew when it goes on.
     pub(super) fn is_idle(&self) -> bool {
-        self.exchanges.is_empty()
+        self.exchanges.is_empty() && !self.http.builds_on_its_past()
     }
 
     pub(super) const fn latest(&self) -> Timestamp {

@@ -433,6 +433,17 @@ fn grpc_is_counted_once_a_connection_and_nothing_of_http_2_is_skipped() {
 }
 
 #[test]
+fn a_resting_connection_of_http_2_keeps_what_its_next_head_refers_to() {
+    let mut bench = Bench::new();
+    bench.bytes(Write, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    for (after, connections) in [(IDLE_SECONDS + 1, 1), (SILENT_SECONDS + 1, 0)] {
+        let time = bench.now + jiff::SignedDuration::from_secs(after);
+        bench.handle(Input::Tick { time });
+        assert_eq!(bench.pipeline.stats().connections, connections);
+    }
+}
+
+#[test]
 fn silence_ends_an_exchange_and_a_dead_process_its_connections() {
     let mut bench = Bench::new();
     bench.bytes(Write, request("/v1/chat/completions", CHAT).as_bytes());
