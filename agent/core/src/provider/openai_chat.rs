@@ -149,7 +149,10 @@ impl Form for Chat {
             }
             ("id", Token::Text(id)) => rename(&mut answer.response_id, id),
             ("model", Token::Text(model)) => rename(&mut answer.model, model),
-            ("service_tier", Token::Text(tier)) => rename(&mut answer.context.service_tier, tier),
+            // OpenAI's, and Mistral's.
+            ("service_tier" | "usage.service_tier", Token::Text(tier)) => {
+                rename(&mut answer.context.service_tier, tier);
+            }
             // Vertex has it here.
             ("usage.extra_properties.google.traffic_type", Token::Text(kind)) => {
                 rename(&mut answer.context.traffic_type, kind);

@@ -89,3 +89,31 @@ impl OpenAiUsage {
         Some(usage)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::json::{Item, Texts};
+
+    /// An image may be longer than any value that is read.
+    #[test]
+    fn usage_behind_a_large_image_is_read_and_the_image_is_not_held() {
+        let mut form = Images::new(&Asked::default());
+        let mut texts = Texts::only(form.keys().unwrap());
+        let block = vec![b'A'; 1 << 20];
+        let mut feed = |bytes: &[u8]| {
+            texts.feed(bytes, |item| match item {
+                Item::Value(path, token) => form.read(path, token),
+                Item::End => {}
+            });
+            assert!(texts.footprint() < 1 << 10, "{} bytes are held", texts.footprint());
+        };
+        feed(br#"{"created":1,"data":[{"b64_json":""#);
+        for _ in 0..20 {
+            feed(&block);
+        }
+        feed(br#""}],"usage":{"input_tokens":5,"output_tokens":7}}"#);
+        let tokens = Tokens { input_uncached: 5, output_image: 7, ..Tokens::default() };
+        assert_eq!(form.usage(), Some(Usage::from(tokens)));
+    }
+}

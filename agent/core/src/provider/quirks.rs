@@ -33,7 +33,12 @@ pub(super) struct Cost {
     pub(super) own_key: Option<(&'static str, &'static str)>,
 }
 
-const OPENAI: Quirks = Quirks { reasoning: Reasoning::Inside, cost: None };
+impl Default for Quirks {
+    /// OpenAI's own way.
+    fn default() -> Self {
+        Self { reasoning: Reasoning::Inside, cost: None }
+    }
+}
 
 /// Sources: wire.md §1.2 has each provider's.
 const QUIRKS: &[(&str, Quirks)] = &[
@@ -69,7 +74,8 @@ const QUIRKS: &[(&str, Quirks)] = &[
 
 /// How `provider` reports the usage of calls of the form `api`.
 pub(super) fn quirks(provider: &str, api: Api) -> Quirks {
-    let quirks = QUIRKS.iter().find(|(name, _)| *name == provider).map_or(OPENAI, |(_, row)| *row);
+    let row = QUIRKS.iter().find(|(name, _)| *name == provider);
+    let quirks = row.map_or_else(Quirks::default, |(_, quirks)| *quirks);
     match api {
         // xAI counts reasoning beside the output in chat completions only.
         Api::Responses => Quirks { reasoning: Reasoning::Inside, ..quirks },

@@ -13,7 +13,7 @@ use super::quirks::{Quirks, Reasoning};
 use crate::units::{Counts, PicoUsd, Tokens, Unit};
 
 /// The numbers as they came. Of repeated reports the last one counts, number by number.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct OpenAiUsage {
     quirks: Quirks,
     input: Option<u64>,
@@ -37,6 +37,8 @@ pub(super) struct OpenAiUsage {
     reasoning: u64,
     web_searches: u64,
     citations: u64,
+    /// Sound that Mistral counts beside the tokens, in milliseconds.
+    audio_ms: u64,
     cost: Option<u128>,
     /// What the call costs elsewhere, and whether that is beside `cost`.
     cost_elsewhere: Option<u128>,
@@ -44,37 +46,18 @@ pub(super) struct OpenAiUsage {
 }
 
 impl OpenAiUsage {
-    pub(super) const fn new(quirks: Quirks) -> Self {
-        Self {
-            quirks,
-            input: None,
-            output: 0,
-            total: None,
-            cached: [0; 2],
-            cached_audio: 0,
-            cached_image: 0,
-            missed: None,
-            cache_write: [0; 2],
-            cache_write_30m: 0,
-            cache_write_12h: 0,
-            input_audio: 0,
-            input_image: 0,
-            output_text: None,
-            output_audio: None,
-            output_image: None,
-            reasoning: 0,
-            web_searches: 0,
-            citations: 0,
-            cost: None,
-            cost_elsewhere: None,
-            elsewhere_too: false,
-        }
+    pub(super) fn new(quirks: Quirks) -> Self {
+        Self { quirks, ..Self::default() }
     }
 
     /// Takes a value that stands at `key` inside `usage`.
     pub(super) fn read(&mut self, key: &str, token: Token<'_>) {
         if let Token::Count(count) = token {
             self.count(key, count);
+        }
+        if key == "prompt_audio_seconds" {
+            let milliseconds = scaled(token, 3).and_then(|number| u64::try_from(number).ok());
+            self.audio_ms = milliseconds.unwrap_or(self.audio_ms);
         }
         let Some(cost) = self.quirks.cost else { return };
         if key == cost.key {
@@ -199,6 +182,7 @@ impl OpenAiUsage {
         let mut counts = Counts::default();
         counts.set(Unit::WebSearch, self.web_searches);
         counts.set(Unit::CitationToken, self.citations);
+        counts.set(Unit::AudioMs, self.audio_ms);
         Some(Usage { tokens, counts, parts: Vec::new(), cost: self.cost(), inconsistent: !fits })
     }
 

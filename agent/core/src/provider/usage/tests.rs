@@ -164,6 +164,23 @@ fn a_kind_is_never_more_than_all() {
     assert!(usage.inconsistent);
 }
 
+#[test]
+fn sound_is_counted_in_milliseconds_beside_the_tokens() {
+    for (seconds, milliseconds) in [
+        (Token::Count(12), 12_000),
+        (Token::Number("1.5"), 1500),
+        (Token::Number("-1.5"), 0),
+        (Token::Number("1e300"), 0),
+        (Token::Other, 0),
+    ] {
+        let mut usage = OpenAiUsage::default();
+        usage.read("prompt_tokens", Token::Count(1));
+        usage.read("prompt_audio_seconds", seconds);
+        let counted = usage.normal().unwrap().counts.get(Unit::AudioMs);
+        assert_eq!(counted, milliseconds, "{seconds:?}");
+    }
+}
+
 #[track_caller]
 fn check_cost(provider: &str, values: &[(&str, Token<'_>)], pico_usd: Option<i128>) {
     let mut usage = OpenAiUsage::new(quirks(provider, Api::ChatCompletions));
