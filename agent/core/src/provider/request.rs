@@ -543,6 +543,19 @@ mod tests {
                 None,
             ),
             (
+                Api::Converse,
+                r#"{"system":[{"text":"Be short."}],"messages":[{"role":"user","content":[{"text":"One"},
+                      {"toolResult":{"content":[{"text":" two"}]}}]}],
+                    "inferenceConfig":{"maxTokens":9}}"#,
+                "system: Be short.|user: One two",
+                Some(9),
+            ),
+            (Api::Invoke, r#"{"inputText":"One"}"#, "user: One", None),
+            (Api::Invoke, r#"{"prompt":"One","max_tokens":9}"#, ": One", Some(9)),
+            (Api::CohereChat, r#"{"message":"One"}"#, "user: One", None),
+            (Api::CohereEmbed, r#"{"texts":["One","two"]}"#, ": One|: two", None),
+            (Api::Rerank, r#"{"query":"One"}"#, "user: One", None),
+            (
                 Api::TgiGenerate,
                 r#"{"inputs":"One","parameters":{"max_new_tokens":9}}"#,
                 ": One",
@@ -554,6 +567,45 @@ mod tests {
             let kept: Vec<_> =
                 kept.map(|one| format!("{}: {}", one.role, one.text.expose())).collect();
             assert_eq!((kept.join("|").as_str(), said.max_output), (texts, most), "{body}");
+        }
+    }
+
+    #[test]
+    fn where_the_path_names_the_model_the_body_has_the_shape() {
+        for (api, body, fits) in [
+            (Api::Converse, r#"{"messages":[]}"#, true),
+            (Api::Converse, r#"{"prompt":"One"}"#, false),
+            (Api::Invoke, r#"{"messages":[]}"#, true),
+            (Api::Invoke, r#"{"inputText":"One"}"#, true),
+            (Api::Invoke, r#"{"texts":["One"],"input_type":"search_query"}"#, true),
+            (Api::Invoke, r#"{"function":"f"}"#, false),
+            (Api::CountTokens, r#"{"input":{"converse":{}}}"#, true),
+            (Api::CohereEmbed, r#"{"images":["a"],"input_type":"image"}"#, true),
+            (Api::Rerank, r#"{"query":"One"}"#, true),
+            (Api::Rerank, r#"{"documents":[]}"#, false),
+        ] {
+            assert_eq!(said(body, Some(api)).has_shape(api), fits, "{api:?}: {body}");
+        }
+    }
+
+    #[test]
+    fn how_long_to_cache_is_known_of_a_whole_body_only() {
+        for (body, ttl) in [
+            (r#"{"messages":[]}"#, CacheTtl::FiveMinutes),
+            (r#"{"messages":["#, CacheTtl::Unknown),
+            (r#"{"system":[{"cachePoint":{"ttl":"1h"}}],"#, CacheTtl::OneHour),
+            (
+                r#"{"system":[{"cache_control":{"type":"ephemeral","ttl":"1h"}}]}"#,
+                CacheTtl::OneHour,
+            ),
+        ] {
+            let mut question = Question {
+                decoder: Decoder::new(""),
+                body: Body::Json(Scanner::only(keys(Some(Api::Converse)))),
+                said: Said::default(),
+            };
+            question.feed(body.as_bytes());
+            assert_eq!(question.cache_ttl(), ttl, "{body}");
         }
     }
 
