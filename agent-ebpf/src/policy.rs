@@ -35,9 +35,10 @@ const _: () = assert!(size_of::<Handle>() == 16 && size_of::<Steer>() == 16);
 /// How many bytes [`looks_like_http`] can make use of.
 pub const TESTED: usize = 8;
 
-/// Whether a buffer that begins with these bytes may be the start of an HTTP message. `first` holds
-/// its first `length` bytes, at most [`TESTED`], the first of them lowest; the rest is 0. A buffer
-/// shorter than a method counts if the method begins with it.
+/// Whether a buffer that begins with these bytes may be the start of an HTTP message or of an HTTP/2
+/// frame: a connection that was there before the probes has said its preface. `first` holds the
+/// buffer's first `length` bytes, at most [`TESTED`], the first of them lowest; the rest is 0. A
+/// buffer shorter than a method counts if the method begins with it.
 #[must_use]
 #[inline(always)]
 pub fn looks_like_http(first: u64, length: u32) -> bool {
@@ -52,6 +53,58 @@ pub fn looks_like_http(first: u64, length: u32) -> bool {
         || begins(first, length, *b"PATCH \0\0", 6)
         || begins(first, length, *b"CONNECT ", 8)
         || begins(first, length, *b"TRACE \0\0", 6)
+        || looks_like_frame(first, length)
+}
+
+/// The flags that frames of HTTP/2 may have, a byte for each type from 0 on (RFC 9113, section 6).
+/// The last type, `WINDOW_UPDATE`, has none, and CONTINUATION is no place to begin.
+const FLAGS: u64 = u64::from_le_bytes([0x09, 0x2d, 0, 0, 0x01, 0x0c, 0x01, 0]);
+/// Their lengths, where these are fixed, else 0.
+const LENGTHS: u64 = u64::from_le_bytes([0, 0, 5, 4, 0, 0, 8, 0]);
+/// Types by number.
+const DATA: u64 = 0;
+const SETTINGS: u64 = 4;
+const PING: u64 = 6;
+const GOAWAY: u64 = 7;
+const WINDOW_UPDATE: u64 = 8;
+/// DATA: the last of its stream. SETTINGS: an answer, which says nothing.
+const LAST_OR_ACK: u64 = 1;
+/// Longest frame that every peer takes, in bytes; and the longest SETTINGS and GOAWAY that are
+/// believed.
+const USUAL_LENGTH: u64 = 1 << 14;
+const USUAL_CONTROL: u64 = 256;
+
+/// Whether these may be the first 8 of the 9 bytes of an HTTP/2 frame's head: length in 3 bytes,
+/// type, flags, stream in 4. The core asks the same of all nine, and more of what follows.
+#[inline(always)]
+fn looks_like_frame(first: u64, available: u32) -> bool {
+    let length = (first & 0xff) << 16 | (first >> 8 & 0xff) << 8 | first >> 16 & 0xff;
+    let kind = first >> 24 & 0xff;
+    let flags = first >> 32 & 0xff;
+    // All but the last byte. The highest bit is reserved and 0, and nobody gets near 2^24 streams.
+    let stream = first >> 40;
+    if available < 8 || length > USUAL_LENGTH || kind > WINDOW_UPDATE || stream & 0xff != 0 {
+        return false;
+    }
+    let (allowed, fixed) = if kind == WINDOW_UPDATE {
+        (0, 4)
+    } else {
+        let shift = 8 * (kind & 7);
+        (FLAGS >> shift & 0xff, LENGTHS >> shift & 0xff)
+    };
+    if flags & !allowed != 0 || fixed != 0 && length != fixed {
+        return false;
+    }
+    match kind {
+        DATA => length > 0 || flags & LAST_OR_ACK != 0,
+        SETTINGS => {
+            let fits = length <= USUAL_CONTROL && length.is_multiple_of(6);
+            fits && stream == 0 && (length == 0 || flags == 0)
+        }
+        PING => stream == 0,
+        GOAWAY => stream == 0 && (8..=USUAL_CONTROL).contains(&length),
+        _ => length > 0,
+    }
 }
 
 #[inline(always)]
@@ -90,6 +143,71 @@ mod tests {
         ] {
             assert!(check(text.as_bytes()), "{text}");
         }
+    }
+
+    #[test]
+    fn frames_pass() {
+        for frame in [
+            &b"\0\0\x12\x04\0\0\0\0\0"[..],
+            b"\0\0\0\x04\x01\0\0\0\0",
+            b"\0\0\x04\x08\0\0\0\0\x01",
+            b"\0\0\x2a\x01\x25\0\0\0\x01",
+            b"\0\x40\0\0\0\0\x12\x34\x07",
+            b"\0\0\0\0\x01\0\0\0\x07",
+            b"\0\0\x64\0\x08\0\0\0\x07",
+            b"\0\0\x05\x02\0\0\0\0\x07",
+            b"\0\0\x04\x03\0\0\0\0\x07",
+            b"\0\0\x20\x05\x04\0\0\0\x07",
+            b"\0\0\x08\x06\x01\0\0\0\0",
+            b"\0\0\x08\x07\0\0\0\0\0",
+        ] {
+            assert!(check(frame), "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_frame_does_not() {
+        for (bytes, why) in [
+            (&b"\0\0\x12\x04\0\0\0"[..], "cut"),
+            (b"\0\0\0\0\0\0\0\0\0", "zeros"),
+            (b"\0\x40\x01\0\0\0\0\0\x07", "too long"),
+            (b"\x01\0\0\0\0\0\0\0\x07", "much too long"),
+            (b"\0\0\x05\0\x02\0\0\0\x07", "a flag that DATA has not"),
+            (b"\0\0\0\x01\x04\0\0\0\x07", "a header block of nothing"),
+            (b"\0\0\x05\x01\x04\x80\0\0\x07", "the reserved bit"),
+            (b"\0\0\x05\x01\x04\x01\0\0\x07", "a stream beyond all"),
+            (b"\0\0\x04\x02\0\0\0\0\x07", "a priority of four bytes"),
+            (b"\0\0\x05\x03\0\0\0\0\x07", "a reset of five bytes"),
+            (b"\0\0\x11\x04\0\0\0\0\0", "settings of 17 bytes"),
+            (b"\0\0\x06\x04\x01\0\0\0\0", "an answer to settings that says something"),
+            (b"\0\0\x06\x04\0\0\0\x01\0", "settings of a stream"),
+            (b"\0\0\x07\x06\0\0\0\0\0", "a ping of seven bytes"),
+            (b"\0\0\x08\x06\0\0\0\x01\0", "a ping of a stream"),
+            (b"\0\x08\x08\x07\0\0\0\0\0", "a farewell that is too long"),
+            (b"\0\0\x05\x08\0\0\0\0\0", "a window of five bytes"),
+            (b"\0\0\x05\x09\x04\0\0\0\x07", "a continuation"),
+            (b"\0\0\x05\x0a\0\0\0\0\0", "an extension"),
+            (b"\0\0\0\x54\0\x03\0\0u", "PostgreSQL"),
+            (b"\0\0\0\x2f\0\x12\0\x03", "Kafka"),
+            (b"\0\0\0\x1a\x80\x01\0\x01", "Thrift"),
+            (b"\x4a\0\0\0\x0a8.0", "MySQL"),
+        ] {
+            assert!(!check(bytes), "{why}");
+        }
+    }
+
+    /// Of bytes from anywhere, less than one in a million looks like a frame.
+    #[test]
+    fn arbitrary_bytes_hardly_ever_pass() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let passed = (0..10_000_000u32).filter(|_| {
+            // xorshift64
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            looks_like_frame(state, 8)
+        });
+        assert!(passed.count() < 10);
     }
 
     #[test]

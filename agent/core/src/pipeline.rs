@@ -23,10 +23,10 @@ const MAX_CONNECTIONS: usize = 8192;
 const MAX_MEMORY: usize = 128 * 1024 * 1024;
 /// Most calls of one process that wait for its facts.
 const MAX_WAITING: usize = 1024;
-/// How long a connection may rest between exchanges before it is forgotten, in seconds.
+/// How long a connection of HTTP/1 may rest between exchanges before it is forgotten, in seconds.
 const IDLE_SECONDS: i64 = 10 * 60;
-/// How long an exchange may be silent before it is given up, in seconds. Answers to hard questions
-/// have come after half an hour.
+/// How long an exchange, or a connection of HTTP/2, may be silent before it is given up, in seconds.
+/// Answers to hard questions have come after half an hour.
 const SILENT_SECONDS: i64 = 60 * 60;
 
 /// What has gone through, and what could not.
@@ -44,8 +44,8 @@ pub struct Stats {
     pub evicted: u64,
     /// Connections on which the process is the server: passed over.
     pub served: u64,
-    /// Connections that speak HTTP/2: not read yet.
-    pub http2: u64,
+    /// Connections on which the process speaks gRPC, whose messages are not read.
+    pub grpc: u64,
     /// Connections that went over to another protocol than WebSocket, or to a session of no use.
     pub upgraded: u64,
     /// Connections that became tunnels.
@@ -259,10 +259,10 @@ impl Pipeline {
                     connection: id,
                     steering: Steering::SkipReadsUntilWriteBeyond(until),
                 }),
+                Effect::Grpc => self.stats.grpc += 1,
                 Effect::Ignore(why) => {
                     match why {
                         Useless::Serves => self.stats.served += 1,
-                        Useless::Speaks(Unreadable::Http2) => self.stats.http2 += 1,
                         Useless::Speaks(Unreadable::Upgraded) => self.stats.upgraded += 1,
                         Useless::Speaks(Unreadable::Tunnel) => self.stats.tunnels += 1,
                     }
@@ -318,6 +318,8 @@ enum Effect {
         until: u64,
     },
     Ignore(Useless),
+    /// Some of it is gRPC.
+    Grpc,
 }
 
 #[derive(Clone, Copy, Debug)]

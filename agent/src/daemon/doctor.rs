@@ -37,7 +37,7 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
         losses: lost_by_cause.into_iter().collect(),
         served_connections: stats.served,
         unsupported: [
-            ("http/2", stats.http2),
+            ("grpc", stats.grpc),
             ("upgraded", stats.upgraded),
             ("tunnel", stats.tunnels),
         ]

@@ -126,6 +126,7 @@ pub(crate) fn model_calls() -> Vec<Exchange> {
         ),
         Exchange::new("chat stream", ask(CHAT), chat_stream(), 1),
         flushed,
+        Exchange::new("chat stream of HTTP/2", h2_request(), h2_answer(), 1),
         Exchange::new("chat stream, unknown path", ask("/ask"), chat_stream(), 1),
         Exchange::new("messages stream", ask("/v1/messages"), messages_stream(), 1),
         Exchange::new("responses stream", ask("/v1/responses"), responses_stream(), 1),
@@ -165,6 +166,10 @@ fn words() -> impl Iterator<Item = &'static str> {
 }
 
 fn chat_stream() -> Vec<u8> {
+    events(chat_events().into_iter())
+}
+
+fn chat_events() -> Vec<String> {
     let chunk = |choices: &str, usage: &str| {
         format!(
             r#"{{"id":"chatcmpl-C1x2Y3z4A5b6C7d8E9f0G1h2I3j4K","object":"chat.completion.chunk","created":1764000000,"model":"gpt-4o-mini-2024-07-18","service_tier":"default","system_fingerprint":"fp_560af6e559","choices":[{choices}],"usage":{usage}}}"#
@@ -183,7 +188,37 @@ fn chat_stream() -> Vec<u8> {
         chunk("", r#"{"prompt_tokens":100,"completion_tokens":5000,"total_tokens":5100}"#),
         "[DONE]".to_owned(),
     ];
-    events(words().map(delta).chain(end).map(|data| format!("data: {data}\n\n")))
+    words().map(delta).chain(end).map(|data| format!("data: {data}\n\n")).collect()
+}
+
+/// The same call as of HTTP/1.1, its head not compressed.
+fn h2_request() -> Vec<u8> {
+    let head =
+        b"\x83\x87\x44\x14/v1/chat/completions\x41\x0fapi.example.com\x5f\x10application/json";
+    let body = br#"{"model":"m-1","messages":[{"role":"user","content":"hi"}]}"#;
+    let settings = frame(4, 0, 0, b"");
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &settings[..],
+        &frame(1, 4, 1, head),
+        &frame(0, 1, 1, body),
+    ]
+    .concat()
+}
+
+/// One DATA frame an event, as servers flush them.
+fn h2_answer() -> Vec<u8> {
+    let mut out = frame(4, 0, 0, b"");
+    out.extend(frame(1, 4, 1, b"\x88\x5f\x11text/event-stream"));
+    out.extend(chat_events().iter().flat_map(|event| frame(0, 0, 1, event.as_bytes())));
+    out.extend(frame(0, 1, 1, b""));
+    out
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let [_, length @ ..] = (payload.len() as u32).to_be_bytes();
+    [&length[..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 fn messages_stream() -> Vec<u8> {

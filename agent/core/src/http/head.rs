@@ -93,6 +93,8 @@ pub enum BodyKind {
     AmazonEventStream,
     /// `multipart/form-data`: fields and files.
     Form,
+    /// `application/grpc` and its variants: messages of gRPC, which nobody here reads.
+    Grpc,
     /// Nothing is said of it.
     Unsaid,
     /// Anything else.
@@ -106,8 +108,6 @@ pub enum Head {
     Request(RequestHead),
     /// An answer's.
     Response(ResponseHead),
-    /// The fixed first line of HTTP/2.
-    Http2Preface,
 }
 
 /// A header field: its name, in any case, and its value.
@@ -125,9 +125,6 @@ impl Head {
     /// If it isn't one, has more than [`MAX_HEADERS`] fields, or frames its body in two ways.
     pub fn parse(bytes: &[u8], key: &FingerprintKey) -> Result<Self, HeadError> {
         let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        if bytes.starts_with(b"PRI * HTTP/2") {
-            return Ok(Self::Http2Preface);
-        }
         if bytes.starts_with(b"HTTP/") {
             let mut response = httparse::Response::new(&mut fields);
             let complete = response.parse(bytes).map_err(|_error| HeadError)?.is_complete();
@@ -251,6 +248,7 @@ impl BodyKind {
             | b"application/jsonlines+json" => Self::Lines,
             b"application/vnd.amazon.eventstream" => Self::AmazonEventStream,
             b"multipart/form-data" => Self::Form,
+            other if other.starts_with(b"application/grpc") => Self::Grpc,
             other if other.ends_with(b"+json") => Self::Json,
             _ => Self::Other,
         }
@@ -358,6 +356,9 @@ mod tests {
             ("application/jsonlines+json", BodyKind::Lines),
             ("application/vnd.amazon.eventstream", BodyKind::AmazonEventStream),
             ("multipart/form-data; boundary=b", BodyKind::Form),
+            ("application/grpc", BodyKind::Grpc),
+            ("application/grpc+json", BodyKind::Grpc),
+            ("application/grpc-web-text; charset=utf-8", BodyKind::Grpc),
             ("text/html", BodyKind::Other),
             ("", BodyKind::Unsaid),
         ] {

@@ -1,14 +1,17 @@
 //! HTTP as it is spoken on a connection that somebody else holds: both directions are read, nothing
 //! is ever answered, and bytes may be missing.
 //!
-//! [`h1::Connection`] turns the bytes of the two directions into [`Event`]s of numbered exchanges.
+//! [`Connection`] turns the bytes of the two directions into [`Event`]s of numbered exchanges,
+//! whichever version of HTTP they are: [`h1`] and [`h2`] do the same for one of them.
 //! [`coding`] undoes content codings; [`sse`], [`ndjson`] and [`event_stream`] split what holds many
 //! messages, [`websocket`] reads what an exchange may turn into. All of them take input cut anywhere.
 
 pub mod coding;
+mod connection;
 mod credential;
 pub mod event_stream;
 pub mod h1;
+pub mod h2;
 pub mod head;
 mod hints;
 pub mod ndjson;
@@ -18,6 +21,7 @@ pub mod websocket;
 
 use crate::units::Role;
 
+pub use connection::Connection;
 pub use credential::{Credential, CredentialKind, CredentialPlace};
 pub(crate) use credential::{id as credential_id, subject_claims};
 pub use head::{BodyKind, Method, RequestHead, ResponseHead};
@@ -110,8 +114,6 @@ pub enum Event<'a> {
 /// Why a connection can't be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unreadable {
-    /// It speaks HTTP/2.
-    Http2,
     /// It was upgraded to another protocol (`101 Switching Protocols`) than WebSocket, or to a
     /// session that is of no use.
     Upgraded,
@@ -124,7 +126,6 @@ impl Unreadable {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Http2 => "http/2",
             Self::Upgraded => "upgraded",
             Self::Tunnel => "tunnel",
         }

@@ -1,7 +1,7 @@
 //! One connection on its way through the rooms: stream → http → provider.
 
 use super::{Effect, Useless};
-use crate::http::{Ending, Event, Side, Unreadable, h1};
+use crate::http::{self, BodyKind, Ending, Event, Side, Unreadable};
 use crate::provider::{Exchange, ModelCall};
 use crate::secret::FingerprintKey;
 use crate::stream::Assembler;
@@ -13,14 +13,16 @@ pub(super) struct Connection {
     cgroup: u64,
     read: Assembler,
     write: Assembler,
-    http: h1::Connection,
-    /// The exchanges that are not over, oldest first. `h1::Connection` bounds their number.
+    http: http::Connection,
+    /// The exchanges that are not over, oldest first. `http::Connection` bounds their number.
     exchanges: Vec<(u64, Exchange)>,
     latest: Timestamp,
     /// Nothing on it is of any use.
     ignored: bool,
     /// The request whose answer is being skipped.
     skipping: Option<u64>,
+    /// Some of it is gRPC.
+    speaks_grpc: bool,
 }
 
 impl Connection {
@@ -32,11 +34,12 @@ impl Connection {
             cgroup,
             read: Assembler::default(),
             write: Assembler::default(),
-            http: h1::Connection::new(offset),
+            http: http::Connection::new(offset),
             exchanges: Vec::new(),
             latest: now,
             ignored: false,
             skipping: None,
+            speaks_grpc: false,
         }
     }
 
@@ -57,11 +60,14 @@ impl Connection {
             Direction::Read => self.read.accept(offset, data),
             Direction::Write => self.write.accept(offset, data),
         };
-        let mut events = Events { id: self.id, exchanges: &mut self.exchanges, now, effects };
+        let mut events = Events::new(self.id, &mut self.exchanges, now, effects);
         if arrival.hole > 0 {
             self.http.lose(direction, arrival.hole, key, |event| events.take(event));
         }
         self.http.feed(direction, arrival.data, key, |event| events.take(event));
+        if events.grpc && !std::mem::replace(&mut self.speaks_grpc, true) {
+            effects.push(Effect::Grpc);
+        }
         self.ignored = effects.iter().any(|effect| matches!(effect, Effect::Ignore(_)));
         if self.ignored {
             self.exchanges.clear();
@@ -102,7 +108,7 @@ impl Connection {
             (Direction::Write, self.write.finish(write_total)),
             (Direction::Read, self.read.finish(read_total)),
         ];
-        let mut events = Events { id: self.id, exchanges: &mut self.exchanges, now, effects };
+        let mut events = Events::new(self.id, &mut self.exchanges, now, effects);
         for (direction, hole) in holes {
             if hole > 0 {
                 self.http.lose(direction, hole, key, |event| events.take(event));
@@ -113,7 +119,7 @@ impl Connection {
 
     /// The process is gone: nobody says how many bytes there were in the end.
     pub(super) fn abandon(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let mut events = Events { id: self.id, exchanges: &mut self.exchanges, now, effects };
+        let mut events = Events::new(self.id, &mut self.exchanges, now, effects);
         self.http.close(|event| events.take(event));
     }
 
@@ -129,8 +135,9 @@ impl Connection {
         self.cgroup
     }
 
+    /// Whether nothing is lost if it is forgotten now and begun anew when it goes on.
     pub(super) fn is_idle(&self) -> bool {
-        self.exchanges.is_empty()
+        self.exchanges.is_empty() && !self.http.builds_on_its_past()
     }
 
     pub(super) const fn latest(&self) -> Timestamp {
@@ -149,9 +156,20 @@ struct Events<'a> {
     exchanges: &'a mut Vec<(u64, Exchange)>,
     now: Timestamp,
     effects: &'a mut Vec<Effect>,
+    /// A request of gRPC began.
+    grpc: bool,
 }
 
-impl Events<'_> {
+impl<'a> Events<'a> {
+    const fn new(
+        id: ConnectionId,
+        exchanges: &'a mut Vec<(u64, Exchange)>,
+        now: Timestamp,
+        effects: &'a mut Vec<Effect>,
+    ) -> Self {
+        Self { id, exchanges, now, effects, grpc: false }
+    }
+
     fn take(&mut self, event: Event<'_>) {
         match event {
             // Who serves a call is not who is billed for it.
@@ -160,6 +178,7 @@ impl Events<'_> {
                 self.effects.push(Effect::Ignore(Useless::Serves));
             }
             Event::Request { exchange, role: Role::Client, head } => {
+                self.grpc |= head.body.kind == BodyKind::Grpc;
                 self.begin(exchange, Exchange::new(self.id, exchange, Some(head), self.now));
             }
             Event::Response { exchange, role: Role::Client, head } => {

@@ -408,13 +408,39 @@ fn a_dull_answer_is_skipped_and_the_next_call_is_not() {
 
 #[test]
 fn useless_connections_are_ignored() {
-    for (direction, data) in
-        [(Read, "GET / HTTP/1.1\r\n\r\n"), (Write, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")]
-    {
+    for (direction, data) in [
+        (Read, &b"GET / HTTP/1.1\r\n\r\n"[..]),
+        (Read, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x03\x01\x05\0\0\0\x01\x82\x84\x87"),
+        (Write, b"\0\0\x01\x01\x04\0\0\0\x01\x88"),
+    ] {
         let mut bench = Bench::new();
-        bench.bytes(direction, data.as_bytes());
-        bench.bytes(direction, data.as_bytes());
+        bench.bytes(direction, data);
+        bench.bytes(direction, data);
         assert_eq!(bench.steering, [Steering::Ignore]);
+    }
+}
+
+#[test]
+fn grpc_is_counted_once_a_connection_and_nothing_of_http_2_is_skipped() {
+    // `content-type: application/grpc`, inserted and referred to.
+    let begin = b"\0\0\x15\x01\x05\0\0\0\x01\x83\x87\x84\x5f\x10application/grpc";
+    let again = b"\0\0\x04\x01\x05\0\0\0\x03\x83\x87\x84\xbe";
+    let mut bench = Bench::new();
+    bench.bytes(Write, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    bench.bytes(Write, begin);
+    bench.bytes(Write, again);
+    assert_eq!(bench.pipeline.stats().grpc, 1);
+    assert!(bench.steering.is_empty() && bench.asked == 0);
+}
+
+#[test]
+fn a_resting_connection_of_http_2_keeps_what_its_next_head_refers_to() {
+    let mut bench = Bench::new();
+    bench.bytes(Write, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    for (after, connections) in [(IDLE_SECONDS + 1, 1), (SILENT_SECONDS + 1, 0)] {
+        let time = bench.now + jiff::SignedDuration::from_secs(after);
+        bench.handle(Input::Tick { time });
+        assert_eq!(bench.pipeline.stats().connections, connections);
     }
 }
 

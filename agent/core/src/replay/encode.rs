@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Problem;
 use super::frames::event_stream_message;
+use super::words::Words;
 
 /// How a block stands for bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,26 @@ impl Payload {
             "eventstream-bytes" => Self::EventStreamBytes,
             _ => return None,
         })
+    }
+
+    /// How the rest of a line and its block are to be read. Only hexadecimal bytes may stand on the
+    /// line itself.
+    pub(super) fn of<'t>(
+        mut words: Words<'t>,
+        block: &[&'t str],
+    ) -> Result<(Self, Vec<&'t str>), Problem> {
+        let Some(word) = words.next() else { return Ok((Self::Raw, block.to_vec())) };
+        let payload = Self::named(word).ok_or_else(|| Problem::Unknown(word.to_owned()))?;
+        if payload == Self::Hex && words.peek().is_some() {
+            unhex(words.rest())?;
+            return if block.is_empty() {
+                Ok((payload, vec![words.rest()]))
+            } else {
+                Err(Problem::Block)
+            };
+        }
+        words.end()?;
+        Ok((payload, block.to_vec()))
     }
 
     pub(super) fn encode(self, lines: &[&str]) -> Result<Vec<u8>, Problem> {

@@ -8,6 +8,7 @@ mod block;
 mod encode;
 mod error;
 mod frames;
+mod h2;
 mod http;
 mod parse;
 mod run;

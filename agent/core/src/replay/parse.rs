@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use jiff::SignedDuration;
 
 use super::block::{Entry, entries};
-use super::encode::{LAST_CHUNK, Payload, chunk, unhex, unquote};
+use super::encode::{LAST_CHUNK, Payload, chunk, unquote};
 use super::frames::{Deflate, Frame, opcode};
+use super::h2;
 use super::words::{Words, name, value};
 use super::{
     Event, Expected, Maker, Problem, START, Step, Transcript, TranscriptError, Wire, http,
@@ -48,6 +49,7 @@ struct Way {
     /// The offset after the last byte.
     next: u64,
     deflate: Option<Deflate>,
+    h2: Option<h2::Encoder>,
 }
 
 impl Reader {
@@ -221,7 +223,7 @@ impl Reader {
             Some("http") => {
                 words.next();
                 let (apart, until_close) = (words.take("apart"), words.take("until-close"));
-                let (payload, block) = payload(words, block)?;
+                let (payload, block) = Payload::of(words, block)?;
                 let (mut head, body) = http::message(&block, payload, until_close)?;
                 if apart {
                     self.segment(connection, direction, head)?;
@@ -233,7 +235,7 @@ impl Reader {
             }
             Some("chunk") => {
                 words.next();
-                let (payload, block) = payload(words, block)?;
+                let (payload, block) = Payload::of(words, block)?;
                 self.segment(connection, direction, chunk(&payload.encode(&block)?))
             }
             Some("last-chunk") => {
@@ -241,12 +243,18 @@ impl Reader {
                 words.end()?;
                 self.segment(connection, direction, LAST_CHUNK.to_vec())
             }
+            Some("h2") => {
+                words.next();
+                let way = self.way(connection, direction);
+                let frame = way.h2.get_or_insert_with(h2::Encoder::new).frame(words, block)?;
+                self.partly(connection, direction, frame)
+            }
             Some("ws") => {
                 words.next();
                 self.frame(connection, direction, words, block)
             }
             _ => {
-                let (payload, block) = payload(words, block)?;
+                let (payload, block) = Payload::of(words, block)?;
                 self.segment(connection, direction, payload.encode(&block)?)
             }
         }
@@ -264,7 +272,7 @@ impl Reader {
         let opcode = opcode(word).ok_or_else(|| Problem::Unknown(word.to_owned()))?;
         let more = words.take("more");
         let (afresh, onwards) = (words.take("deflate"), words.take("deflate-context"));
-        let (payload, block) = payload(words, block)?;
+        let (payload, block) = Payload::of(words, block)?;
         let mut data = payload.encode(&block)?;
         if afresh {
             data = Deflate::new().message(&data)?;
@@ -274,6 +282,26 @@ impl Reader {
         }
         let frame = Frame { opcode, more, compressed: afresh || onwards };
         self.segment(connection, direction, frame.encode(direction, &data))
+    }
+
+    /// A frame of HTTP/2, of which a part may be lost.
+    fn partly(
+        &mut self,
+        connection: ConnectionId,
+        direction: Direction,
+        mut frame: h2::Frame,
+    ) -> Result<(), Problem> {
+        let Some((from, to)) = frame.lost else {
+            return self.segment(connection, direction, frame.bytes);
+        };
+        let after = frame.bytes.split_off(to.min(frame.bytes.len()));
+        let before = frame.bytes.drain(..from.min(frame.bytes.len())).collect::<Vec<u8>>();
+        if !before.is_empty() {
+            self.segment(connection, direction, before)?;
+        }
+        let way = self.way(connection, direction);
+        way.next = way.next.saturating_add(frame.bytes.len() as u64);
+        if after.is_empty() { Ok(()) } else { self.segment(connection, direction, after) }
     }
 
     fn segment(
@@ -325,26 +353,6 @@ impl Reader {
         }
         known(self).ok_or_else(|| Problem::Undeclared(name.to_owned()))
     }
-}
-
-/// How the rest of a line and its block are to be read. Only hexadecimal bytes may stand on the
-/// line itself.
-fn payload<'t>(
-    mut words: Words<'t>,
-    block: &[&'t str],
-) -> Result<(Payload, Vec<&'t str>), Problem> {
-    let Some(word) = words.next() else { return Ok((Payload::Raw, block.to_vec())) };
-    let payload = Payload::named(word).ok_or_else(|| Problem::Unknown(word.to_owned()))?;
-    if payload == Payload::Hex && words.peek().is_some() {
-        unhex(words.rest())?;
-        return if block.is_empty() {
-            Ok((payload, vec![words.rest()]))
-        } else {
-            Err(Problem::Block)
-        };
-    }
-    words.end()?;
-    Ok((payload, block.to_vec()))
 }
 
 /// `250ms`, `1.5s` or `2m`.

@@ -93,6 +93,48 @@ fn frames_have_their_lengths_sums_and_masks() {
 }
 
 #[test]
+fn frames_of_http_2_have_their_lengths_flags_and_tables() {
+    for (text, bytes) in [
+        ("> h2 preface", r"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        (
+            "> h2 settings max_frame_size=16384",
+            r"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00@\x00",
+        ),
+        ("< h2 settings ack", r"\x00\x00\x00\x04\x01\x00\x00\x00\x00"),
+        ("> h2 data stream=3 end", r"\x00\x00\x00\x00\x01\x00\x00\x00\x03"),
+        ("> h2 data stream=3 pad=2\n  hi", r"\x00\x00\x05\x00\x08\x00\x00\x00\x03\x02hi\x00\x00"),
+        ("> h2 rst stream=3 code=8", r"\x00\x00\x04\x03\x00\x00\x00\x00\x03\x00\x00\x00\x08"),
+        (
+            "< h2 goaway last=5",
+            r"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00",
+        ),
+        ("> h2 window add=1", r"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x00\x00\x01"),
+        // RFC 7541, appendix C.4.1.
+        (
+            "> h2 headers stream=1 end\n  :method: GET\n  :scheme: http\n  :path: /\n  \
+             :authority: www.example.com",
+            r"\x00\x00\x11\x01\x05\x00\x00\x00\x01\x82\x86\x84A\x8c\xf1\xe3\xc2\xe5\xf2:k\xa0\xab\x90\xf4\xff",
+        ),
+        (
+            "> h2 headers stream=1 more priority table=4096\n  authorization: x",
+            r"\x00\x00\x0c\x01 \x00\x00\x00\x01\x00\x00\x00\x00\x0f?\xe1\x1f\x1f\x08\x01x",
+        ),
+        ("> h2 push stream=1 promised=2", r"\x00\x00\x04\x05\x04\x00\x00\x00\x01\x00\x00\x00\x02"),
+    ] {
+        assert_eq!(only(text), bytes, "{text}");
+    }
+    // What was sent before is referred to, each direction by itself.
+    let again = "h2 headers stream=1\n  a: b";
+    let frames = segments(&format!("> {again}\n> {again}\n< {again}"));
+    assert!(frames[0].2.ends_with(r"@\x01a\x01b") && frames[2].2.ends_with(r"@\x01a\x01b"));
+    assert!(frames[1].2.ends_with(r"\x01\xbe"));
+    let partly = segments("> h2 ping lost=9..12\n> h2 ping lost\n> h2 window add=1");
+    let offsets: Vec<(u64, usize)> =
+        partly.iter().map(|(_, offset, data)| (*offset, data.matches("\\x").count())).collect();
+    assert_eq!(offsets, [(0, 9), (12, 5), (34, 13)]);
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_line() {
     for (text, line, problem) in [
         ("", 1, "a transcript begins with \"weir transcript 1\""),
@@ -103,6 +145,11 @@ fn what_is_wrong_is_said_with_its_line() {
         ("weir transcript 1\ntick\n  x", 2, "no indented lines can follow this"),
         ("weir transcript 1\n  x", 2, "an indented line belongs to a line before it"),
         ("weir transcript 1\n> hex 0", 2, "\"0\" is no hexadecimal bytes"),
+        ("weir transcript 1\n> h2 foo", 2, "\"foo\" is not known here"),
+        ("weir transcript 1\n> h2 data foo=1", 2, "\"foo=1\" is not known here"),
+        ("weir transcript 1\n> h2 ping lost=3..1", 2, "\"3..1\" is no range of bytes"),
+        ("weir transcript 1\n> h2 headers\n  a", 2, "\"a\" is no field `name: value`"),
+        ("weir transcript 1\n> h2 ping\n  a", 2, "no indented lines can follow this"),
         ("weir transcript 1\nafter 3x", 2, "\"3x\" is no time span"),
         ("weir transcript 1\nat noon", 2, "\"noon\" is no time in UTC"),
         ("weir transcript 1\nexpect {\"a\":}", 2, "\"expect {\\\"a\\\":}\" is no JSON object"),
@@ -119,7 +166,7 @@ proptest! {
     fn no_text_makes_it_panic(lines in prop::collection::vec(
         prop_oneof![
             "\\PC{0,30}",
-            "[<>] (a |b |@[0-9]{1,20} |)(http|head|chunk|ws|hex|lost|eventstream)( [a-z0-9]{1,5}){0,3}",
+            "[<>] (a |b |@[0-9]{1,20} |)(http|head|chunk|ws|h2 data|h2 headers|hex|lost|eventstream)( [a-z0-9]{1,5}){0,3}",
             "  \\PC{0,20}",
             "(process|connection|at|after|close|exit|expect) \\PC{0,12}",
         ], 0..12,

@@ -86,7 +86,7 @@ mod tests {
             }],
             losses: [("ring_full".to_owned(), 0), ("truncated".to_owned(), 1024)].into(),
             served_connections: 1,
-            unsupported: [("http/2".to_owned(), 7)].into(),
+            unsupported: [("grpc".to_owned(), 7)].into(),
             unpriced: [("own-model".to_owned(), 2)].into(),
             unknown: Vec::new(),
         };

@@ -13,6 +13,10 @@ const FREE_OUTPUT: u64 = 8 * 1024 * 1024;
 /// Beyond [`FREE_OUTPUT`], the most bytes that one byte of input may become.
 const MAX_RATIO: u64 = 100;
 
+/// Stands for a `Content-Encoding` of which nobody knows whether the message has one. No coding can
+/// have this name.
+pub(super) const UNSAID: &str = "?";
+
 /// Decodes one body.
 pub struct Decoder {
     coding: Coding,
@@ -21,6 +25,8 @@ pub struct Decoder {
 
 enum Coding {
     Identity,
+    /// Nobody knows whether there is one ([`UNSAID`]): the first byte tells.
+    Unsaid,
     Gzip(Box<MultiGzDecoder<Sink>>),
     /// `deflate` is zlib by the standard and bare deflate by some servers: the first byte tells.
     DeflateUnknown,
@@ -44,7 +50,8 @@ impl Decoder {
     pub fn new(coding: &str) -> Self {
         let coding = match coding {
             "" | "identity" => Coding::Identity,
-            "gzip" | "x-gzip" => Coding::Gzip(Box::new(MultiGzDecoder::new(Sink::default()))),
+            UNSAID => Coding::Unsaid,
+            "gzip" | "x-gzip" => Coding::gzip(),
             "deflate" => Coding::DeflateUnknown,
             "br" => Coding::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(
                 Sink::default(),
@@ -70,6 +77,9 @@ impl Decoder {
                 Coding::Deflate(Box::new(DeflateDecoder::new(Sink::default())))
             };
         }
+        if let (Coding::Unsaid, Some(&first)) = (&self.coding, data.first()) {
+            self.coding = Coding::by_first(first);
+        }
         let limit = FREE_OUTPUT.max(self.taken.saturating_mul(MAX_RATIO));
         let result = match &mut self.coding {
             Coding::Identity => {
@@ -79,7 +89,7 @@ impl Decoder {
             Coding::Gzip(decoder) => {
                 pump(decoder.as_mut(), MultiGzDecoder::get_mut, data, limit, &mut emit)
             }
-            Coding::DeflateUnknown => Ok(()),
+            Coding::DeflateUnknown | Coding::Unsaid => Ok(()),
             Coding::Zlib(decoder) => {
                 pump(decoder.as_mut(), ZlibDecoder::get_mut, data, limit, &mut emit)
             }
@@ -112,6 +122,26 @@ impl Decoder {
     pub fn lose(&mut self) {
         if !matches!(self.coding, Coding::Identity) {
             self.coding = Coding::Broken;
+        }
+    }
+}
+
+impl Coding {
+    fn gzip() -> Self {
+        Self::Gzip(Box::new(MultiGzDecoder::new(Sink::default())))
+    }
+
+    /// The coding of a body of JSON or of events that begins with `first`. What may be brotli, which
+    /// has no mark of its own, is not guessed at.
+    fn by_first(first: u8) -> Self {
+        match first {
+            // JSON; the events of an event stream and their fields; Amazon's binary messages.
+            b'{' | b'[' | b':' | b'd' | b'e' | b'i' | b'r' | b' ' | b'\r' | b'\n' | 0 => {
+                Self::Identity
+            }
+            0x1f => Self::gzip(),
+            0x28 => Self::Zstd(Box::default()),
+            _ => Self::Broken,
         }
     }
 }
@@ -242,6 +272,17 @@ mod tests {
             decoder.lose();
             assert_eq!(decoder.feed(b"more", |_| {}), result, "{coding:?}");
         }
+    }
+
+    #[test]
+    fn a_coding_that_nobody_knows_is_told_by_the_first_byte() {
+        for plain in [&br#"{"a":1}"#[..], b"[1]", b"data: {}\n\n", b": hi\n", b"event: x\n"] {
+            assert_eq!(decode(UNSAID, &[b"", plain]).unwrap(), plain);
+            assert_eq!(decode(UNSAID, &[&encode("gzip", plain)]).unwrap(), plain);
+            assert_eq!(decode(UNSAID, &[&encode("zstd", plain)]).unwrap(), plain);
+        }
+        assert_eq!(decode(UNSAID, &[b"\x1b\x03\0"]), Err(Undecodable));
+        assert_eq!(decode(UNSAID, &[b"<html>"]), Err(Undecodable));
     }
 
     proptest! {

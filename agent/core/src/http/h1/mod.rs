@@ -62,6 +62,12 @@ impl Connection {
         }
     }
 
+    /// Whether it was shown to speak HTTP/1.
+    #[must_use]
+    pub const fn is_recognised(&self) -> bool {
+        self.role.is_some()
+    }
+
     /// Whether all that is going on is one answer, awaited or begun.
     #[must_use]
     pub fn is_awaiting_answer_only(&self) -> bool {
@@ -158,7 +164,6 @@ impl Connection {
             match frame {
                 Frame::Head(Head::Request(head)) => self.request(direction, head, emit),
                 Frame::Head(Head::Response(head)) => self.response(direction, head, emit),
-                Frame::Head(Head::Http2Preface) => self.unreadable(Unreadable::Http2, emit),
                 Frame::Body(data) => {
                     if let Some((exchange, side)) = self.current(direction) {
                         emit(Event::Body { exchange, side, data });

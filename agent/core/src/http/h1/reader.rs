@@ -245,7 +245,7 @@ fn end_of_head(bytes: &[u8], scanned: usize) -> Option<usize> {
 
 /// Whether the bytes are, as far as they go, the beginning of a status line or of a request line.
 fn could_begin_message(bytes: &[u8]) -> bool {
-    const BEGINNINGS: [&[u8]; 11] = [
+    const BEGINNINGS: [&[u8]; 10] = [
         b"HTTP/1.",
         b"GET ",
         b"HEAD ",
@@ -256,7 +256,6 @@ fn could_begin_message(bytes: &[u8]) -> bool {
         b"OPTIONS ",
         b"TRACE ",
         b"PATCH ",
-        b"PRI * HTTP/2",
     ];
     BEGINNINGS.iter().any(|beginning| {
         let shared = bytes.len().min(beginning.len());

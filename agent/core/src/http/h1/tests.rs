@@ -228,7 +228,6 @@ fn after_a_hole_across_messages_the_next_one_is_found() {
 #[test]
 fn what_is_not_http_1_is_said_once() {
     for (steps, why) in [
-        (vec![Bytes(Write, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Bytes(Write, GET)], "http/2"),
         (
             vec![
                 Bytes(Write, GET),

@@ -60,7 +60,7 @@ impl Body {
             BodyKind::Lines => Self::lines(),
             BodyKind::AmazonEventStream => Self::amazon(),
             BodyKind::Unsaid => Self::Unknown,
-            BodyKind::Form | BodyKind::Other => Self::Dull,
+            BodyKind::Form | BodyKind::Grpc | BodyKind::Other => Self::Dull,
         }
     }
 

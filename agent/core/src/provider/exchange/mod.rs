@@ -550,6 +550,7 @@ const fn may_ask(head: &RequestHead, route: Option<&Route>) -> bool {
             BodyKind::EventStream
             | BodyKind::Lines
             | BodyKind::AmazonEventStream
+            | BodyKind::Grpc
             | BodyKind::Other => false,
         }
 }
