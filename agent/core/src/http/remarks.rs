@@ -1,5 +1,6 @@
 //! What an answer's head says of the call beside its body. Amazon says there what other providers
-//! say in the body (botocore's `bedrock-runtime` model: `InvokeModelResponse`).
+//! say in the body (botocore's `bedrock-runtime` model: `InvokeModelResponse`), and so does
+//! text-generation-inference unless it is asked for details.
 
 use super::head::{Field, bounded, field};
 
@@ -8,9 +9,9 @@ use super::head::{Field, bounded, field};
 pub struct Remarks {
     /// The provider's id of the call (`x-amzn-requestid`).
     pub request_id: Option<String>,
-    /// Tokens of input (`x-amzn-bedrock-input-token-count`).
+    /// Tokens of input (`x-amzn-bedrock-input-token-count`, `x-prompt-tokens`).
     pub input_tokens: Option<u64>,
-    /// Tokens of output (`x-amzn-bedrock-output-token-count`).
+    /// Tokens of output (`x-amzn-bedrock-output-token-count`, `x-generated-tokens`).
     pub output_tokens: Option<u64>,
     /// The service tier it was served at (`x-amzn-bedrock-service-tier`, `x-gemini-service-tier`).
     pub service_tier: Option<String>,
@@ -27,8 +28,10 @@ impl Remarks {
         let count = |name| text(name)?.parse().ok();
         Self {
             request_id: text("x-amzn-requestid"),
-            input_tokens: count("x-amzn-bedrock-input-token-count"),
-            output_tokens: count("x-amzn-bedrock-output-token-count"),
+            input_tokens: count("x-amzn-bedrock-input-token-count")
+                .or_else(|| count("x-prompt-tokens")),
+            output_tokens: count("x-amzn-bedrock-output-token-count")
+                .or_else(|| count("x-generated-tokens")),
             service_tier: text("x-amzn-bedrock-service-tier")
                 .or_else(|| text("x-gemini-service-tier")),
             speed: text("x-amzn-bedrock-performanceconfig-latency"),
@@ -54,6 +57,7 @@ mod tests {
                 "14",
                 Remarks { input_tokens: Some(14), ..Remarks::default() },
             ),
+            ("x-prompt-tokens", "14", Remarks { input_tokens: Some(14), ..Remarks::default() }),
             ("x-amzn-bedrock-output-token-count", "-1", Remarks::default()),
             ("x-amzn-bedrock-output-token-count", "18446744073709551616", Remarks::default()),
             (

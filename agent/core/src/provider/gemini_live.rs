@@ -6,13 +6,14 @@
 //! waited for.
 
 use super::form::{Answer, Form, Several, inside};
+use super::google_usage::GoogleUsage;
 use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
 use super::session::{Turn, Turns};
 use super::{Api, Countable, Message, Usage};
 use crate::http::Side;
 use crate::secret::Payload;
-use crate::units::{Timestamp, Tokens};
+use crate::units::Timestamp;
 
 /// There is one turn at a time.
 const TURN: &str = "";
@@ -37,7 +38,7 @@ struct Said {
     text_cut: bool,
     generated: bool,
     complete: bool,
-    usage: Option<Counts>,
+    usage: Option<GoogleUsage>,
     traffic_type: Option<String>,
 }
 
@@ -67,7 +68,7 @@ impl Form for Live {
             }
             ("serverContent.generationComplete", Token::Flag(is)) => said.generated = is,
             ("serverContent.turnComplete", Token::Flag(is)) => said.complete = is,
-            ("usageMetadata", Token::Begin) => said.usage = Some(Counts::default()),
+            ("usageMetadata", Token::Begin) => said.usage = Some(GoogleUsage::default()),
             ("usageMetadata.trafficType", Token::Text(kind)) => said.traffic_type = name_of(kind),
             _ => {
                 if let (Some(usage), Some(key)) = (&mut said.usage, inside(path, "usageMetadata")) {
@@ -169,7 +170,9 @@ impl Live {
         if said.output {
             open.set_output();
         }
-        open.usage = said.usage.map(|counts| counts.usage()).or(open.usage.take());
+        // A report may be empty: then there are no numbers to wait for.
+        let is_reported = said.usage.is_some();
+        open.usage = said.usage.and_then(|usage| usage.normal()).or(open.usage.take());
         let mut answer = Answer {
             finished: said.generated || said.complete,
             text: said.text,
@@ -178,7 +181,7 @@ impl Live {
         };
         answer.context.traffic_type = said.traffic_type;
         open.merge(answer);
-        let has_usage = open.usage.is_some();
+        let has_usage = is_reported || open.usage.is_some();
         self.is_over |= said.complete;
         if self.is_over && has_usage {
             self.end_turn();
@@ -193,199 +196,5 @@ impl Live {
     /// A turn with what is known of the session.
     fn of_session(&self, turn: Turn) -> Turn {
         Turn { model: self.model.clone(), ..turn }
-    }
-}
-
-/// The numbers as they came. Cached input is part of the prompt; reasoning is no part of the response,
-/// nor what tools have put in of the prompt.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    prompt: u64,
-    cached: u64,
-    response: u64,
-    thoughts: u64,
-    tool_use: u64,
-    total: Option<u64>,
-    prompt_kinds: Kinds,
-    cached_kinds: Kinds,
-    response_kinds: Kinds,
-    element: Element,
-}
-
-/// Tokens of a list that are not text.
-#[derive(Clone, Copy, Debug, Default)]
-struct Kinds {
-    audio: u64,
-    image: u64,
-    video: u64,
-}
-
-/// The current element of a list: `{"modality":"AUDIO","tokenCount":25}`, in any order.
-#[derive(Clone, Copy, Debug, Default)]
-struct Element {
-    kind: Option<Kind>,
-    count: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Audio,
-    Image,
-    Video,
-    Other,
-}
-
-impl Counts {
-    /// Takes a value that stands at `key` inside `usageMetadata`.
-    fn read(&mut self, key: &str, token: Token<'_>) {
-        match (key, token) {
-            ("promptTokenCount", Token::Count(count)) => self.prompt = count,
-            ("cachedContentTokenCount", Token::Count(count)) => self.cached = count,
-            // Vertex AI calls it as it does outside of sessions.
-            ("responseTokenCount" | "candidatesTokenCount", Token::Count(count)) => {
-                self.response = count;
-            }
-            ("thoughtsTokenCount", Token::Count(count)) => self.thoughts = count,
-            ("toolUsePromptTokenCount", Token::Count(count)) => self.tool_use = count,
-            ("totalTokenCount", Token::Count(count)) => self.total = Some(count),
-            _ => self.read_list(key, token),
-        }
-    }
-
-    fn read_list(&mut self, key: &str, token: Token<'_>) {
-        let Some((list, key)) = key.split_once("[]") else { return };
-        let kinds = match list {
-            "promptTokensDetails" => &mut self.prompt_kinds,
-            "cacheTokensDetails" => &mut self.cached_kinds,
-            "responseTokensDetails" | "candidatesTokensDetails" => &mut self.response_kinds,
-            _ => return,
-        };
-        match (key, token) {
-            ("", Token::Begin) => self.element = Element::default(),
-            (".modality", Token::Text(name)) => self.element.kind = Some(Kind::of(name)),
-            (".tokenCount", Token::Count(count)) => self.element.count = Some(count),
-            _ => return,
-        }
-        if let Element { kind: Some(kind), count: Some(count) } = self.element {
-            self.element = Element::default();
-            kinds.add(kind, count);
-        }
-    }
-
-    /// The numbers in disjoint buckets. What no list names is text.
-    fn usage(&self) -> Usage {
-        let (prompt, cached, response) =
-            (self.prompt_kinds, self.cached_kinds, self.response_kinds);
-        let input_audio = prompt.audio.saturating_sub(cached.audio);
-        let input_image = prompt.image.saturating_sub(cached.image);
-        let input_video = prompt.video.saturating_sub(cached.video);
-        let others = [input_audio, input_image, input_video, self.cached];
-        let tokens = Tokens {
-            input_uncached: less(self.prompt, &others),
-            input_audio,
-            input_image,
-            input_video,
-            input_tool: self.tool_use,
-            cache_read: less(self.cached, &[cached.audio, cached.image]),
-            cache_read_audio: cached.audio,
-            cache_read_image: cached.image,
-            output_visible: less(self.response, &[response.audio, response.image]),
-            output_audio: response.audio,
-            output_image: response.image,
-            reasoning: self.thoughts,
-            ..Tokens::default()
-        };
-        let input = self.prompt.saturating_add(self.tool_use);
-        let output = self.response.saturating_add(self.thoughts);
-        let inconsistent = tokens.input_total() != input
-            || tokens.output_total() != output
-            || self.total.is_some_and(|total| total != input.saturating_add(output));
-        Usage { inconsistent, ..tokens.into() }
-    }
-}
-
-impl Kinds {
-    const fn add(&mut self, kind: Kind, count: u64) {
-        let slot = match kind {
-            Kind::Audio => &mut self.audio,
-            Kind::Image => &mut self.image,
-            Kind::Video => &mut self.video,
-            Kind::Other => return,
-        };
-        *slot = slot.saturating_add(count);
-    }
-}
-
-impl Kind {
-    fn of(name: &str) -> Self {
-        match name {
-            "AUDIO" => Self::Audio,
-            "IMAGE" => Self::Image,
-            "VIDEO" => Self::Video,
-            _ => Self::Other,
-        }
-    }
-}
-
-fn less(sum: u64, parts: &[u64]) -> u64 {
-    parts.iter().fold(sum, |rest, part| rest.saturating_sub(*part))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::provider::json::Scanner;
-    use proptest::prelude::*;
-
-    fn usage(text: &str) -> Usage {
-        let mut counts = Counts::default();
-        Scanner::default().feed(text.as_bytes(), |path, token| counts.read(path, token));
-        counts.usage()
-    }
-
-    #[test]
-    fn lists_are_made_disjoint() {
-        let found = usage(
-            r#"{"promptTokenCount":1000,"cachedContentTokenCount":400,"responseTokenCount":90,
-            "thoughtsTokenCount":10,"toolUsePromptTokenCount":5,"totalTokenCount":1105,
-            "promptTokensDetails":[{"modality":"TEXT","tokenCount":300},
-              {"tokenCount":500,"modality":"AUDIO"},{"modality":"VIDEO","tokenCount":200}],
-            "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":100},{"modality":"TEXT","tokenCount":300}],
-            "responseTokensDetails":[{"modality":"AUDIO","tokenCount":80}]}"#,
-        );
-        let tokens = Tokens {
-            input_uncached: 0,
-            input_audio: 400,
-            input_video: 200,
-            input_tool: 5,
-            cache_read: 300,
-            cache_read_audio: 100,
-            output_visible: 10,
-            output_audio: 80,
-            reasoning: 10,
-            ..Tokens::default()
-        };
-        assert_eq!(found, Usage::from(tokens));
-        assert!(usage(r#"{"promptTokenCount":3,"totalTokenCount":4}"#).inconsistent);
-    }
-
-    proptest! {
-        #[test]
-        fn no_numbers_overflow(counts in prop::collection::vec(any::<u64>(), 8)) {
-            let keys = [
-                "promptTokenCount", "cachedContentTokenCount", "responseTokenCount",
-                "thoughtsTokenCount", "toolUsePromptTokenCount", "totalTokenCount",
-            ];
-            let mut all = Counts::default();
-            keys.iter().zip(&counts).for_each(|(key, count)| all.read(key, Token::Count(*count)));
-            for list in ["promptTokensDetails", "cacheTokensDetails", "responseTokensDetails"] {
-                for (kind, count) in ["AUDIO", "IMAGE", "VIDEO"].iter().zip(&counts[3..]) {
-                    all.read(&format!("{list}[]"), Token::Begin);
-                    all.read(&format!("{list}[].modality"), Token::Text(kind));
-                    all.read(&format!("{list}[].tokenCount"), Token::Count(*count));
-                }
-            }
-            all.usage();
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! Usage as Google reports it, made disjoint: `usageMetadata` of generateContent and its relatives,
-//! and `usage` of interactions, which says the same in other words.
+//! Usage as Google reports it, made disjoint: `usageMetadata` of generateContent, its relatives and
+//! sessions, and `usage` of interactions, which says the same in other words.
 //!
 //! Google's total is input + output + what tools put into the prompt + thoughts, and the input
 //! includes what was read from a cache (google-genai 3.4.0, `GenerateContentResponseUsageMetadata`).
@@ -46,11 +46,14 @@ enum Modality {
 }
 
 impl GoogleUsage {
-    /// Takes a value that stands at `key` inside `usageMetadata`.
+    /// Takes a value that stands at `key` inside `usageMetadata`. Gemini's sessions call the output a
+    /// response.
     pub(super) fn read(&mut self, key: &str, token: Token<'_>) {
         match (key, token) {
             ("promptTokenCount", Token::Count(count)) => self.input = Some(count),
-            ("candidatesTokenCount", Token::Count(count)) => self.output = count,
+            ("candidatesTokenCount" | "responseTokenCount", Token::Count(count)) => {
+                self.output = count;
+            }
             ("thoughtsTokenCount", Token::Count(count)) => self.thoughts = count,
             ("toolUsePromptTokenCount", Token::Count(count)) => self.tool = count,
             ("cachedContentTokenCount", Token::Count(count)) => self.cached = count,
@@ -60,7 +63,10 @@ impl GoogleUsage {
                     self.input_kinds.read(key, token);
                 } else if let Some(key) = key.strip_prefix("cacheTokensDetails") {
                     self.cached_kinds.read(key, token);
-                } else if let Some(key) = key.strip_prefix("candidatesTokensDetails") {
+                } else if let Some(key) = key
+                    .strip_prefix("candidatesTokensDetails")
+                    .or_else(|| key.strip_prefix("responseTokensDetails"))
+                {
                     self.output_kinds.read(key, token);
                 }
             }

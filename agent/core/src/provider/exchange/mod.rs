@@ -523,7 +523,9 @@ fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
     either(&mut call.error_type, &remarks.error_type);
     either(&mut call.context.speed, &remarks.speed);
     let silent = call.usage.is_none() && call.status.is_some_and(|status| status < 400);
-    if let (Api::Invoke, true, Some(input)) = (call.api, silent, remarks.input_tokens) {
+    if let (Api::Invoke | Api::TgiGenerate, true, Some(input)) =
+        (call.api, silent, remarks.input_tokens)
+    {
         let output = remarks.output_tokens.unwrap_or(0);
         let tokens = Tokens { input_uncached: input, output_visible: output, ..Tokens::default() };
         call.usage = Some(tokens.into());
