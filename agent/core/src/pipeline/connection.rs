@@ -114,7 +114,8 @@ impl Connection {
 
     /// Its exchanges go on, but not before our eyes.
     pub(super) fn evict(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        for (_, exchange) in self.exchanges.drain(..) {
+        for (_, mut exchange) in self.exchanges.drain(..) {
+            effects.extend(exchange.take_outcome(true).map(Effect::Outcome));
             effects.extend(calls(exchange.finish(Ending::Lost, now)));
         }
     }
@@ -164,6 +165,8 @@ impl Events<'_> {
                 let now = self.now;
                 if let Some(known) = self.find(exchange) {
                     known.response(&head, now);
+                    let outcome = known.take_outcome(false);
+                    self.effects.extend(outcome.map(Effect::Outcome));
                 }
             }
             Event::Body { exchange, side, data } => {
@@ -187,7 +190,7 @@ impl Events<'_> {
             Event::End { exchange, side: Side::Response, ending } => {
                 if let Some(index) = self.exchanges.iter().position(|(n, _)| *n == exchange) {
                     let (_, mut known) = self.exchanges.remove(index);
-                    self.effects.extend(known.take_outcome().map(Effect::Outcome));
+                    self.effects.extend(known.take_outcome(true).map(Effect::Outcome));
                     self.effects.extend(calls(known.finish(ending, self.now)));
                 }
             }

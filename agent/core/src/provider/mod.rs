@@ -3,6 +3,7 @@
 
 mod anthropic_messages;
 mod aside;
+mod edge;
 mod exchange;
 mod form;
 mod json;
@@ -17,6 +18,7 @@ mod usage;
 use serde::{Deserialize, Serialize};
 
 pub use aside::Outcome;
+pub use edge::{Edge, Protocol};
 pub use exchange::Exchange;
 pub use token_exchange::IssuedToken;
 
