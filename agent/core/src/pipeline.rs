@@ -2,6 +2,8 @@
 
 mod bindings;
 mod connection;
+#[cfg(fuzzing)]
+mod fuzzing;
 #[cfg(test)]
 mod tests;
 

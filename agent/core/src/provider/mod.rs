@@ -6,6 +6,9 @@ mod aside;
 mod edge;
 mod exchange;
 mod form;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 mod openai_chat;
 mod openai_embeddings;
