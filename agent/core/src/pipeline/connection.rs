@@ -24,15 +24,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// A connection first seen at `offset`. Numbering its exchanges from there keeps their numbers
-    /// apart from those before it was forgotten, if it was: an exchange takes more than one byte.
+    /// A connection first seen at `offset`, at that time. If it was seen before and forgotten, the
+    /// numbers of its exchanges must be apart from those of then: an exchange takes more than a byte
+    /// and more than a nanosecond. The offset alone wouldn't do, for it is that of one direction.
     pub(super) fn new(id: ConnectionId, cgroup: u64, offset: u64, now: Timestamp) -> Self {
+        let nanoseconds = u64::try_from(now.as_nanosecond()).unwrap_or(0);
         Self {
             id,
             cgroup,
             read: Assembler::default(),
             write: Assembler::default(),
-            http: h1::Connection::new(offset),
+            http: h1::Connection::new(nanoseconds.saturating_add(offset)),
             exchanges: Vec::new(),
             latest: now,
             ignored: false,

@@ -1,5 +1,6 @@
 //! Whole exchanges through the whole pipeline.
 
+mod forgotten;
 mod framings;
 
 use proptest::prelude::*;
