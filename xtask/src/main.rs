@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod demo;
+mod fuzz;
 mod prices;
 mod setup;
 mod test;
@@ -47,6 +48,7 @@ enum Task {
     Tidy,
     /// The benchmarks of the pure pipeline. Compare what one run prints, not runs or machines.
     Bench,
+    Fuzz(fuzz::Arguments),
     Prices(prices::Args),
 }
 
@@ -69,6 +71,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Test => test::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
         Task::Bench => bench::run(&workspace),
+        Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Task::Prices(arguments) => prices::run(arguments),
     }
 }

@@ -2,6 +2,8 @@
 
 mod bindings;
 mod connection;
+#[cfg(fuzzing)]
+mod fuzzing;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +15,7 @@ use self::bindings::Bindings;
 use self::connection::Connection;
 use crate::http::{Credential, Unreadable};
 use crate::identity::Attribution;
-use crate::provider::{IssuedToken, ModelCall, Outcome};
+use crate::provider::{Edge, IssuedToken, ModelCall, Outcome};
 use crate::secret::FingerprintKey;
 use crate::units::{ConnectionId, Direction, ProcessKey, Timestamp};
 
@@ -21,7 +23,7 @@ use crate::units::{ConnectionId, Direction, ProcessKey, Timestamp};
 const MAX_CONNECTIONS: usize = 8192;
 /// Most memory that connections may hold back together, in bytes.
 const MAX_MEMORY: usize = 128 * 1024 * 1024;
-/// Most calls of one process that wait for its facts.
+/// Most calls and other things of one process that wait for its facts.
 const MAX_WAITING: usize = 1024;
 /// How long a connection of HTTP/1 may rest between exchanges before it is forgotten, in seconds.
 const IDLE_SECONDS: i64 = 10 * 60;
@@ -40,6 +42,10 @@ pub struct Stats {
     pub connections: u64,
     /// Model calls handed out.
     pub calls: u64,
+    /// Steps to other agents handed out.
+    pub edges: u64,
+    /// Steps that came before the facts of who made them, and for which there was no room.
+    pub edges_dropped: u64,
     /// Connections forgotten for want of room; their open calls are marked truncated.
     pub evicted: u64,
     /// Connections on which the process is the server: passed over.
@@ -77,8 +83,15 @@ struct Process {
     connections: HashSet<ConnectionId>,
     asked: bool,
     attribution: Option<Attribution>,
-    /// Calls that came before the facts. At most [`MAX_WAITING`].
-    waiting: Vec<ModelCall>,
+    /// What came before the facts. At most [`MAX_WAITING`].
+    waiting: Vec<Made>,
+}
+
+/// What a process has made.
+#[derive(Debug)]
+enum Made {
+    Call(Box<ModelCall>),
+    Edge(Box<Edge>),
 }
 
 impl Pipeline {
@@ -194,12 +207,11 @@ impl Pipeline {
 
     fn facts(&mut self, process: ProcessKey, attribution: Attribution) {
         let Some(state) = self.processes.get_mut(&process) else { return };
-        for call in std::mem::take(&mut state.waiting) {
-            self.stats.calls += 1;
-            self.outputs
-                .push_back(Output::Call { call: Box::new(call), attribution: attribution.clone() });
+        let waiting = std::mem::take(&mut state.waiting);
+        state.attribution = Some(attribution.clone());
+        for made in waiting {
+            self.put_out(made, attribution.clone());
         }
-        state.attribution = Some(attribution);
         self.drop_if_done(process);
     }
 
@@ -253,8 +265,13 @@ impl Pipeline {
         for effect in effects {
             match effect {
                 Effect::Interesting => self.ask(id.process),
-                Effect::Call(call) => self.hand_out(id.process, *call),
+                Effect::Call(call) => self.call(id.process, call),
                 Effect::Outcome(Outcome::Token(issued)) => self.bind(&issued, cgroup, time),
+                Effect::Outcome(Outcome::Edges(edges)) => {
+                    for edge in edges {
+                        self.hand_out(id.process, Made::Edge(Box::new(edge)));
+                    }
+                }
                 Effect::Skip { until } => self.outputs.push_back(Output::Steer {
                     connection: id,
                     steering: Steering::SkipReadsUntilWriteBeyond(until),
@@ -285,23 +302,38 @@ impl Pipeline {
         self.bindings.bind(&credential, issued, cgroup, time);
     }
 
-    fn hand_out(&mut self, process: ProcessKey, mut call: ModelCall) {
-        self.ask(process);
+    fn call(&mut self, process: ProcessKey, mut call: Box<ModelCall>) {
         if let Some(credential) = &mut call.credential {
             self.bindings.name(credential, call.started);
         }
+        self.hand_out(process, Made::Call(call));
+    }
+
+    fn hand_out(&mut self, process: ProcessKey, made: Made) {
+        self.ask(process);
         let state = self.processes.entry(process).or_default();
-        match &state.attribution {
-            Some(attribution) => {
-                self.stats.calls += 1;
-                self.outputs.push_back(Output::Call {
-                    call: Box::new(call),
-                    attribution: attribution.clone(),
-                });
+        match (&state.attribution, made) {
+            (Some(attribution), made) => {
+                let attribution = attribution.clone();
+                self.put_out(made, attribution);
             }
-            None if state.waiting.len() < MAX_WAITING => state.waiting.push(call),
-            None => self.stats.evicted += 1,
+            (None, made) if state.waiting.len() < MAX_WAITING => state.waiting.push(made),
+            (None, Made::Call(_)) => self.stats.evicted += 1,
+            (None, Made::Edge(_)) => self.stats.edges_dropped += 1,
         }
+    }
+
+    fn put_out(&mut self, made: Made, attribution: Attribution) {
+        self.outputs.push_back(match made {
+            Made::Call(call) => {
+                self.stats.calls += 1;
+                Output::Call { call, attribution }
+            }
+            Made::Edge(edge) => {
+                self.stats.edges += 1;
+                Output::Edge { edge, attribution }
+            }
+        });
     }
 }
 
@@ -394,6 +426,13 @@ pub enum Output {
     Call {
         /// The call.
         call: Box<ModelCall>,
+        /// Who made it.
+        attribution: Attribution,
+    },
+    /// A step to another agent was made.
+    Edge {
+        /// The step.
+        edge: Box<Edge>,
         /// Who made it.
         attribution: Attribution,
     },

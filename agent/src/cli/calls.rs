@@ -11,7 +11,7 @@
 
 use std::io::Write;
 
-use weir_core::meter::UsageRecord;
+use weir_core::meter::{EdgeRecord, UsageRecord};
 use weir_core::provider::CallState;
 use weir_core::units::Timestamp;
 
@@ -109,6 +109,22 @@ pub(super) fn row(call: &UsageRecord, names: &Names) -> String {
         &format!("{} ms", grouped(call.latency_ms)),
         &printable(call.model.as_deref().unwrap_or("-")),
         &printable(names.short(&call.identity.0)),
+    ])
+}
+
+/// A step to another agent as a line of the same table: it has no tokens and no cost.
+pub(super) fn step(edge: &EdgeRecord, names: &Names) -> String {
+    let what = edge.tool.as_deref().unwrap_or(&edge.method);
+    columns([
+        &edge.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        &edge.status.map_or_else(|| "-".to_owned(), |status| status.to_string()),
+        edge.protocol.as_str(),
+        "-",
+        "-",
+        "-",
+        "-",
+        &printable(what),
+        &printable(names.short(&edge.identity.0)),
     ])
 }
 

@@ -6,6 +6,8 @@
 //! 2026-01-01T00:00:00Z     200  complete   12,307      550   $0.0543  9,000 ms claude-3-… user/uid-1000
 //! ```
 //!
+//! Steps to other agents follow after the calls.
+//!
 //! `docs/transcripts.md` describes the format. Nothing is stored, and no daemon is asked.
 
 use std::fs;
@@ -16,7 +18,7 @@ use anyhow::Context;
 use weir_core::meter::{Catalogue, Meter};
 use weir_core::replay::{HOST, TRUST_DOMAIN, Transcript};
 
-use super::calls::{Format, header, row};
+use super::calls::{Format, header, row, step};
 use super::name::Names;
 use crate::exit::Exit;
 
@@ -53,6 +55,12 @@ impl Arguments {
             match self.format {
                 Format::Table => writeln!(out, "{}", row(&call, &names))?,
                 Format::Json => writeln!(out, "{}", serde_json::to_string(&call)?)?,
+            }
+        }
+        for edge in transcripts.iter().flat_map(Transcript::edges) {
+            match self.format {
+                Format::Table => writeln!(out, "{}", step(&edge, &names))?,
+                Format::Json => writeln!(out, "{}", serde_json::to_string(&edge)?)?,
             }
         }
         Ok(Exit::Ok)

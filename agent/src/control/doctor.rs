@@ -21,6 +21,10 @@ pub struct DoctorReport {
     /// metered: who asks is billed, not who answers.
     #[serde(default)]
     pub served_connections: u64,
+    /// Exchanges of a workload's token for a provider's that would have named the token otherwise
+    /// than the first one did, or came too late to be believed.
+    #[serde(default)]
+    pub token_bindings_refused: u64,
     /// Connections whose protocol is not understood yet, by its name.
     #[serde(default)]
     pub unsupported: BTreeMap<String, u64>,

@@ -28,6 +28,10 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
         .collect();
     lost_by_cause.extend([
         ("evicted".to_owned(), stats.evicted),
+        (
+            "edges_dropped".to_owned(),
+            stats.edges_dropped + vitals.edges_dropped.load(Ordering::Relaxed),
+        ),
         ("ledger_failed".to_owned(), vitals.entries_dropped.load(Ordering::Relaxed)),
         ("hint_dropped".to_owned(), status.hints_dropped),
     ]);
@@ -36,6 +40,7 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
         capture: status.targets.iter().map(shown).collect(),
         losses: lost_by_cause.into_iter().collect(),
         served_connections: stats.served,
+        token_bindings_refused: stats.bindings_refused,
         unsupported: [
             ("grpc", stats.grpc),
             ("upgraded", stats.upgraded),

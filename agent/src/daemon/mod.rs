@@ -71,13 +71,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
     let vitals = Arc::new(Vitals::default());
     let reader = ledger.reader();
-    let (calls, metered) = sync_channel(CALLS_MAX);
+    let (made, metered) = sync_channel(CALLS_MAX);
     let (entries, kept) = sync_channel(ENTRIES_MAX);
     let flow = Flow {
         capture: capture.clone(),
         pipeline: Pipeline::new(key),
         host: Host::new(namespace, host::Paths::default()),
-        calls,
+        made,
         losses: LossTeller::new(capture.clone(), entries.clone(), Arc::clone(&vitals)),
         vitals: Arc::clone(&vitals),
     };
@@ -85,7 +85,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let meter = MeterQueue {
         meter: Meter::new(Catalogue::builtin()?),
         boot,
-        calls: metered,
+        made: metered,
         entries,
         vitals: Arc::clone(&vitals),
     };

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use weir_core::meter::{CostSource, Meter};
+use weir_core::meter::{CostSource, EdgeRecord, Meter};
 use weir_core::units::Timestamp;
 
 use super::vitals::Vitals;
@@ -25,7 +25,7 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct MeterQueue {
     pub(super) meter: Meter,
     pub(super) boot: String,
-    pub(super) calls: Receiver<Attributed>,
+    pub(super) made: Receiver<Attributed>,
     pub(super) entries: SyncSender<Entry>,
     pub(super) vitals: Arc<Vitals>,
 }
@@ -33,14 +33,25 @@ pub(super) struct MeterQueue {
 impl MeterQueue {
     /// Runs until nobody can send calls any more.
     pub(super) fn run(self) {
-        for (call, attribution) in &self.calls {
-            let record = self.meter.measure(*call, &attribution, &self.boot);
-            if record.cost_source == CostSource::Unpriced {
-                self.vitals.unpriced(record.model.as_deref().unwrap_or("(unknown)"));
-            }
+        for made in &self.made {
             // The ledger's thread outlives this one; if it has not, there is nobody to tell.
-            if self.entries.send(Entry::Call(Box::new(record))).is_err() {
+            if self.entries.send(self.entry(made)).is_err() {
                 self.vitals.entries_dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn entry(&self, made: Attributed) -> Entry {
+        match made {
+            Attributed::Call(call, attribution) => {
+                let record = self.meter.measure(*call, &attribution, &self.boot);
+                if record.cost_source == CostSource::Unpriced {
+                    self.vitals.unpriced(record.model.as_deref().unwrap_or("(unknown)"));
+                }
+                Entry::Call(Box::new(record))
+            }
+            Attributed::Edge(edge, attribution) => {
+                Entry::Edge(Box::new(EdgeRecord::new(*edge, &attribution, &self.boot)))
             }
         }
     }

@@ -17,6 +17,8 @@ pub(super) struct Vitals {
     unpriced: Mutex<BTreeMap<String, u64>>,
     /// Calls that the meter's queue had no room for.
     pub(super) calls_dropped: AtomicU64,
+    /// Steps to other agents that it had no room for.
+    pub(super) edges_dropped: AtomicU64,
     /// Entries that could not be written before the daemon had to stop.
     pub(super) entries_dropped: AtomicU64,
 }

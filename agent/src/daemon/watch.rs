@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use weir_core::identity::Attribution;
 use weir_core::pipeline::{Input, Output, Pipeline};
-use weir_core::provider::ModelCall;
+use weir_core::provider::{Edge, ModelCall};
 use weir_core::units::Timestamp;
 
 use super::vitals::Vitals;
@@ -21,8 +21,11 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// How long to sleep at most while connections are open: their silence has to be noticed.
 const SILENCE_CHECK: Duration = Duration::from_secs(30);
 
-/// A model call and who made it, on its way to the meter.
-pub(super) type Attributed = (Box<ModelCall>, Attribution);
+/// Something that was made, and who made it, on its way to the meter.
+pub(super) enum Attributed {
+    Call(Box<ModelCall>, Attribution),
+    Edge(Box<Edge>, Attribution),
+}
 
 /// The thread's state.
 pub(super) struct Watch {
@@ -35,7 +38,7 @@ pub(super) struct Flow {
     pub(super) capture: Capture,
     pub(super) pipeline: Pipeline,
     pub(super) host: Host,
-    pub(super) calls: SyncSender<Attributed>,
+    pub(super) made: SyncSender<Attributed>,
     pub(super) losses: LossTeller,
     pub(super) vitals: Arc<Vitals>,
 }
@@ -119,7 +122,12 @@ impl Flow {
                     let attribution = self.host.attribution(&sighting);
                     self.pipeline.handle(Input::Facts { process: key, attribution });
                 }
-                Output::Call { call, attribution } => self.hand_on(call, attribution),
+                Output::Call { call, attribution } => {
+                    self.hand_on(Attributed::Call(call, attribution));
+                }
+                Output::Edge { edge, attribution } => {
+                    self.hand_on(Attributed::Edge(edge, attribution));
+                }
                 Output::Steer { connection, steering } => {
                     if let Err(error) = self.capture.steer(connection, steering) {
                         tracing::debug!(%error, "a connection is copied in vain");
@@ -129,13 +137,17 @@ impl Flow {
         }
     }
 
-    fn hand_on(&self, call: Box<ModelCall>, attribution: Attribution) {
-        match self.calls.try_send((call, attribution)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.vitals.calls_dropped.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+    fn hand_on(&self, made: Attributed) {
+        let Err(TrySendError::Full(made) | TrySendError::Disconnected(made)) =
+            self.made.try_send(made)
+        else {
+            return;
+        };
+        let dropped = match made {
+            Attributed::Call(..) => &self.vitals.calls_dropped,
+            Attributed::Edge(..) => &self.vitals.edges_dropped,
+        };
+        dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     fn tell(&mut self) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use weir_core::meter::UsageRecord;
+use weir_core::meter::{EdgeRecord, UsageRecord};
 use weir_core::units::Timestamp;
 
 /// Bytes kept of each text of a record. Twice what the longest header or path that matters has,
@@ -21,6 +21,8 @@ const ID_MAX: usize = 256;
 pub enum Entry {
     /// A model call.
     Call(Box<UsageRecord>),
+    /// A step to another agent.
+    Edge(Box<EdgeRecord>),
     /// Something was lost.
     Loss(Loss),
     /// The daemon began to watch the host.
@@ -56,6 +58,7 @@ pub struct Mark {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
     Call,
+    Edge,
     Loss,
     Start,
     Stop,
@@ -66,6 +69,7 @@ impl Entry {
     pub(super) fn read(kind: Kind, line: &[u8]) -> serde_json::Result<Self> {
         Ok(match kind {
             Kind::Call => Self::Call(serde_json::from_slice(line)?),
+            Kind::Edge => Self::Edge(serde_json::from_slice(line)?),
             Kind::Loss => Self::Loss(serde_json::from_slice(line)?),
             Kind::Start => Self::Start(serde_json::from_slice(line)?),
             Kind::Stop => Self::Stop(serde_json::from_slice(line)?),
@@ -77,6 +81,7 @@ impl Entry {
         let mut entry = self.clone();
         match &mut entry {
             Self::Call(record) => bound_record(record),
+            Self::Edge(record) => bound_edge(record),
             Self::Loss(loss) => cut(&mut loss.cause),
             Self::Start(_) | Self::Stop(_) => {}
         }
@@ -91,6 +96,7 @@ impl Entry {
                 let ended = record.time.as_millisecond().saturating_add(latency);
                 Timestamp::from_millisecond(ended).map_or(record.time, |end| end.max(record.time))
             }
+            Self::Edge(record) => record.time,
             Self::Loss(loss) => loss.to,
             Self::Start(mark) | Self::Stop(mark) => mark.time,
         }
@@ -125,6 +131,20 @@ fn bound_record(record: &mut UsageRecord) {
         let optional = [&mut container.name, &mut container.image, &mut container.runtime];
         optional.into_iter().flatten().for_each(cut);
     }
+}
+
+fn bound_edge(record: &mut EdgeRecord) {
+    for text in [&mut record.id.0, &mut record.identity.0, &mut record.method] {
+        cut(text);
+    }
+    let optional = [
+        &mut record.process.exe,
+        &mut record.host,
+        &mut record.tool,
+        &mut record.trace_id,
+        &mut record.parent_id,
+    ];
+    optional.into_iter().flatten().for_each(cut);
 }
 
 fn bounded_ids(ids: BTreeMap<String, String>) -> BTreeMap<String, String> {

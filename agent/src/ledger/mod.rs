@@ -57,8 +57,11 @@ pub use index::probe::{Probe, answer_probe};
 pub use line::Damage;
 pub use log::Cut;
 pub use position::Position;
-pub use query::{CallsQuery, INTERVALS_MAX, StoredCall, UsageQuery, UsageReport, UsageRow};
-pub use reader::{Calls, Reader};
+pub use query::{
+    CallsQuery, EdgesQuery, INTERVALS_MAX, StoredCall, StoredEdge, UsageQuery, UsageReport,
+    UsageRow,
+};
+pub use reader::{Calls, Edges, Reader};
 pub use usage::Usage;
 pub use verify::{Problem, ProblemKind, VerifyReport, verify};
 

@@ -1,7 +1,7 @@
 //! What can be asked of the ledger, and the answers.
 
 use serde::Serialize;
-use weir_core::meter::UsageRecord;
+use weir_core::meter::{EdgeRecord, UsageRecord};
 use weir_core::units::Timestamp;
 
 use super::dimension::{Dimension, RowKey};
@@ -94,6 +94,39 @@ pub struct StoredCall {
     pub next: Position,
     /// The call.
     pub record: UsageRecord,
+}
+
+/// Asks for steps to other agents, in the order in which they were stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EdgesQuery {
+    /// Only what was stored after this place.
+    pub from: Option<Position>,
+    /// Only steps that were made then or later.
+    pub since: Option<Timestamp>,
+    /// Only steps that were made before.
+    pub until: Option<Timestamp>,
+    /// Only those of this user.
+    pub uid: Option<u32>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// A step as it is in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEdge {
+    /// The place after it: a query from there goes on with the next.
+    pub next: Position,
+    /// The step.
+    pub record: EdgeRecord,
+}
+
+impl EdgesQuery {
+    /// Whether a step is among what is asked for, its place and the limit aside.
+    pub(super) fn wants(&self, record: &EdgeRecord) -> bool {
+        self.since.is_none_or(|since| record.time >= since)
+            && self.until.is_none_or(|until| record.time < until)
+            && self.uid.is_none_or(|uid| record.process.uid == uid)
+    }
 }
 
 impl CallsQuery {

@@ -14,7 +14,10 @@ use super::entry::{Entry, Loss};
 use super::error::LedgerError;
 use super::index::{Extent, Gap, Hour, Index, touches};
 use super::position::Position;
-use super::query::{CallsQuery, INTERVALS_MAX, StoredCall, UsageQuery, UsageReport, UsageRow};
+use super::query::{
+    CallsQuery, EdgesQuery, INTERVALS_MAX, StoredCall, StoredEdge, UsageQuery, UsageReport,
+    UsageRow,
+};
 use super::usage::Usage;
 use super::walk::Walk;
 use super::{Health, index_error};
@@ -125,10 +128,27 @@ impl Reader {
     /// # Errors
     /// If the log or the index can't be read.
     pub fn calls(&self, query: CallsQuery) -> Result<Calls, LedgerError> {
+        let walk = self.walk(query.from, query.since)?;
+        let left = query.limit.unwrap_or(usize::MAX);
+        Ok(Calls { walk, query, left, damaged: 0 })
+    }
+
+    /// Steps to other agents, as [`Self::calls`] gives calls.
+    ///
+    /// # Errors
+    /// If the log or the index can't be read.
+    pub fn edges(&self, query: EdgesQuery) -> Result<Edges, LedgerError> {
+        let walk = self.walk(query.from, query.since)?;
+        let left = query.limit.unwrap_or(usize::MAX);
+        Ok(Edges { walk, query, left, damaged: 0 })
+    }
+
+    /// Through the log from `from` on, or from near the first that is of `since` or later.
+    fn walk(&self, from: Option<Position>, since: Option<Timestamp>) -> Result<Walk, LedgerError> {
         let index = self.0.index();
         let status = self.0.status().clone();
-        let mut from = status.anchor.position().max(query.from.unwrap_or(Position::START));
-        if let (Some(index), Some(since)) = (index.as_ref(), query.since) {
+        let mut from = status.anchor.position().max(from.unwrap_or(Position::START));
+        if let (Some(index), Some(since)) = (index.as_ref(), since) {
             let extents =
                 index.extents().map_err(|source| index_error(&self.0.state_dir, source))?;
             let relevant = extents.into_iter().filter(|extent| extent.hour >= Hour::of(since));
@@ -136,9 +156,7 @@ impl Reader {
             let skip = first.unwrap_or(index.state().position).min(index.state().position);
             from = if skip > from { skip } else { from };
         }
-        let walk = Walk::new(&self.0.log_dir, from, status.committed)?;
-        let left = query.limit.unwrap_or(usize::MAX);
-        Ok(Calls { walk, query, left, damaged: 0 })
+        Walk::new(&self.0.log_dir, from, status.committed)
     }
 }
 
@@ -163,26 +181,75 @@ impl Iterator for Calls {
     type Item = Result<StoredCall, LedgerError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.left > 0 {
-            let item = match self.walk.step() {
-                Ok(item) => item?,
-                Err(error) => {
-                    self.left = 0;
-                    return Some(Err(error));
-                }
-            };
-            let next = item.after();
-            match item.entry {
-                Some(Entry::Call(record)) if self.query.wants(&record) => {
-                    self.left -= 1;
-                    return Some(Ok(StoredCall { next, record: *record }));
-                }
-                Some(Entry::Call(_) | Entry::Loss(_) | Entry::Start(_) | Entry::Stop(_)) => {}
-                None => self.damaged += 1,
+        let Self { walk, query, left, damaged } = self;
+        let found = next_of(walk, left, damaged, |entry| match entry {
+            Entry::Call(record) if query.wants(&record) => Some(*record),
+            Entry::Call(_) | Entry::Edge(_) | Entry::Loss(_) | Entry::Start(_) | Entry::Stop(_) => {
+                None
             }
-        }
-        None
+        });
+        found.map(|found| found.map(|(next, record)| StoredCall { next, record }))
     }
+}
+
+/// The answer to an [`EdgesQuery`].
+#[derive(Debug)]
+pub struct Edges {
+    walk: Walk,
+    query: EdgesQuery,
+    left: usize,
+    damaged: u64,
+}
+
+impl Edges {
+    /// How many lines were passed over because they can't be read.
+    #[must_use]
+    pub const fn damaged(&self) -> u64 {
+        self.damaged
+    }
+}
+
+impl Iterator for Edges {
+    type Item = Result<StoredEdge, LedgerError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self { walk, query, left, damaged } = self;
+        let found = next_of(walk, left, damaged, |entry| match entry {
+            Entry::Edge(record) if query.wants(&record) => Some(*record),
+            Entry::Call(_) | Entry::Edge(_) | Entry::Loss(_) | Entry::Start(_) | Entry::Stop(_) => {
+                None
+            }
+        });
+        found.map(|found| found.map(|(next, record)| StoredEdge { next, record }))
+    }
+}
+
+/// Goes on to the next entry that is wanted. Also says the place after it.
+fn next_of<T>(
+    walk: &mut Walk,
+    left: &mut usize,
+    damaged: &mut u64,
+    wanted: impl Fn(Entry) -> Option<T>,
+) -> Option<Result<(Position, T), LedgerError>> {
+    while *left > 0 {
+        let item = match walk.step() {
+            Ok(item) => item?,
+            Err(error) => {
+                *left = 0;
+                return Some(Err(error));
+            }
+        };
+        let next = item.after();
+        match item.entry.map(&wanted) {
+            Some(Some(record)) => {
+                *left -= 1;
+                return Some(Ok((next, record)));
+            }
+            Some(None) => {}
+            None => *damaged += 1,
+        }
+    }
+    None
 }
 
 /// Sums in the making.
@@ -251,7 +318,7 @@ impl Found {
                 }
                 self.alive = Some(mark.time);
             }
-            Entry::Loss(_) | Entry::Stop(_) => {}
+            Entry::Edge(_) | Entry::Loss(_) | Entry::Stop(_) => {}
         }
         self.first = self.first.or(Some(alive));
         self.alive = self.alive.max(Some(alive));

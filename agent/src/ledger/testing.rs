@@ -3,13 +3,31 @@
 use std::collections::BTreeMap;
 
 use weir_core::identity::{IdentityId, Process};
-use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
-use weir_core::provider::{Api, CallState};
+use weir_core::meter::{CallId, CostSource, EdgeId, EdgeRecord, UsageRecord, UsageSource};
+use weir_core::provider::{Api, CallState, Protocol};
 use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 
 /// So many seconds after the start of 23 November 2026.
 pub(super) fn time(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_392_000 + seconds).unwrap()
+}
+
+/// A step to another agent.
+pub(super) fn edge(number: u64, time: Timestamp) -> EdgeRecord {
+    let UsageRecord { identity, process, .. } = call(number, time);
+    EdgeRecord {
+        id: EdgeId(format!("{number:032x}")),
+        time,
+        identity,
+        process,
+        protocol: Protocol::Mcp,
+        host: None,
+        method: "tools/call".to_owned(),
+        tool: Some(format!("tool-{number}")),
+        trace_id: None,
+        parent_id: None,
+        status: Some(200),
+    }
 }
 
 /// A call whose every part follows from `number`.

@@ -1,5 +1,7 @@
 //! The ledger as a whole, against a plain list of what it acknowledged.
 
+mod edges;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -5,6 +5,7 @@
 
 pub mod catalogue;
 mod count;
+mod edge;
 mod record;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::identity::Attribution;
 use crate::provider::{Api, CallState, ModelCall, Usage};
 use crate::units::{ConnectionId, PicoUsd, Timestamp, Tokens};
 pub use catalogue::Catalogue;
+pub use edge::{EdgeId, EdgeRecord};
 pub use record::{CallId, CostSource, UsageRecord, UsageSource};
 
 /// Makes usage records of model calls.
@@ -180,19 +182,22 @@ fn failed_before_output(call: &ModelCall) -> bool {
     call.usage.is_none() && (refused || failed)
 }
 
-/// The first half of SHA-256 over everything that tells one sighting from another.
 fn call_id(boot_id: &str, call: &ModelCall) -> CallId {
-    let connection = call.connection;
+    CallId(sighting_id(boot_id, call.connection, call.ordinal, call.index))
+}
+
+/// The first half of SHA-256 over everything that tells one sighting from another.
+fn sighting_id(boot_id: &str, connection: ConnectionId, ordinal: u64, index: u64) -> String {
     let mut hash = Sha256::new();
     hash.update((boot_id.len() as u64).to_be_bytes());
     hash.update(boot_id);
     hash.update(connection.process.pid.to_be_bytes());
     let ConnectionId { process, handle, generation } = connection;
-    for part in [process.start_ns, handle, generation, call.ordinal, call.index] {
+    for part in [process.start_ns, handle, generation, ordinal, index] {
         hash.update(part.to_be_bytes());
     }
     let digest = hash.finalize();
-    CallId(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn ids(ids: BTreeMap<&'static str, String>) -> BTreeMap<String, String> {

@@ -17,7 +17,6 @@
 //! Which process or connection made the exchange doesn't matter: it may have been a sidecar.
 
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroUsize;
 
 use jiff::SignedDuration;
 use lru::LruCache;
@@ -30,7 +29,7 @@ use crate::units::Timestamp;
 /// Most tokens that are bound at once. One takes up to about 2 KiB.
 const MAX_BOUND: usize = 4096;
 /// Most tokens that are known to be in use without a binding.
-const MAX_USED: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
+const MAX_USED: usize = 8192;
 /// How long a token is taken to be good whose exchange doesn't say, in seconds: RFC 6749's example.
 const DEFAULT_SECONDS: u64 = 60 * 60;
 /// The longest that a token is taken to be good, in seconds.
@@ -41,7 +40,7 @@ const MAX_SECONDS: u64 = 24 * 60 * 60;
 pub(super) struct Bindings {
     /// At most [`MAX_BOUND`].
     bound: HashMap<Fingerprint, Binding>,
-    /// Tokens that were used without being bound.
+    /// Tokens that were used without being bound. At most [`MAX_USED`].
     used: LruCache<Fingerprint, ()>,
     /// How many were ever bound.
     made: u64,
@@ -60,7 +59,7 @@ struct Binding {
 
 impl Default for Bindings {
     fn default() -> Self {
-        Self { bound: HashMap::new(), used: LruCache::new(MAX_USED), made: 0, refused: 0 }
+        Self { bound: HashMap::new(), used: LruCache::unbounded(), made: 0, refused: 0 }
     }
 }
 
@@ -103,6 +102,9 @@ impl Bindings {
             }
             _ if credential.kind.is_issued() => {
                 self.used.put(credential.fingerprint.clone(), ());
+                if self.used.len() > MAX_USED {
+                    self.used.pop_lru();
+                }
             }
             _ => {}
         }

@@ -26,15 +26,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// A connection first seen at `offset`. Numbering its exchanges from there keeps their numbers
-    /// apart from those before it was forgotten, if it was: an exchange takes more than one byte.
+    /// A connection first seen at `offset`, at that time. If it was seen before and forgotten, the
+    /// numbers of its exchanges must be apart from those of then: an exchange takes more than a byte
+    /// and more than a nanosecond. The offset alone wouldn't do, for it is that of one direction.
     pub(super) fn new(id: ConnectionId, cgroup: u64, offset: u64, now: Timestamp) -> Self {
+        let nanoseconds = u64::try_from(now.as_nanosecond()).unwrap_or(0);
         Self {
             id,
             cgroup,
             read: Assembler::default(),
             write: Assembler::default(),
-            http: http::Connection::new(offset),
+            http: http::Connection::new(nanoseconds.saturating_add(offset)),
             exchanges: Vec::new(),
             latest: now,
             ignored: false,
@@ -125,7 +127,8 @@ impl Connection {
 
     /// Its exchanges go on, but not before our eyes.
     pub(super) fn evict(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        for (_, exchange) in self.exchanges.drain(..) {
+        for (_, mut exchange) in self.exchanges.drain(..) {
+            effects.extend(exchange.take_outcome(true).map(Effect::Outcome));
             effects.extend(calls(exchange.finish(Ending::Lost, now)));
         }
     }
@@ -188,6 +191,8 @@ impl<'a> Events<'a> {
                 let now = self.now;
                 if let Some(known) = self.find(exchange) {
                     known.response(&head, now);
+                    let outcome = known.take_outcome(false);
+                    self.effects.extend(outcome.map(Effect::Outcome));
                 }
             }
             Event::Body { exchange, side, data } => {
@@ -219,7 +224,7 @@ impl<'a> Events<'a> {
             Event::End { exchange, side: Side::Response, ending } => {
                 if let Some(index) = self.exchanges.iter().position(|(n, _)| *n == exchange) {
                     let (_, mut known) = self.exchanges.remove(index);
-                    self.effects.extend(known.take_outcome().map(Effect::Outcome));
+                    self.effects.extend(known.take_outcome(true).map(Effect::Outcome));
                     self.effects.extend(calls(known.finish(ending, self.now)));
                 }
             }

@@ -12,8 +12,12 @@ mod cohere_chat;
 mod cohere_units;
 mod count_tokens;
 mod decimal;
+mod edge;
 mod exchange;
 mod form;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gemini_content;
 mod gemini_embed;
 mod gemini_interactions;
@@ -43,6 +47,7 @@ mod usage;
 use serde::{Deserialize, Serialize};
 
 pub use aside::Outcome;
+pub use edge::{Edge, Protocol};
 pub use exchange::Exchange;
 pub use token_exchange::IssuedToken;
 

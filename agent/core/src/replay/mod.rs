@@ -40,6 +40,8 @@ pub struct Transcript {
     /// What is to come of it: one JSON object for each call, in order. Replaying doesn't look at
     /// them.
     pub expected: Vec<Expected>,
+    /// The same for each step to another agent.
+    pub expected_edges: Vec<Expected>,
 }
 
 /// A process of a transcript.
@@ -103,12 +105,12 @@ pub enum Event {
     Tick,
 }
 
-/// What one call is to look like.
+/// What one call, or one step to another agent, is to look like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The line of the transcript that says so, 1 for the first.
     pub line: usize,
-    /// Fields of its usage record.
+    /// Fields of its record.
     pub fields: serde_json::Map<String, serde_json::Value>,
 }
 

@@ -171,13 +171,19 @@ impl Reader {
         Ok(())
     }
 
-    fn expect(&mut self, entry: &Entry<'_>, words: Words<'_>) -> Result<(), Problem> {
+    fn expect(&mut self, entry: &Entry<'_>, mut words: Words<'_>) -> Result<(), Problem> {
+        let is_edge = words.take("edge");
         let text = format!("{}\n{}", words.rest(), entry.block.join("\n"));
         let fields = serde_json::from_str(&text).map_err(|_| Problem::Malformed {
             text: entry.head.to_owned(),
             wanted: "JSON object",
         })?;
-        self.transcript.expected.push(Expected { line: entry.line, fields });
+        let expected = Expected { line: entry.line, fields };
+        if is_edge {
+            self.transcript.expected_edges.push(expected);
+        } else {
+            self.transcript.expected.push(expected);
+        }
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 
 use super::Transcript;
 use crate::identity::{Attribution, Namespace, resolve};
-use crate::meter::{Meter, UsageRecord};
+use crate::meter::{EdgeRecord, Meter, UsageRecord};
 use crate::pipeline::{Input, Output, Pipeline};
-use crate::provider::ModelCall;
+use crate::provider::{Edge, ModelCall};
 use crate::secret::FingerprintKey;
 
 /// The key that credentials of transcripts are fingerprinted under. It is no secret: fingerprints
@@ -33,19 +33,23 @@ impl Transcript {
         meter: &Meter,
     ) -> Vec<UsageRecord> {
         let measured = |(call, maker): (ModelCall, Attribution)| meter.measure(call, &maker, BOOT);
-        self.calls_of(inputs).into_iter().map(measured).collect()
+        self.run(inputs).calls.into_iter().map(measured).collect()
     }
 
-    fn calls_of<'a>(
-        &self,
-        inputs: impl IntoIterator<Item = Input<'a>>,
-    ) -> Vec<(ModelCall, Attribution)> {
+    /// The record of every step to another agent, in the order in which they were handed out.
+    #[must_use]
+    pub fn edges(&self) -> Vec<EdgeRecord> {
+        let recorded = |(edge, maker): (Edge, Attribution)| EdgeRecord::new(edge, &maker, BOOT);
+        self.run(self.inputs()).edges.into_iter().map(recorded).collect()
+    }
+
+    fn run<'a>(&self, inputs: impl IntoIterator<Item = Input<'a>>) -> Made {
         let namespace = match Namespace::new(TRUST_DOMAIN, HOST) {
             Ok(namespace) => namespace,
             Err(_impossible) => unreachable!("both names are well formed"),
         };
         let mut pipeline = Pipeline::new(FingerprintKey::new(KEY));
-        let mut calls = Vec::new();
+        let mut made = Made::default();
         for input in inputs {
             pipeline.handle(input);
             while let Some(output) = pipeline.poll() {
@@ -56,11 +60,19 @@ impl Transcript {
                             pipeline.handle(Input::Facts { process, attribution });
                         }
                     }
-                    Output::Call { call, attribution } => calls.push((*call, attribution)),
+                    Output::Call { call, attribution } => made.calls.push((*call, attribution)),
+                    Output::Edge { edge, attribution } => made.edges.push((*edge, attribution)),
                     Output::Steer { .. } => {}
                 }
             }
         }
-        calls
+        made
     }
+}
+
+/// What comes of a transcript.
+#[derive(Default)]
+struct Made {
+    calls: Vec<(ModelCall, Attribution)>,
+    edges: Vec<(Edge, Attribution)>,
 }

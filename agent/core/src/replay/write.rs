@@ -43,8 +43,10 @@ impl fmt::Display for Transcript {
             }
             self.event(&step.event, f)?;
         }
-        for expected in &self.expected {
-            writeln!(f, "expect {}", serde_json::Value::Object(expected.fields.clone()))?;
+        for (verb, all) in [("expect", &self.expected), ("expect edge", &self.expected_edges)] {
+            for expected in all {
+                writeln!(f, "{verb} {}", serde_json::Value::Object(expected.fields.clone()))?;
+            }
         }
         Ok(())
     }

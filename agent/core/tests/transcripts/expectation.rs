@@ -1,7 +1,7 @@
 //! What a call's record is compared with: `docs/transcripts.md` has the rules.
 
 use serde_json::{Map, Value};
-use weir_core::meter::UsageRecord;
+use weir_core::meter::{EdgeRecord, UsageRecord};
 use weir_core::replay::Transcript;
 
 /// Fields that every expectation has: without them it would say next to nothing.
@@ -18,6 +18,29 @@ pub(crate) fn differences(transcript: &Transcript, records: &[UsageRecord]) -> V
         let place = format!("call {number} (expected in line {})", expected.line);
         for field in REQUIRED.iter().filter(|field| !expected.fields.contains_key(**field)) {
             found.push(format!("{place}: nothing is expected of {field:?}"));
+        }
+        let Value::Object(actual) = serde_json::to_value(record).unwrap() else { unreachable!() };
+        compare(&place, &expected.fields, &actual, &mut found);
+    }
+    for record in records.iter().skip(expected.len()) {
+        found.push(format!("not expected: {}", serde_json::to_string(record).unwrap()));
+    }
+    found
+}
+
+/// Everything in which steps to other agents differ from what a transcript expects.
+pub(crate) fn edge_differences(transcript: &Transcript, records: &[EdgeRecord]) -> Vec<String> {
+    let expected = &transcript.expected_edges;
+    let mut found = Vec::new();
+    if records.len() != expected.len() {
+        found.push(format!("{} edges, not {}", records.len(), expected.len()));
+    }
+    for (number, (expected, record)) in (1..).zip(expected.iter().zip(records)) {
+        let place = format!("edge {number} (expected in line {})", expected.line);
+        for field in ["protocol", "method"] {
+            if !expected.fields.contains_key(field) {
+                found.push(format!("{place}: nothing is expected of {field:?}"));
+            }
         }
         let Value::Object(actual) = serde_json::to_value(record).unwrap() else { unreachable!() };
         compare(&place, &expected.fields, &actual, &mut found);

@@ -11,7 +11,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use expectation::differences;
+use expectation::{differences, edge_differences};
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::{Golden, goldens, meter, repository};
 
@@ -28,7 +28,9 @@ fn main() -> ExitCode {
 
 fn check(golden: &Golden) -> Result<(), Failed> {
     let transcript = golden.transcript();
-    verdict(differences(&transcript, &transcript.records(&meter())))
+    let mut faults = differences(&transcript, &transcript.records(&meter()));
+    faults.extend(edge_differences(&transcript, &transcript.edges()));
+    verdict(faults)
 }
 
 /// The table's own text says how its rows are checked.

@@ -31,6 +31,13 @@ pub(super) fn text(report: &DoctorReport) -> String {
         let connections = counted(report.served_connections, "connection", "connections");
         page.line(format_args!("  {connections} answered by this host: not metered here"));
     }
+    if report.token_bindings_refused > 0 {
+        page.heading("Workload identities");
+        let exchanges = counted(report.token_bindings_refused, "exchange", "exchanges");
+        page.line(format_args!(
+            "  {exchanges} of a token not believed: it had another name, or was known"
+        ));
+    }
     if !report.unknown.is_empty() {
         page.heading("Not known without a daemon");
         for unknown in &report.unknown {
@@ -86,6 +93,7 @@ mod tests {
             }],
             losses: [("ring_full".to_owned(), 0), ("truncated".to_owned(), 1024)].into(),
             served_connections: 1,
+            token_bindings_refused: 3,
             unsupported: [("grpc".to_owned(), 7)].into(),
             unpriced: [("own-model".to_owned(), 2)].into(),
             unknown: Vec::new(),

@@ -8,7 +8,7 @@ use crate::ledger::day::Day;
 pub(super) const STATE: &[u8] = b"s";
 /// Sums: day of the file, hour of the calls, chunk of traits.
 pub(super) const ROLLUP: u8 = b'r';
-/// Where the calls of an hour are: day of the file, hour of the calls.
+/// Where the calls and edges of an hour are: day of the file, hour of the calls.
 pub(super) const EXTENT: u8 = b'x';
 /// Loss intervals: day of the file, sequence number.
 pub(super) const LOSS: u8 = b'l';

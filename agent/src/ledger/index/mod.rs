@@ -41,7 +41,7 @@ pub struct Gap {
     pub to: Timestamp,
 }
 
-/// Where the calls of one hour are in one file.
+/// Where the calls and edges of one hour are in one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) day: Day,
@@ -109,7 +109,7 @@ impl Index {
         &self.state
     }
 
-    /// Where the calls of each hour are, in the order of files.
+    /// Where the calls and edges of each hour are, in the order of files.
     pub(super) fn extents(&self) -> Result<Vec<Extent>, IndexError> {
         guarded(|| {
             let mut extents = Vec::new();

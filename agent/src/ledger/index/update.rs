@@ -29,6 +29,14 @@ struct Changes {
     batch: Batch,
 }
 
+impl Changes {
+    /// Something of that hour is in that span.
+    fn extend(&mut self, span: Span, hour: Hour) {
+        let range = self.extents.entry((span.day, hour)).or_insert(span.start..span.end);
+        range.end = range.end.max(span.end);
+    }
+}
+
 impl Index {
     /// Takes in lines that directly follow its position; `None` is a damaged line. `tail` is the
     /// place after them.
@@ -110,9 +118,10 @@ impl Index {
                 let chunk = changes.sums.entry((span.day, hour, number / CHUNK)).or_default();
                 let low = u8::try_from(number % CHUNK).unwrap_or(u8::MAX);
                 chunk.entry(low).or_default().add(&Usage::of(record));
-                let range = changes.extents.entry((span.day, hour)).or_insert(span.start..span.end);
-                range.end = range.end.max(span.end);
+                changes.extend(span, hour);
             }
+            // Where they are is found as calls are; there is nothing to add up.
+            Entry::Edge(record) => changes.extend(span, Hour::of(record.time)),
             Entry::Loss(loss) => {
                 let key = keys::of_line(keys::LOSS, span.day, span.seq);
                 changes.batch.insert(key, encode(loss, "interval")?);

@@ -4,6 +4,7 @@ mod zstd;
 
 use std::io::{self, Write};
 
+use brotli_decompressor::DecompressorWriter;
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 use self::zstd::Zstd;
@@ -32,7 +33,7 @@ enum Coding {
     DeflateUnknown,
     Zlib(Box<ZlibDecoder<Sink>>),
     Deflate(Box<DeflateDecoder<Sink>>),
-    Brotli(Box<brotli_decompressor::DecompressorWriter<Sink>>),
+    Brotli(Box<Brotli>),
     Zstd(Box<Zstd>),
     /// What comes can't be decoded.
     Broken,
@@ -53,10 +54,9 @@ impl Decoder {
             UNSAID => Coding::Unsaid,
             "gzip" | "x-gzip" => Coding::gzip(),
             "deflate" => Coding::DeflateUnknown,
-            "br" => Coding::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(
-                Sink::default(),
-                4096,
-            ))),
+            "br" => {
+                Coding::Brotli(Box::new(Brotli(DecompressorWriter::new(Sink::default(), STEP))))
+            }
             "zstd" => Coding::Zstd(Box::default()),
             _ => Coding::Broken,
         };
@@ -96,13 +96,9 @@ impl Decoder {
             Coding::Deflate(decoder) => {
                 pump(decoder.as_mut(), DeflateDecoder::get_mut, data, limit, &mut emit)
             }
-            Coding::Brotli(decoder) => pump(
-                decoder.as_mut(),
-                brotli_decompressor::DecompressorWriter::get_mut,
-                data,
-                limit,
-                &mut emit,
-            ),
+            Coding::Brotli(decoder) => {
+                pump(decoder.as_mut(), |decoder| decoder.0.get_mut(), data, limit, &mut emit)
+            }
             Coding::Zstd(decoder) => decoder.feed(data, limit, &mut emit),
             Coding::Broken => Err(Undecodable),
         };
@@ -149,6 +145,26 @@ impl Coding {
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Decoder({} bytes taken)", self.taken)
+    }
+}
+
+/// Decodes `br`. The crate's own flush leaves inside what does not fit its buffer of the output that
+/// the input so far has become, until there is more input.
+struct Brotli(DecompressorWriter<Sink>);
+
+impl Write for Brotli {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.0.write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        loop {
+            let given = self.0.get_mut().total;
+            self.0.write(&[])?;
+            if self.0.get_mut().total == given {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -245,6 +261,23 @@ mod tests {
     fn brotli_is_decoded_byte_by_byte() {
         let parts: Vec<&[u8]> = BROTLI.chunks(1).collect();
         assert_eq!(decode("br", &parts).unwrap(), b"weir weir weir weir");
+    }
+
+    #[test]
+    fn brotli_holds_no_output_back() {
+        // Found by the fuzzer: bytes that become more than the decoder's buffer holds.
+        let bytes = unhex(
+            "0100fc002f762e0080002200000000000000ff000bffffffff8f000010ffffff\
+             ffffffffffff22ffffffff22ff22ffffffffffffffff22ffffffff22",
+        );
+        let whole = decode("br", &[&bytes]).unwrap();
+        let parts: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert!(whole.len() > STEP && whole == decode("br", &parts).unwrap());
+    }
+
+    fn unhex(digits: &str) -> Vec<u8> {
+        let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+        (0..digits.len()).step_by(2).map(byte).collect()
     }
 
     #[test]

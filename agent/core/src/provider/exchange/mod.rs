@@ -8,7 +8,7 @@ use std::slice;
 
 use self::body::Body;
 use self::response::Response;
-use super::aside::{Aside, Outcome};
+use super::aside::{Aside, Outcome, Seen};
 use super::form::{self, Answer, Asked, Form};
 use super::request::Question;
 use super::route::{Endpoint, Route, Verb, endpoint, route};
@@ -70,12 +70,14 @@ impl Exchange {
         let route = head.as_ref().and_then(|head| route(verb(head)?, &head.path));
         let asks = head.as_ref().filter(|head| may_ask(head, route.as_ref()));
         let question = asks.map(|head| Question::new(head, route.as_ref().map(|route| route.api)));
+        let endpoint = head.as_ref().and_then(|head| endpoint(head.host.as_deref()?));
+        let is_model = route.is_some() || endpoint.is_some();
         Self {
             connection,
             ordinal,
-            endpoint: head.as_ref().and_then(|head| endpoint(head.host.as_deref()?)),
+            endpoint,
             route,
-            aside: head.as_ref().and_then(Aside::of),
+            aside: head.as_ref().and_then(|head| Aside::of(head, is_model)),
             head,
             question,
             response: None,
@@ -91,7 +93,7 @@ impl Exchange {
     /// Whether nothing of use can come of this any more.
     #[must_use]
     pub fn is_dull(&self) -> bool {
-        if self.aside.is_some() {
+        if self.aside.as_ref().is_some_and(Aside::needs_answer) {
             return false;
         }
         match &self.response {
@@ -157,9 +159,16 @@ impl Exchange {
         }
     }
 
-    /// What has come of it beside calls, to be asked before it is finished.
-    pub fn take_outcome(&mut self) -> Option<Outcome> {
-        self.aside.take()?.finish()
+    /// What has come of it beside calls, once that is known, or as far as it is if it is `over`. To
+    /// be asked before it is finished.
+    pub fn take_outcome(&mut self, over: bool) -> Option<Outcome> {
+        let aside = self.aside.take_if(|aside| over || aside.is_over())?;
+        aside.finish(&Seen {
+            connection: self.connection,
+            ordinal: self.ordinal,
+            started: self.started,
+            head: self.head.as_ref(),
+        })
     }
 
     /// A message of a session came; `text` is absent if it could not be read.
@@ -180,7 +189,7 @@ impl Exchange {
     pub fn lose(&mut self, side: Side, bytes: u64) {
         self.lost_bytes = self.lost_bytes.saturating_add(bytes);
         if let Some(aside) = &mut self.aside {
-            aside.lose();
+            aside.lose(side);
         }
         match side {
             Side::Request => {
