@@ -123,8 +123,8 @@ impl Meter {
 impl Meter {
     /// What the catalogue says: each model's share at that model's price.
     fn table_price(&self, call: &ModelCall, model: Option<&str>, usage: &Usage) -> Option<PicoUsd> {
-        let tier = call.context.service_tier.as_deref();
-        let price = |model: &str, tokens| self.catalogue.cost(call.provider, model, tier, tokens);
+        let price =
+            |model: &str, tokens| self.catalogue.cost(call.provider, model, &call.context, tokens);
         if usage.parts.is_empty() {
             return price(model?, &usage.tokens);
         }
