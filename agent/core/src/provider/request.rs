@@ -15,8 +15,24 @@ const MAX_NAME: usize = 256;
 /// The keys of a body whose values [`Said::read`] looks at. The others are passed over quickly: a
 /// body can't be given up before its end, since `model` may come last, and most bodies that a host
 /// sends are no questions at all.
-const KEYS: &[&str] =
-    &["cache_control", "input", "instructions", "messages", "model", "stream", "system", "tools"];
+const KEYS: &[&str] = &[
+    "cache_control",
+    "conversation",
+    "functions",
+    "input",
+    "instructions",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "n",
+    "previous_response_id",
+    "response_format",
+    "stream",
+    "system",
+    "tools",
+];
 
 /// Reads one request body.
 #[derive(Debug)]
@@ -35,8 +51,10 @@ pub(super) struct Said {
     input: bool,
     /// A prompt-cache breakpoint asks for the longer lifetime.
     pub(super) cache_ttl_1h: bool,
-    /// Most tokens of output that are allowed.
+    /// Most tokens that are allowed of each answer.
     pub(super) max_output: Option<u64>,
+    /// How many answers are wanted, if it says.
+    choices: Option<u64>,
     text: Countable,
     text_bytes: usize,
 }
@@ -69,6 +87,7 @@ impl Question {
     pub(super) fn into_countable(self) -> Countable {
         let mut text = self.said.text;
         text.cut |= !self.scanner.is_whole();
+        text.input_open |= text.cut;
         text
     }
 
@@ -83,6 +102,11 @@ impl Question {
 }
 
 impl Said {
+    /// Most tokens of output that are allowed in all.
+    pub(super) fn most_output(&self) -> Option<u64> {
+        Some(self.max_output?.saturating_mul(self.choices.unwrap_or(1).max(1)))
+    }
+
     /// Whether this could be a model call of any form.
     pub(super) const fn is_question(&self) -> bool {
         self.model.is_some() && (self.messages || self.input)
@@ -105,6 +129,33 @@ impl Said {
             ("max_tokens" | "max_completion_tokens" | "max_output_tokens", Token::Count(most)) => {
                 self.max_output = Some(most)
             }
+            ("n", Token::Count(choices)) => self.choices = Some(choices),
+            // Each of these puts tokens into the prompt that no text here shows.
+            ("tools[]" | "functions[]" | "conversation", Token::Begin)
+            | ("response_format.json_schema", Token::Begin)
+            | ("previous_response_id" | "conversation", Token::Text(_))
+            | ("input[]" | "input[][]", Token::Count(_)) => self.text.input_open = true,
+            (
+                "messages[].content[].type"
+                | "messages[].content[].content[].type"
+                | "input[].content[].type"
+                | "input[].type"
+                | "system[].type",
+                Token::Text(kind),
+            ) => match kind {
+                "image" | "image_url" | "input_image" => {
+                    self.text.images = self.text.images.saturating_add(1);
+                }
+                "text"
+                | "input_text"
+                | "output_text"
+                | "refusal"
+                | "tool_result"
+                | "message"
+                | "function_call"
+                | "function_call_output" => {}
+                _ => self.text.input_open = true,
+            },
             ("messages", Token::Begin) => self.messages = true,
             ("input", Token::Begin) => self.input = true,
             ("messages[]" | "input[]", Token::Begin) => self.begin_message(""),

@@ -7,7 +7,7 @@ mod response;
 use self::body::Body;
 use self::response::Response;
 use super::form::{self, Answer, Asked, Form};
-use super::request::Question;
+use super::request::{Question, Said};
 use super::route::{Endpoint, Route, Verb, endpoint, route};
 use super::{Api, CallState, Countable, ModelCall, PriceContext};
 use crate::http::{BodyKind, Ending, Method, RequestHead, ResponseHead, Side};
@@ -216,7 +216,7 @@ impl Exchange {
                 region: endpoint.and_then(|endpoint| endpoint.region.clone()),
                 ..PriceContext::default()
             },
-            max_output: said.and_then(|said| said.max_output),
+            max_output: said.and_then(Said::most_output),
             retrieved: self.route.as_ref().is_some_and(|route| route.verb == Verb::Retrieve),
             countable: None,
             response_id: None,
@@ -242,7 +242,7 @@ impl Exchange {
         }
         let mut text = match (&call.usage, self.question.take()) {
             (None, Some(question)) => question.into_countable(),
-            (None, None) => Countable { cut: true, ..Countable::default() },
+            (None, None) => Countable { cut: true, input_open: true, ..Countable::default() },
             (Some(_), _) => Countable::default(),
         };
         text.cut |= answer.text_cut || call.state != CallState::Complete;
