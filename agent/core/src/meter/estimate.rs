@@ -40,7 +40,7 @@ impl Estimate {
     pub(super) fn of(call: &ModelCall, model: &str, habits: &mut Habits) -> Self {
         match (&call.usage, &call.countable) {
             (Some(usage), None) => {
-                if call.state == CallState::Complete {
+                if call.state == CallState::Complete && policy(call) == AfterAbort::Learned {
                     habits.learn(call.provider, model, usage.tokens.output_total());
                 }
                 Self { usage: usage.clone(), source: UsageSource::Reported, bounds: None }
@@ -113,15 +113,17 @@ fn counted(call: &ModelCall, model: &str, text: &Countable, habits: &mut Habits)
 
 /// The output that is likely to be charged, where `seen` was seen.
 fn after_abort(call: &ModelCall, model: &str, seen: u64, habits: &mut Habits) -> u64 {
-    let policy =
-        if LEARNED.contains(&call.provider) { AfterAbort::Learned } else { AfterAbort::Observed };
-    match (policy, call.state) {
+    match (policy(call), call.state) {
         (AfterAbort::Learned, CallState::Aborted) => {
             let whole = habits.output(call.provider, model).unwrap_or(0);
             seen.max(whole.min(call.max_output.unwrap_or(u64::MAX)))
         }
         (AfterAbort::Learned | AfterAbort::Observed, _) => seen,
     }
+}
+
+fn policy(call: &ModelCall) -> AfterAbort {
+    if LEARNED.contains(&call.provider) { AfterAbort::Learned } else { AfterAbort::Observed }
 }
 
 /// What the output lies between. Unless all of an answer was seen and its model doesn't reason, the
