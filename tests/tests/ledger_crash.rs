@@ -141,7 +141,10 @@ fn check_all(state: &Path) -> u64 {
     for (number, stored) in (1..).zip(ledger.reader().calls(CallsQuery::default()).unwrap()) {
         let record = stored.unwrap().record;
         assert_eq!(record, numbered_call(number));
-        by_model.entry(record.model.clone().unwrap()).or_default().add(&Usage::of(&record));
+        by_model
+            .entry(record.model.clone().unwrap())
+            .or_default()
+            .add(&Usage::of(&record).unwrap());
     }
     let report = ledger.reader().usage(&everything(&[Dimension::Model])).unwrap();
     assert_eq!(report.rows.len(), by_model.len());

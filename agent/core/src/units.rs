@@ -175,6 +175,9 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// How many of the buckets, the first ones, are of input.
+    pub const INPUTS: usize = 13;
+
     /// Input neither read from nor written to the prompt cache, of whatever kind.
     #[must_use]
     pub const fn uncached(&self) -> u64 {

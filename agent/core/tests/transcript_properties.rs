@@ -32,7 +32,7 @@ static METER: LazyLock<Meter> = LazyLock::new(meter);
 static ALL: LazyLock<Vec<Case>> = LazyLock::new(|| {
     let case = |golden: support::Golden| {
         let transcript = golden.transcript();
-        let truth = without_time(transcript.records(&METER));
+        let truth = replayed(&transcript);
         Case { name: golden.name, transcript, truth }
     };
     goldens().into_iter().map(case).collect()
@@ -50,7 +50,7 @@ fn without_time(records: Vec<UsageRecord>) -> Vec<UsageRecord> {
 }
 
 fn replayed(transcript: &Transcript) -> Vec<UsageRecord> {
-    without_time(transcript.records(&METER))
+    without_time(transcript.records_of(transcript.inputs(), &METER))
 }
 
 /// The transcript with each segment cut at some of `cuts`.

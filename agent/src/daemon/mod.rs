@@ -87,6 +87,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         boot,
         made: metered,
         entries,
+        ledger: reader.clone(),
         vitals: Arc::clone(&vitals),
     };
     let keeper = Keeper { ledger, entries: kept, vitals: Arc::clone(&vitals) };

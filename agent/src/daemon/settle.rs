@@ -7,12 +7,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use weir_core::meter::{CostSource, EdgeRecord, Meter};
+use weir_core::meter::{CostSource, EdgeRecord, Habits, Meter, Once, UsageRecord};
 use weir_core::units::Timestamp;
 
 use super::vitals::Vitals;
 use super::watch::Attributed;
-use crate::ledger::{Entry, Ledger, LedgerError, Mark};
+use crate::ledger::{Entry, Ledger, LedgerError, Mark, Reader};
 
 /// Longest time from a record to its acknowledgement, while the disk is well.
 const BATCH_TIME: Duration = Duration::from_millis(500);
@@ -27,24 +27,30 @@ pub(super) struct MeterQueue {
     pub(super) boot: String,
     pub(super) made: Receiver<Attributed>,
     pub(super) entries: SyncSender<Entry>,
+    /// Knows what was billed before this run. What of this run isn't stored yet, at most what the
+    /// queue and a batch hold, is remembered here.
+    pub(super) ledger: Reader,
     pub(super) vitals: Arc<Vitals>,
 }
 
 impl MeterQueue {
     /// Runs until nobody can send calls any more.
     pub(super) fn run(self) {
+        let (mut habits, mut once) = (Habits::default(), Once::default());
         for made in &self.made {
+            let entry = self.entry(made, &mut habits, &mut once);
             // The ledger's thread outlives this one; if it has not, there is nobody to tell.
-            if self.entries.send(self.entry(made)).is_err() {
+            if self.entries.send(entry).is_err() {
                 self.vitals.entries_dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    fn entry(&self, made: Attributed) -> Entry {
+    fn entry(&self, made: Attributed, habits: &mut Habits, once: &mut Once) -> Entry {
         match made {
             Attributed::Call(call, attribution) => {
-                let record = self.meter.measure(*call, &attribution, &self.boot);
+                let record = self.meter.measure(*call, &attribution, &self.boot, habits);
+                let record = once.settle(record, |id| self.stored(id));
                 if record.cost_source == CostSource::Unpriced {
                     self.vitals.unpriced(record.model.as_deref().unwrap_or("(unknown)"));
                 }
@@ -52,6 +58,18 @@ impl MeterQueue {
             }
             Attributed::Edge(edge, attribution) => {
                 Entry::Edge(Box::new(EdgeRecord::new(*edge, &attribution, &self.boot)))
+            }
+        }
+    }
+
+    /// The record that bills an answer already. Where the ledger can't be read that is not known,
+    /// and the answer is billed: too much can be seen, too little can't.
+    fn stored(&self, response_id: &str) -> Option<UsageRecord> {
+        match self.ledger.answered(response_id) {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::warn!(%error, "an answer that was read back may be billed twice");
+                None
             }
         }
     }

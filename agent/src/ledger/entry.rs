@@ -125,6 +125,9 @@ fn bound_record(record: &mut UsageRecord) {
         &mut record.price_version,
     ];
     optional.into_iter().flatten().for_each(cut);
+    let others = record.settles.as_mut().map(|settled| &mut settled.call.0).into_iter();
+    let others = others.chain(record.duplicate_of.as_mut().map(|call| &mut call.0));
+    others.chain(record.retrieved_by.as_mut().map(|reader| &mut reader.0)).for_each(cut);
     record.credential_ids = bounded_ids(std::mem::take(&mut record.credential_ids));
     if let Some(container) = &mut record.container {
         cut(&mut container.id);

@@ -13,6 +13,7 @@ use super::dimension::{RowKey, Traits};
 use super::entry::{Entry, Loss};
 use super::error::LedgerError;
 use super::index::{Extent, Gap, Hour, Index, touches};
+use super::log::days;
 use super::position::Position;
 use super::query::{
     CallsQuery, EdgesQuery, INTERVALS_MAX, StoredCall, StoredEdge, UsageQuery, UsageReport,
@@ -120,6 +121,28 @@ impl Reader {
             found.take(item.entry, &mut sums);
         }
         Ok(report(query, sums, found, &status.anchor))
+    }
+
+    /// The latest record that bills the answer of this id, the provider's `response_id`. `None` if
+    /// there is none, or the index can't be used for now.
+    ///
+    /// # Errors
+    /// If the log or the index can't be read.
+    pub fn answered(&self, response_id: &str) -> Result<Option<UsageRecord>, LedgerError> {
+        let index = self.0.index();
+        let committed = self.0.status().committed;
+        let Some(index) = index.as_ref() else { return Ok(None) };
+        for day in days(&self.0.log_dir)?.into_iter().rev() {
+            let at = index.answer(day, response_id);
+            let at = at.map_err(|source| index_error(&self.0.state_dir, source))?;
+            let Some(offset) = at else { continue };
+            let from = Position { day, offset, seq: Position::START.seq };
+            let item = Walk::new(&self.0.log_dir, from, committed)?.step()?;
+            if let Some(Entry::Call(record)) = item.and_then(|item| item.entry) {
+                return Ok(Some(*record));
+            }
+        }
+        Ok(None)
     }
 
     /// Calls in the order in which they were stored, up to what is acknowledged now. Reads the log
@@ -271,8 +294,10 @@ impl<'a> Sums<'a> {
     }
 
     fn add(&mut self, record: &UsageRecord) {
-        if self.within.contains(&record.time) {
-            self.add_sum(&Traits::of(record), &Usage::of(record));
+        if self.within.contains(&record.time)
+            && let Some(usage) = Usage::of(record)
+        {
+            self.add_sum(&Traits::of(record), &usage);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The ledger as a whole, against a plain list of what it acknowledged.
 
+mod answers;
 mod edges;
 
 use std::collections::BTreeMap;
@@ -49,7 +50,7 @@ fn expected(records: &[UsageRecord], query: &UsageQuery) -> BTreeMap<RowKey, Usa
                 Dimension::Process => record.process.exe.clone(),
             };
             let key = RowKey(query.by.iter().map(|by| (*by, value(by))).collect());
-            rows.entry(key).or_default().add(&Usage::of(record));
+            rows.entry(key).or_default().add(&Usage::of(record).unwrap());
         }
     }
     rows

@@ -1,7 +1,7 @@
 //! Sums over calls, and their compact form in the index.
 
 use serde::Serialize;
-use weir_core::meter::UsageRecord;
+use weir_core::meter::{CostSource, UsageRecord};
 use weir_core::provider::CallState;
 use weir_core::units::{PicoUsd, Tokens};
 
@@ -18,24 +18,30 @@ pub struct Usage {
     /// The cost of those whose cost is known, in dollars.
     #[serde(rename = "cost_usd")]
     pub cost: PicoUsd,
-    /// How many of them have no known cost.
+    /// How many of them have no known cost, or only a part of it.
     pub unpriced_calls: u64,
     /// Bytes of these calls that the kernel saw and could not hand over.
     pub lost_bytes: u64,
 }
 
 impl Usage {
-    /// One call.
+    /// One call. Of a repeat there is nothing to add, and a record that settles another one adds to
+    /// what that used, but is no further call.
     #[must_use]
-    pub fn of(record: &UsageRecord) -> Self {
-        Self {
-            calls: 1,
-            errors: u64::from(record.state == CallState::Error),
+    pub fn of(record: &UsageRecord) -> Option<Self> {
+        if record.duplicate_of.is_some() {
+            return None;
+        }
+        let is_partial = record.cost_usd.is_none() || record.cost_source == CostSource::Partial;
+        let is_new = record.settles.is_none();
+        Some(Self {
+            calls: u64::from(is_new),
+            errors: u64::from(is_new && record.state == CallState::Error),
             tokens: record.tokens,
             cost: record.cost_usd.unwrap_or(PicoUsd::ZERO),
-            unpriced_calls: u64::from(record.cost_usd.is_none()),
+            unpriced_calls: u64::from(is_new && is_partial),
             lost_bytes: record.lost_bytes,
-        }
+        })
     }
 
     /// Adds other calls to these.

@@ -98,6 +98,7 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
             ..Tokens::default()
         },
         usage_source: UsageSource::Reported,
+        bounds: None,
         cost_usd: Some(PicoUsd(1_250_000_000)),
         cost_source: CostSource::Table,
         credential: None,
@@ -118,6 +119,9 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
         parts: Vec::new(),
         inconsistent: false,
         retrieved: false,
+        retrieved_by: None,
+        duplicate_of: None,
+        settles: None,
         retry: None,
         trace_id: None,
         parent_id: None,

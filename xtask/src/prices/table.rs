@@ -15,6 +15,14 @@ pub(super) enum Kind {
     CacheWrite1h,
     CacheWrite12h,
     Output,
+    InputAudio,
+    InputImage,
+    InputVideo,
+    InputTool,
+    CacheReadAudio,
+    CacheReadImage,
+    OutputAudio,
+    OutputImage,
 }
 
 /// For each kind: the length of input above which a price holds, and that price for a million
@@ -86,6 +94,14 @@ impl Table {
                     cache_write_1h: at(Kind::CacheWrite1h, start),
                     cache_write_12h: at(Kind::CacheWrite12h, start),
                     output: at(Kind::Output, start),
+                    input_audio: at(Kind::InputAudio, start),
+                    input_image: at(Kind::InputImage, start),
+                    input_video: at(Kind::InputVideo, start),
+                    input_tool: at(Kind::InputTool, start),
+                    cache_read_audio: at(Kind::CacheReadAudio, start),
+                    cache_read_image: at(Kind::CacheReadImage, start),
+                    output_audio: at(Kind::OutputAudio, start),
+                    output_image: at(Kind::OutputImage, start),
                 })
             })
             .collect()
@@ -103,6 +119,14 @@ impl From<&[Rates]> for Table {
                 (Kind::CacheWrite1h, rates.cache_write_1h),
                 (Kind::CacheWrite12h, rates.cache_write_12h),
                 (Kind::Output, rates.output),
+                (Kind::InputAudio, rates.input_audio),
+                (Kind::InputImage, rates.input_image),
+                (Kind::InputVideo, rates.input_video),
+                (Kind::InputTool, rates.input_tool),
+                (Kind::CacheReadAudio, rates.cache_read_audio),
+                (Kind::CacheReadImage, rates.cache_read_image),
+                (Kind::OutputAudio, rates.output_audio),
+                (Kind::OutputImage, rates.output_image),
             ] {
                 if let Some(price) = price {
                     table.0.entry(kind).or_default().insert(rates.above, price);

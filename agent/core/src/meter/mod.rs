@@ -6,6 +6,9 @@
 pub mod catalogue;
 mod count;
 mod edge;
+mod estimate;
+mod habit;
+mod once;
 mod record;
 
 use std::collections::BTreeMap;
@@ -13,11 +16,14 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::identity::Attribution;
-use crate::provider::{Api, CallState, ModelCall, Usage};
-use crate::units::{ConnectionId, PicoUsd, Timestamp, Tokens};
+use crate::provider::{Api, ModelCall, Usage};
+use crate::units::{ConnectionId, Counts, PicoUsd, Timestamp, Tokens, Unit};
 pub use catalogue::Catalogue;
 pub use edge::{EdgeId, EdgeRecord};
-pub use record::{CallId, CostSource, UsageRecord, UsageSource};
+use estimate::{Ends, Estimate, failed_before_output};
+pub use habit::Habits;
+pub use once::Once;
+pub use record::{Bounds, CallId, CostSource, Settlement, UsageRecord, UsageSource};
 
 /// Makes usage records of model calls.
 #[derive(Debug)]
@@ -38,7 +44,7 @@ impl Meter {
         &self.catalogue
     }
 
-    /// Measures one call. `boot_id` is the kernel's id of this boot
+    /// Measures one call, and learns from it for the next. `boot_id` is the kernel's id of this boot
     /// (`/proc/sys/kernel/random/boot_id`): times since boot mean nothing without it.
     #[must_use]
     pub fn measure(
@@ -46,11 +52,16 @@ impl Meter {
         mut call: ModelCall,
         attribution: &Attribution,
         boot_id: &str,
+        habits: &mut Habits,
     ) -> UsageRecord {
         let model = call.model_served.clone().or_else(|| call.model_requested.clone());
-        let (usage, usage_source) = usage(&call, model.as_deref().unwrap_or_default());
+        let Estimate { usage, source: usage_source, bounds } =
+            Estimate::of(&call, model.as_deref().unwrap_or_default(), habits);
         let (cost_usd, cost_source) = self.price(&call, model.as_deref(), &usage, usage_source);
-        let asked = matches!(cost_source, CostSource::Table | CostSource::Unpriced);
+        let bounds =
+            bounds.map(|ends| self.bounds(&call, model.as_deref(), &usage, &ends, cost_source));
+        let asked =
+            matches!(cost_source, CostSource::Table | CostSource::Partial | CostSource::Unpriced);
         let key = call.credential.take();
         UsageRecord {
             id: call_id(boot_id, &call),
@@ -70,6 +81,7 @@ impl Meter {
             state: call.state,
             tokens: usage.tokens,
             usage_source,
+            bounds,
             cost_usd,
             cost_source,
             credential: key.as_ref().map(|key| key.fingerprint.clone()),
@@ -90,6 +102,9 @@ impl Meter {
             parts: usage.parts,
             inconsistent: usage.inconsistent,
             retrieved: call.retrieved,
+            retrieved_by: None,
+            duplicate_of: None,
+            settles: None,
             retry: call.hints.retry,
             trace_id: call.hints.trace_id,
             parent_id: call.hints.parent_id,
@@ -112,7 +127,12 @@ impl Meter {
                     return (Some(cost), CostSource::Provider);
                 }
                 let cost = self.table_price(call, model, usage);
-                (cost, cost.map_or(CostSource::Unpriced, |_| CostSource::Table))
+                let by_the_piece = is_charged_by_the_piece(&usage.counts);
+                match cost {
+                    Some(cost) if !by_the_piece => (Some(cost), CostSource::Table),
+                    Some(cost) if cost > PicoUsd::ZERO => (Some(cost), CostSource::Partial),
+                    Some(_) | None => (None, CostSource::Unpriced),
+                }
             }
             UsageSource::None if failed_before_output(call) => {
                 (Some(PicoUsd::ZERO), CostSource::Free)
@@ -125,61 +145,48 @@ impl Meter {
 impl Meter {
     /// What the catalogue says: each model's share at that model's price.
     fn table_price(&self, call: &ModelCall, model: Option<&str>, usage: &Usage) -> Option<PicoUsd> {
-        let tier = call.context.service_tier.as_deref();
-        let price = |model: &str, tokens| self.catalogue.cost(call.provider, model, tier, tokens);
+        let price =
+            |model: &str, tokens| self.catalogue.cost(call.provider, model, &call.context, tokens);
         if usage.parts.is_empty() {
             return price(model?, &usage.tokens);
         }
         let shares = usage.parts.iter().map(|part| price(&part.model, &part.tokens));
         shares.sum::<Option<PicoUsd>>()
     }
+
+    fn bounds(
+        &self,
+        call: &ModelCall,
+        model: Option<&str>,
+        usage: &Usage,
+        ends: &Ends,
+        source: CostSource,
+    ) -> Bounds {
+        let price =
+            |tokens: &Tokens| self.catalogue.cost(call.provider, model?, &call.context, tokens);
+        let (cost_min, cost_max) = match source {
+            // Several models' shares grow in ways that nobody knows.
+            CostSource::Table | CostSource::Partial if usage.parts.is_empty() => {
+                ends.costs(&usage.tokens, price)
+            }
+            _ => (None, None),
+        };
+        Bounds {
+            input_min: ends.input.least,
+            input_max: ends.input.most,
+            output_min: ends.output.least,
+            output_max: ends.output.most,
+            cost_usd_min: cost_min,
+            // What is charged by the piece comes on top.
+            cost_usd_max: cost_max.filter(|_| source == CostSource::Table),
+        }
+    }
 }
 
-/// The call's tokens: what the provider said, else what can be counted.
-fn usage(call: &ModelCall, model: &str) -> (Usage, UsageSource) {
-    match (&call.usage, &call.countable) {
-        (Some(usage), None) => return (usage.clone(), UsageSource::Reported),
-        (Some(said), Some(text)) => {
-            // The output was still growing when this was said.
-            let seen = count::count(model, call.api, text).tokens.output_visible;
-            let mut usage = said.clone();
-            let tokens = &mut usage.tokens;
-            tokens.output_visible =
-                tokens.output_visible.max(seen.saturating_sub(tokens.reasoning));
-            return (usage, UsageSource::Estimated);
-        }
-        (None, _) => {}
-    }
-    let Some(text) = call.countable.as_ref().filter(|_| !failed_before_output(call)) else {
-        return (Usage::default(), UsageSource::None);
-    };
-    let counted = count::count(model, call.api, text);
-    if counted.tokens == Tokens::default() {
-        return (Usage::default(), UsageSource::None);
-    }
-    let whole = match call.state {
-        CallState::Complete => call.lost_bytes == 0,
-        CallState::Aborted | CallState::Truncated | CallState::Error => false,
-    };
-    let source = if counted.exact && whole { UsageSource::Counted } else { UsageSource::Estimated };
-    (counted.tokens.into(), source)
-}
-
-/// Whether the provider refused the call, or failed it before there was any output. Neither
-/// provider bills that.
-fn failed_before_output(call: &ModelCall) -> bool {
-    let refused = call.status.is_some_and(|status| status >= 400);
-    let failed = match call.state {
-        CallState::Error => {
-            let text = call.countable.as_ref().map(|text| text.output.expose());
-            let has_text = text.is_some_and(|text| !text.is_empty());
-            // Of an answer that isn't a stream, the first output is the error itself.
-            let has_begun = has_text || (call.streamed && call.first_output.is_some());
-            !has_begun
-        }
-        CallState::Complete | CallState::Aborted | CallState::Truncated => false,
-    };
-    call.usage.is_none() && (refused || failed)
+/// Whether anything was used that is charged beside the tokens, which the catalogue has no prices
+/// for. Anthropic, the only one that counts fetched pages, charges nothing for them.
+fn is_charged_by_the_piece(counts: &Counts) -> bool {
+    counts.0.keys().any(|unit| *unit != Unit::WebFetch)
 }
 
 fn call_id(boot_id: &str, call: &ModelCall) -> CallId {

@@ -44,12 +44,51 @@ pub enum CostSource {
     Provider,
     /// The price catalogue.
     Table,
+    /// The price catalogue, as far as it goes: something else was used that it has no price for
+    /// (`counts`), so the cost is a lower bound.
+    Partial,
+    /// What was used is billed with another record, `duplicate_of`. The cost is 0.
+    Repeat,
     /// Nothing was consumed: an error before any output. The cost is 0.
     Free,
     /// The catalogue has no price for this model. The cost is absent, not 0.
     Unpriced,
     /// The model has a price, but the usage is not known. The cost is absent, not 0.
     Unknown,
+}
+
+/// What the numbers of an estimate lie between. An upper end that is absent is not known.
+///
+/// `output_min` is what was seen. `output_max` is that only where the whole answer was seen of a
+/// model that doesn't reason; else it is what the request allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// At least so many tokens of input.
+    pub input_min: u64,
+    /// At most so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_max: Option<u64>,
+    /// At least so many tokens of output.
+    pub output_min: u64,
+    /// At most so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_max: Option<u64>,
+    /// It cost at least this; absent if there is no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd_min: Option<PicoUsd>,
+    /// It cost at most this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd_max: Option<PicoUsd>,
+}
+
+/// How a record completes an earlier one, which had no final numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The earlier record.
+    pub call: CallId,
+    /// All that the call used. The record's own tokens and cost are what goes beyond the earlier
+    /// record's.
+    pub tokens: Tokens,
 }
 
 /// One model call. Its JSON is the public contract: fields are added, never changed.
@@ -89,6 +128,9 @@ pub struct UsageRecord {
     pub tokens: Tokens,
     /// Where `tokens` came from.
     pub usage_source: UsageSource,
+    /// What the numbers lie between, where they are estimated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
     /// What it cost; absent if that is not known, which is not the same as 0.
     pub cost_usd: Option<PicoUsd>,
     /// Where `cost_usd` came from.
@@ -146,6 +188,16 @@ pub struct UsageRecord {
     /// It was not made here but read back: the result of a batch, or of a call in the background.
     #[serde(default, skip_serializing_if = "is_false")]
     pub retrieved: bool,
+    /// Who read it back, where that is somebody else than `identity`, who had made the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieved_by: Option<IdentityId>,
+    /// The same answer was seen before and is billed with that record: this one has no tokens and
+    /// costs nothing, and counts as no call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<CallId>,
+    /// This is the end of a call that has a record already: it counts as no further call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settles: Option<Settlement>,
     /// How often the caller's client says that it had tried the call before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<u32>,

@@ -3,9 +3,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::http::Hints;
 use crate::identity::{IdentityId, Process};
-use crate::provider::{Api, Countable, PriceContext};
+use crate::provider::{Api, CallState, Countable, PriceContext};
 use crate::secret::Payload;
-use crate::units::{ProcessKey, Role, Tokens};
+use crate::units::{ProcessKey, Role};
 
 fn call() -> ModelCall {
     let second = |second| Timestamp::from_second(second).unwrap();
@@ -42,14 +42,19 @@ fn call() -> ModelCall {
     }
 }
 
-fn measure(call: ModelCall) -> UsageRecord {
-    let attribution = Attribution {
+fn attribution() -> Attribution {
+    Attribution {
         identity: IdentityId("spiffe://test/host/h/user/u".to_owned()),
         process: Process { pid: 7, exe: None, uid: 0 },
         container: None,
         unit: None,
-    };
-    Meter::new(Catalogue::builtin().unwrap()).measure(call, &attribution, "boot")
+    }
+}
+
+fn measure(call: ModelCall) -> UsageRecord {
+    let attribution = attribution();
+    let meter = Meter::new(Catalogue::builtin().unwrap());
+    meter.measure(call, &attribution, "boot", &mut Habits::default())
 }
 
 fn reported() -> Option<Usage> {
@@ -58,7 +63,7 @@ fn reported() -> Option<Usage> {
 
 fn hello() -> Option<Countable> {
     let output = Payload::from("hello world".to_owned());
-    Some(Countable { input: Vec::new(), output, cut: false })
+    Some(Countable { output, ..Countable::default() })
 }
 
 #[track_caller]
@@ -135,6 +140,143 @@ fn without_usage_the_text_is_counted() {
     check(nothing, U::None, C::Unknown, None);
     let failed = ModelCall { state: CallState::Error, streamed: true, ..whole() };
     check(failed, U::Estimated, C::Table, cost);
+}
+
+/// The bounds of an estimate, as `input output cost`, with `?` for an end that isn't known.
+#[track_caller]
+fn check_bounds(call: ModelCall, expected: &str) {
+    let record = measure(call);
+    let bounds = record.bounds.unwrap();
+    let end = |end: Option<String>| end.unwrap_or_else(|| "?".to_owned());
+    let tokens = |least: u64, most: Option<u64>| {
+        format!("{least}..{}", end(most.map(|most| most.to_string())))
+    };
+    let (least, most) = (bounds.cost_usd_min, bounds.cost_usd_max);
+    let found = format!(
+        "{} {} {}..{}",
+        tokens(bounds.input_min, bounds.input_max),
+        tokens(bounds.output_min, bounds.output_max),
+        end(least.map(|cost| cost.to_string())),
+        end(most.map(|cost| cost.to_string())),
+    );
+    assert_eq!(found, expected);
+    assert_eq!(record.usage_source, UsageSource::Estimated);
+    let (input, output) = (record.tokens.input_total(), record.tokens.output_total());
+    assert!(bounds.input_min <= input && bounds.input_max.is_none_or(|most| input <= most));
+    assert!(bounds.output_min <= output && bounds.output_max.is_none_or(|most| output <= most));
+    if let Some(cost) = record.cost_usd {
+        assert!(least.is_none_or(|least| least <= cost) && most.is_none_or(|most| cost <= most));
+    }
+}
+
+fn asked() -> Option<Countable> {
+    let text = Payload::from("hello world".to_owned());
+    let message = crate::provider::Message { role: "user".to_owned(), text };
+    Some(Countable { input: vec![message], ..hello().unwrap() })
+}
+
+/// wire.md §7, vector 7. At $0.15 of input, $0.075 from the cache and $0.60 of output a million.
+#[test]
+fn an_aborted_stream_lies_between_what_was_seen_and_what_was_allowed() {
+    let aborted = || ModelCall {
+        state: CallState::Aborted,
+        countable: asked(),
+        streamed: true,
+        max_output: Some(1_000),
+        ..call()
+    };
+    check_bounds(aborted(), "9..9 2..1000 0.000001875..0.00060135");
+    check_bounds(ModelCall { max_output: None, ..aborted() }, "9..9 2..? 0.000001875..?");
+    let countable = asked().map(|text| Countable { images: 1, ..text });
+    check_bounds(ModelCall { countable, ..aborted() }, "9..? 2..1000 0.000001875..?");
+    // The provider doesn't keep to its own bound.
+    check_bounds(
+        ModelCall { max_output: Some(1), ..aborted() },
+        "9..9 2..2 0.000001875..0.00000255",
+    );
+    let model_served = Some("nobody-knows".to_owned());
+    check_bounds(ModelCall { model_served, ..aborted() }, "6..14 1..1000 ?..?");
+}
+
+/// The answer is whole, but its usage wasn't asked for, and reasoning isn't seen.
+#[test]
+fn reasoning_that_nobody_saw_is_within_the_bounds() {
+    let model_served = Some("gpt-5-mini".to_owned());
+    let whole = ModelCall { model_served, countable: asked(), max_output: Some(50), ..call() };
+    check_bounds(whole, "9..9 2..50 0.000004225..0.00010225");
+    check(
+        ModelCall { countable: asked(), ..call() },
+        UsageSource::Counted,
+        CostSource::Table,
+        Some("0.00000255"),
+    );
+}
+
+/// Anthropic says the input at once, and the output as it grows.
+#[test]
+fn what_was_said_of_an_unfinished_answer_bounds_it() {
+    let said = Tokens { input_uncached: 1_000, output_visible: 1, ..Tokens::default() };
+    let growing = ModelCall {
+        provider: "anthropic",
+        api: Api::Messages,
+        model_served: Some("claude-opus-4-5-20251101".to_owned()),
+        state: CallState::Aborted,
+        usage: Some(said.into()),
+        countable: hello(),
+        max_output: Some(100),
+        ..call()
+    };
+    // 2 of o200k are 2 to 3 of Claude's; $5 and $25 a million.
+    check_bounds(growing, "1000..1000 2..100 0.00505..0.0075");
+}
+
+/// BerriAI/litellm#13245, #36008: Bedrock lets the model finish when its caller has gone.
+#[test]
+fn where_the_model_goes_on_an_aborted_answer_is_as_long_as_others() {
+    let meter = Meter::new(Catalogue::builtin().unwrap());
+    let mut habits = Habits::default();
+    let mut output = |call: ModelCall| {
+        let attribution = attribution();
+        meter.measure(call, &attribution, "boot", &mut habits).tokens.output_visible
+    };
+    let usage = Tokens { output_visible: 700, ..Tokens::default() };
+    let aborted = |provider, max_output| ModelCall {
+        provider,
+        max_output,
+        state: CallState::Aborted,
+        countable: hello(),
+        ..call()
+    };
+    assert_eq!(output(aborted("aws.bedrock", None)), 2);
+    for provider in ["aws.bedrock", "openai"] {
+        for _ in 0..10 {
+            output(ModelCall { provider, usage: Some(usage.into()), ..call() });
+        }
+    }
+    assert_eq!(output(aborted("aws.bedrock", None)), 700);
+    assert_eq!(output(aborted("aws.bedrock", Some(300))), 300);
+    assert_eq!(output(aborted("openai", None)), 2);
+}
+
+/// Searches, pages and the like are charged beside the tokens, and the catalogue has no prices of
+/// them.
+#[test]
+fn what_is_charged_by_the_piece_makes_the_cost_a_part() {
+    let with = |tokens: Tokens, unit| {
+        let mut usage = Usage::from(tokens);
+        usage.counts.set(unit, 3);
+        ModelCall { usage: Some(usage), ..call() }
+    };
+    use {CostSource as C, UsageSource as U};
+    let tokens = reported().unwrap().tokens;
+    check(with(tokens, Unit::WebSearch), U::Reported, C::Partial, Some("0.15"));
+    check(with(tokens, Unit::WebFetch), U::Reported, C::Table, Some("0.15"));
+    check(with(Tokens::default(), Unit::SearchUnit), U::Reported, C::Unpriced, None);
+    let mut usage = Usage::from(tokens);
+    usage.counts.set(Unit::WebSearch, 3);
+    usage.cost = Some(PicoUsd(1));
+    let said = ModelCall { usage: Some(usage), ..call() };
+    check(said, U::Reported, C::Provider, Some("0.000000000001"));
 }
 
 #[test]

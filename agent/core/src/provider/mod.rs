@@ -312,6 +312,11 @@ pub struct Countable {
     pub output: Payload,
     /// Some text did not fit the bound or was lost, so a count of this is a lower bound.
     pub cut: bool,
+    /// There was more to the input than this text and these images: some was cut, or isn't text
+    /// (tools, files, earlier turns that the provider holds).
+    pub input_open: bool,
+    /// Images in the input.
+    pub images: u64,
 }
 
 impl Countable {

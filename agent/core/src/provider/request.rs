@@ -21,6 +21,8 @@ const KEYS: &[&str] = &[
     "anthropic_version",
     "cache_control",
     "contents",
+    "conversation",
+    "functions",
     "input",
     "instructions",
     "max_completion_tokens",
@@ -29,7 +31,9 @@ const KEYS: &[&str] = &[
     "messages",
     "model",
     "n",
+    "previous_response_id",
     "prompt",
+    "response_format",
     "stream",
     "system",
     "tools",
@@ -122,8 +126,8 @@ pub(super) struct Said {
     form: bool,
     /// How long an `input` that is one text is, in characters.
     pub(super) characters: Option<u64>,
-    /// How many images are to be made.
-    pub(super) images: Option<u64>,
+    /// How many answers, or images, are wanted, if it says.
+    pub(super) wanted: Option<u64>,
     /// It has `contents` with parts, as Gemini's forms have.
     contents: bool,
     /// It has a `content` with parts, to be embedded.
@@ -133,7 +137,7 @@ pub(super) struct Said {
     subject: bool,
     /// A prompt-cache breakpoint asks for the longer lifetime.
     cache_ttl_1h: bool,
-    /// Most tokens of output that are allowed.
+    /// Most tokens that are allowed of each answer.
     pub(super) max_output: Option<u64>,
     text: Countable,
     text_bytes: usize,
@@ -148,7 +152,10 @@ impl Question {
             BodyKind::Form => Body::Form(Parts::default()),
             _ => Body::Json(Scanner::only(keys(api))),
         };
-        Self { decoder: Decoder::new(&head.body.coding), body, said: Said::default() }
+        let mut said = Said::default();
+        // Of other forms nobody looks whether there is more in the prompt than its text.
+        said.text.input_open = keys(api) != KEYS;
+        Self { decoder: Decoder::new(&head.body.coding), body, said }
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
@@ -172,6 +179,7 @@ impl Question {
         let is_whole = self.body.is_whole() && !self.body.left_out();
         let mut text = self.said.into_countable();
         text.cut |= !is_whole;
+        text.input_open |= text.cut;
         text
     }
 
@@ -233,6 +241,11 @@ impl Body {
 }
 
 impl Said {
+    /// Most tokens of output that are allowed in all.
+    pub(super) fn most_output(&self) -> Option<u64> {
+        Some(self.max_output?.saturating_mul(self.wanted.unwrap_or(1).max(1)))
+    }
+
     /// Whether this could be a model call of any form.
     pub(super) const fn is_question(&self) -> bool {
         (self.model.is_some() || self.anthropic_version) && (self.messages || self.input)
@@ -280,7 +293,7 @@ impl Said {
         self.form = true;
         match name {
             "model" => self.model = name_of(value),
-            "n" => self.images = value.parse().ok(),
+            "n" => self.wanted = value.parse().ok(),
             "stream" => self.stream = Some(value.eq_ignore_ascii_case("true")),
             _ => {}
         }
@@ -301,8 +314,34 @@ impl Said {
                 | "inferenceConfig.maxTokens",
                 Token::Count(most),
             ) => self.max_output = Some(most),
-            ("n", Token::Count(images)) => self.images = Some(images),
+            ("n", Token::Count(wanted)) => self.wanted = Some(wanted),
             ("anthropic_version", Token::Text(_)) => self.anthropic_version = true,
+            // Each of these puts tokens into the prompt that no text here shows.
+            ("tools[]" | "functions[]" | "conversation", Token::Begin)
+            | ("response_format.json_schema", Token::Begin)
+            | ("previous_response_id" | "conversation", Token::Text(_))
+            | ("input[]" | "input[][]", Token::Count(_)) => self.text.input_open = true,
+            (
+                "messages[].content[].type"
+                | "messages[].content[].content[].type"
+                | "input[].content[].type"
+                | "input[].type"
+                | "system[].type",
+                Token::Text(kind),
+            ) => match kind {
+                "image" | "image_url" | "input_image" => {
+                    self.text.images = self.text.images.saturating_add(1);
+                }
+                "text"
+                | "input_text"
+                | "output_text"
+                | "refusal"
+                | "tool_result"
+                | "message"
+                | "function_call"
+                | "function_call_output" => {}
+                _ => self.text.input_open = true,
+            },
             ("messages", Token::Begin) => self.messages = true,
             ("input", Token::Begin) => self.input = true,
             ("messages[]" | "input[]", Token::Begin) => self.begin_message(""),

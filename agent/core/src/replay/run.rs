@@ -2,7 +2,7 @@
 
 use super::Transcript;
 use crate::identity::{Attribution, Namespace, resolve};
-use crate::meter::{EdgeRecord, Meter, UsageRecord};
+use crate::meter::{EdgeRecord, Habits, Meter, Once, UsageRecord};
 use crate::pipeline::{Input, Output, Pipeline};
 use crate::provider::{Edge, ModelCall};
 use crate::secret::FingerprintKey;
@@ -21,18 +21,26 @@ impl Transcript {
     /// The usage record of every call, in the order in which they ended.
     #[must_use]
     pub fn records(&self, meter: &Meter) -> Vec<UsageRecord> {
-        self.records_of(self.inputs(), meter)
+        let (mut habits, mut once) = (Habits::default(), Once::default());
+        let measured = |(call, maker): (ModelCall, Attribution)| {
+            let record = meter.measure(call, &maker, BOOT, &mut habits);
+            once.settle(record, |_nothing_is_kept| None)
+        };
+        self.run(self.inputs()).calls.into_iter().map(measured).collect()
     }
 
     /// The usage record of every call that comes of `inputs`, whose processes are those of this
-    /// transcript.
+    /// transcript. Each is metered by itself: nothing is learnt, and no answer is looked for in
+    /// another record.
     #[must_use]
     pub fn records_of<'a>(
         &self,
         inputs: impl IntoIterator<Item = Input<'a>>,
         meter: &Meter,
     ) -> Vec<UsageRecord> {
-        let measured = |(call, maker): (ModelCall, Attribution)| meter.measure(call, &maker, BOOT);
+        let measured = |(call, maker): (ModelCall, Attribution)| {
+            meter.measure(call, &maker, BOOT, &mut Habits::default())
+        };
         self.run(inputs).calls.into_iter().map(measured).collect()
     }
 

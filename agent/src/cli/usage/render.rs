@@ -84,7 +84,8 @@ pub(super) fn csv(report: &Report) -> anyhow::Result<String> {
 }
 
 fn numbers(sums: &Sums) -> [String; 6] {
-    let all_unpriced = sums.calls > 0 && sums.unpriced_calls == sums.calls;
+    let all_unpriced =
+        sums.calls > 0 && sums.unpriced_calls == sums.calls && sums.cost_usd == "0.00";
     let more = if sums.unpriced_calls > 0 { "+?" } else { "" };
     [
         grouped(sums.calls),
@@ -131,7 +132,9 @@ fn footer(report: &Report) -> String {
     let unpriced = report.totals.unpriced_calls;
     if unpriced > 0 {
         let calls = counted(unpriced, "call has", "calls have");
-        note(format!("{calls} no known cost and are not in COST: see `weir doctor`"));
+        note(format!(
+            "{calls} no known cost, or not all of it, and COST lacks that: see `weir doctor`"
+        ));
     }
     text
 }

@@ -1,5 +1,6 @@
 //! Keys of the index: a letter, then big-endian numbers, so that they sort as the numbers do.
 
+use sha2::{Digest, Sha256};
 use weir_core::units::Timestamp;
 
 use crate::ledger::day::Day;
@@ -14,8 +15,10 @@ pub(super) const EXTENT: u8 = b'x';
 pub(super) const LOSS: u8 = b'l';
 /// Gaps in coverage: day of the file, sequence number.
 pub(super) const GAP: u8 = b'g';
+/// Where the record is that bills an answer: day of the file, hash of the answer's id.
+pub(super) const ANSWER: u8 = b'a';
 /// Each kind of row that goes when its file goes.
-pub(super) const OF_A_DAY: [u8; 4] = [ROLLUP, EXTENT, LOSS, GAP];
+pub(super) const OF_A_DAY: [u8; 5] = [ROLLUP, EXTENT, LOSS, GAP, ANSWER];
 
 /// How many sets of traits share one row of sums. Few enough that a row stays far below the size at
 /// which the store would put it into a file of its own.
@@ -73,6 +76,14 @@ pub(super) fn rollup(day: Day, hour: Hour, chunk: u32) -> Vec<u8> {
 pub(super) fn of_line(kind: u8, day: Day, seq: u64) -> Vec<u8> {
     let mut key = of_day(kind, day);
     key.extend_from_slice(&seq.to_be_bytes());
+    key
+}
+
+/// Key of the place of an answer's record.
+pub(super) fn answer(day: Day, response_id: &str) -> Vec<u8> {
+    let hash = Sha256::digest(response_id);
+    let mut key = of_day(ANSWER, day);
+    key.extend_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
     key
 }
 

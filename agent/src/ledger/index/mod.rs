@@ -28,7 +28,7 @@ use super::usage::Usage;
 pub(super) use keys::Hour;
 
 /// Changes with the form of keys or values; another format's index is made anew.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The store's default is 1 GiB, and it would not see that a cgroup grants less.
 const CACHE_BYTES: u64 = 32 << 20;
 
@@ -154,6 +154,15 @@ impl Index {
         guarded(|| {
             let bytes = self.db.get(keys::traits(number))?;
             decode(&bytes.ok_or(IndexError::Unreadable("set of traits"))?, "set of traits")
+        })
+    }
+
+    /// Where in the file of `day` the last record is that bills the answer of this id.
+    pub(super) fn answer(&self, day: Day, response_id: &str) -> Result<Option<u64>, IndexError> {
+        guarded(|| {
+            let Some(bytes) = self.db.get(keys::answer(day, response_id))? else { return Ok(None) };
+            let offset = bytes.as_ref().try_into().map(u64::from_be_bytes);
+            offset.map(Some).map_err(|_length| IndexError::Unreadable("place"))
         })
     }
 

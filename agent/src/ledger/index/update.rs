@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 use sled::Batch;
+use weir_core::units::Role;
 
 use super::keys::{self, CHUNK, Hour};
 use super::{Gap, Index, State, decode, decode_range, encode, encode_range, guarded};
@@ -113,11 +114,17 @@ impl Index {
         };
         match entry {
             Entry::Call(record) => {
-                let number = self.number(Traits::of(record), state, changes)?;
                 let hour = Hour::of(record.time);
-                let chunk = changes.sums.entry((span.day, hour, number / CHUNK)).or_default();
-                let low = u8::try_from(number % CHUNK).unwrap_or(u8::MAX);
-                chunk.entry(low).or_default().add(&Usage::of(record));
+                if let Some(usage) = Usage::of(record) {
+                    let number = self.number(Traits::of(record), state, changes)?;
+                    let chunk = changes.sums.entry((span.day, hour, number / CHUNK)).or_default();
+                    let low = u8::try_from(number % CHUNK).unwrap_or(u8::MAX);
+                    chunk.entry(low).or_default().add(&usage);
+                    if let (Some(id), Role::Client) = (&record.response_id, record.role) {
+                        let place = span.start.to_be_bytes();
+                        changes.batch.insert(keys::answer(span.day, id), place.as_slice());
+                    }
+                }
                 changes.extend(span, hour);
             }
             // Where they are is found as calls are; there is nothing to add up.

@@ -1,8 +1,8 @@
 //! The price file, `packaging/prices.json`, as it is written: one row a model, every number an
 //! exact decimal. `cargo xtask prices` writes it; [`super::Catalogue`] checks and reads it.
 //!
-//! What a later part needs (regions, modalities, tools billed by the call) becomes a new optional
-//! field of a row or of [`Rates`]. Unknown fields are refused, so that a reader too old for a file
+//! What a later part needs (regions, tools billed by the call) becomes a new optional field of a row
+//! or of [`Rates`]. Unknown fields are refused, so that a reader too old for a file
 //! says so instead of pricing by half of it.
 
 use std::collections::BTreeMap;
@@ -94,6 +94,55 @@ pub struct Rates {
     /// Output, reasoning included. Absent: the model has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<PicoUsd>,
+    /// Sound taken in. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_audio: Option<PicoUsd>,
+    /// Images taken in. Absent: they cost what other input costs, as with every chat model so far;
+    /// models that make images have prices of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_image: Option<PicoUsd>,
+    /// Video taken in. Absent: it costs what other input costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_video: Option<PicoUsd>,
+    /// Input that the provider's own tools put into the prompt. Absent: it costs what other input
+    /// costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tool: Option<PicoUsd>,
+    /// Sound read from the cache. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read_audio: Option<PicoUsd>,
+    /// Images read from the cache. Absent: they cost what other input from the cache costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read_image: Option<PicoUsd>,
+    /// Sound put out. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_audio: Option<PicoUsd>,
+    /// Images put out. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_image: Option<PicoUsd>,
+}
+
+impl Rates {
+    /// Every price that there is a word for.
+    #[must_use]
+    pub const fn prices(&self) -> [Option<PicoUsd>; 14] {
+        [
+            Some(self.input),
+            self.cache_read,
+            self.cache_write,
+            self.cache_write_1h,
+            self.cache_write_12h,
+            self.output,
+            self.input_audio,
+            self.input_image,
+            self.input_video,
+            self.input_tool,
+            self.cache_read_audio,
+            self.cache_read_image,
+            self.output_audio,
+            self.output_image,
+        ]
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

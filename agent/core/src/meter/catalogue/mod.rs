@@ -8,15 +8,18 @@
 mod cost;
 pub mod format;
 mod name;
+mod terms;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::provider::PriceContext;
 use crate::units::{PicoUsd, Tokens};
 use format::{ModelRow, PriceFile, Rates, SCHEMA};
 pub use name::without_date;
+use terms::Terms;
 
 const BUILTIN: &str = include_str!("../../../../../packaging/prices.json");
 
@@ -115,23 +118,20 @@ impl Catalogue {
             .and_then(|&index| self.rows.get(index))
     }
 
-    /// What `tokens` of `model` cost at a service tier; `None` if that isn't known.
-    ///
-    /// `default` and `standard` are how OpenAI and Anthropic name what `standard` prices are for. A
-    /// tier without prices of its own is one whose price we don't know (OpenAI's `scale` and
-    /// Anthropic's `priority` are capacity bought in advance), so there is no price then.
+    /// What `tokens` of `model` cost under these conditions; `None` if that isn't known.
     #[must_use]
     pub fn cost(
         &self,
         provider: &str,
         model: &str,
-        service_tier: Option<&str>,
+        context: &PriceContext,
         tokens: &Tokens,
     ) -> Option<PicoUsd> {
         let row = self.find(provider, model)?;
-        let rates = match service_tier {
-            None | Some("default" | "standard") => &row.standard,
-            Some(tier) => row.tiers.get(tier)?,
+        let rates = match terms::of(context) {
+            Terms::Standard => &row.standard,
+            Terms::Tier(tier) => row.tiers.get(tier)?,
+            Terms::Unknown => return None,
         };
         cost::cost(rates, tokens)
     }
@@ -142,19 +142,8 @@ fn are_well_formed(rates: &[Rates]) -> bool {
     let ordered = rates.is_sorted_by(|a, b| a.above < b.above);
     let complete = rates.first().is_some_and(|first| first.above == 0);
     let bounded = rates.iter().all(|rates| {
-        let Rates {
-            above: _,
-            input,
-            cache_read,
-            cache_write,
-            cache_write_1h,
-            cache_write_12h,
-            output,
-        } = *rates;
-        [Some(input), cache_read, cache_write, cache_write_1h, cache_write_12h, output]
-            .into_iter()
-            .flatten()
-            .all(|rate| (PicoUsd::ZERO..=cost::LARGEST_RATE).contains(&rate))
+        let mut prices = rates.prices().into_iter().flatten();
+        prices.all(|price| (PicoUsd::ZERO..=cost::LARGEST_RATE).contains(&price))
     });
     ordered && complete && bounded
 }

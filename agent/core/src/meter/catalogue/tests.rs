@@ -9,8 +9,12 @@ fn builtin() -> Catalogue {
 
 #[track_caller]
 fn check(provider: &str, model: &str, tier: Option<&str>, tokens: Tokens, dollars: Option<&str>) {
-    let cost = builtin().cost(provider, model, tier, &tokens).map(|cost| cost.to_string());
+    let cost = builtin().cost(provider, model, &at(tier), &tokens).map(|cost| cost.to_string());
     assert_eq!(cost.as_deref(), dollars, "{provider} {model} {tier:?}");
+}
+
+fn at(tier: Option<&str>) -> PriceContext {
+    PriceContext { service_tier: tier.map(str::to_owned), ..PriceContext::default() }
 }
 
 fn input(count: u64) -> Tokens {
@@ -72,6 +76,73 @@ fn the_lifetime_of_a_cache_write_has_its_price() {
     check("openai", "gpt-6-sol", None, half_day, Some("0.50"));
     // Anthropic sells no such thing, so nobody knows what it would cost.
     check("anthropic", "claude-opus-4-5", None, half_day, None);
+}
+
+/// BerriAI/litellm#14849 itself, at the issue's own prices: its $0.7642 charges the cached input
+/// twice. What the provider charges above 200,000 tokens isn't part of the issue.
+#[test]
+fn a_gemini_cache_read_is_charged_once() {
+    let file = r#"{"schema": 1, "date": "2026-11-23",
+        "sources": {"s": {"version": "1", "url": "u", "license": "l"}},
+        "models": [{"provider": "gcp.gemini", "id": "g", "source": "s", "taken": "2026-11-23",
+            "standard": [{"input": "1.25", "cache_read": "0.625", "output": "10"}]}]}"#;
+    let tokens = Tokens {
+        input_uncached: 262_960 - 257_955,
+        cache_read: 257_955,
+        output_visible: 1_744,
+        ..Tokens::default()
+    };
+    let catalogue = Catalogue::parse(file).unwrap();
+    let cost = catalogue.cost("gcp.gemini", "g", &PriceContext::default(), &tokens).unwrap();
+    // 5,005 × $1.25 + 257,955 × $0.625 + 1,744 × $10 a million: $0.1849 in the vector.
+    assert_eq!(cost.to_string(), "0.184918125");
+}
+
+/// BerriAI/litellm#42469: a region's price fell back to that of no region and was too low.
+#[test]
+fn conditions_that_the_catalogue_has_no_price_for_have_none() {
+    let catalogue = builtin();
+    let cost = |context: PriceContext| {
+        let cost = catalogue.cost("openai", "gpt-5.5", &context, &input(1_000_000));
+        cost.map(|cost| cost.to_string())
+    };
+    let standard = PriceContext::default;
+    let word = |word: &str| Some(word.to_owned());
+    for (context, dollars) in [
+        (standard(), Some("10.00")),
+        (PriceContext { batch: true, ..standard() }, Some("5.00")),
+        (PriceContext { batch: true, service_tier: word("batch"), ..standard() }, Some("5.00")),
+        (PriceContext { batch: true, service_tier: word("priority"), ..standard() }, None),
+        (PriceContext { speed: word("standard"), ..standard() }, Some("10.00")),
+        (PriceContext { speed: word("fast"), service_tier: word("flex"), ..standard() }, None),
+        (PriceContext { region: word("global"), ..standard() }, Some("10.00")),
+        (PriceContext { region: word("eu"), ..standard() }, None),
+        (PriceContext { traffic_type: word("ON_DEMAND"), ..standard() }, Some("10.00")),
+        (PriceContext { traffic_type: word("ON_DEMAND_FLEX"), ..standard() }, Some("5.00")),
+        (PriceContext { traffic_type: word("PROVISIONED_THROUGHPUT"), ..standard() }, None),
+    ] {
+        assert_eq!(cost(context.clone()).as_deref(), dollars, "{context:?}");
+    }
+}
+
+/// truefoundry/models#2845: prices of batches that nobody sells.
+#[test]
+fn a_batch_of_a_model_that_is_not_sold_so_has_no_price() {
+    let context = PriceContext { batch: true, ..PriceContext::default() };
+    assert_eq!(builtin().cost("anthropic", "claude-2", &context, &input(1)), None);
+}
+
+#[test]
+fn what_is_always_charged_apart_is_not_charged_as_text() {
+    let bucket = |index: usize| {
+        let mut buckets = [0; 17];
+        buckets[index] = 1;
+        Tokens::from_array(buckets)
+    };
+    let model = |tokens| builtin().cost("openai", "gpt-4o", &PriceContext::default(), &tokens);
+    let unpriced: Vec<usize> = (0..17).filter(|index| model(bucket(*index)).is_none()).collect();
+    // Sound and cached sound; the writes that OpenAI doesn't sell; sound and images put out.
+    assert_eq!(unpriced, [1, 6, 10, 11, 14, 15]);
 }
 
 /// appstrate#1025, archestra#6912: unknown shown as $0, or priced by a model of a similar name.
@@ -136,7 +207,7 @@ fn genai_prices_agrees() {
             output_visible: case.output,
             ..Tokens::default()
         };
-        let cost = catalogue.cost(&case.provider, &case.model, case.tier.as_deref(), &tokens);
+        let cost = catalogue.cost(&case.provider, &case.model, &at(case.tier.as_deref()), &tokens);
         assert_eq!(cost, Some(case.cost_usd), "{} {:?} {tokens:?}", case.model, case.tier);
     }
 }
@@ -156,7 +227,7 @@ fn every_error_of_a_file_is_reported() {
     A: prices "flex" must begin at 0 tokens, rise in `above` and be 0 to 100000
     A: prices "standard" must begin at 0 tokens, rise in `above` and be 0 to 100000
     A is listed twice
-    model number 3: unknown field `inptu`, expected one of `above`, `input`, `cache_read`, `cache_write`, `cache_write_1h`, `cache_write_12h`, `output`
+    model number 3: unknown field `inptu`, expected one of `above`, `input`, `cache_read`, `cache_write`, `cache_write_1h`, `cache_write_12h`, `output`, `input_audio`, `input_image`, `input_video`, `input_tool`, `cache_read_audio`, `cache_read_image`, `output_audio`, `output_image`
     "#);
     insta::assert_snapshot!(
         Catalogue::parse("{}").unwrap_err(),
@@ -216,17 +287,25 @@ proptest! {
 
     #[test]
     fn no_count_is_too_large(tokens in any_tokens(u64::MAX), all in prop::bool::ANY) {
+        let largest = Some(cost::LARGEST_RATE);
         let dearest = Rates {
             above: 0,
             input: cost::LARGEST_RATE,
             cache_read: None,
             cache_write: None,
-            cache_write_1h: Some(cost::LARGEST_RATE),
-            cache_write_12h: Some(cost::LARGEST_RATE),
-            output: Some(cost::LARGEST_RATE),
+            cache_write_1h: largest,
+            cache_write_12h: largest,
+            output: largest,
+            input_audio: largest,
+            input_image: largest,
+            input_video: largest,
+            input_tool: largest,
+            cache_read_audio: largest,
+            cache_read_image: largest,
+            output_audio: largest,
+            output_image: largest,
         };
-        let long = if all { u64::MAX } else { 0 };
-        let tokens = Tokens { cache_write_1h: long, cache_write_12h: long, ..tokens };
+        let tokens = if all { Tokens::from_array([u64::MAX; 17]) } else { tokens };
         prop_assert!(cost::cost(&[dearest], &tokens) >= Some(PicoUsd::ZERO));
     }
 

@@ -4,6 +4,7 @@
 //! before, so a host whose calls all report their usage never pays for it.
 
 mod encoding;
+mod images;
 mod pieces;
 
 use crate::provider::{Api, Countable};
@@ -21,14 +22,29 @@ const PER_CONVERSATION: u64 = 3;
 pub(super) struct Count {
     /// All input is uncached and all output visible: text doesn't say more.
     pub(super) tokens: Tokens,
-    /// All of the text was there, and counted with the model's own tokenizer.
+    /// All of the text was there, counted with the model's own tokenizer, and there was nothing but
+    /// text.
     pub(super) exact: bool,
+    /// What the input lies between.
+    pub(super) input: Between,
+    /// What the output that was seen lies between.
+    pub(super) seen: Between,
+    /// The output may have been more than was seen: the model may have reasoned.
+    pub(super) reasons: bool,
+}
+
+/// A number that isn't known: `least <= it <= most`. Where `most` is absent, so is an upper end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Between {
+    pub(super) least: u64,
+    pub(super) most: Option<u64>,
 }
 
 /// Counts `text` as the model of this name would, as nearly as is known.
 pub(super) fn count(model: &str, api: Api, text: &Countable) -> Count {
     let rule = Rule::of(model);
-    let mut exact = rule.own && !text.cut;
+    let reasons = rule.reasons && puts_out_text(api);
+    let mut exact = rule.own && !reasons && !text.cut && !text.input_open && text.images == 0;
     let mut tokens_in = |text: &str| {
         let mut pieces = Pieces::of(text);
         let count: u64 = pieces.by_ref().map(|piece| rule.encoding.count(piece)).sum();
@@ -50,13 +66,48 @@ pub(super) fn count(model: &str, api: Api, text: &Countable) -> Count {
         0
     };
     let output = tokens_in(text.output.expose());
-    let scaled = |count: u64| (count * rule.tenths).div_ceil(10);
-    let tokens = Tokens {
-        input_uncached: scaled(input + frame),
-        output_visible: scaled(output),
-        ..Tokens::default()
-    };
-    Count { tokens, exact }
+    let input = Scaled::by(&rule, input + frame);
+    let output = Scaled::by(&rule, output);
+    let tokens =
+        Tokens { input_uncached: input.likely, output_visible: output.likely, ..Tokens::default() };
+    let images = images::most_tokens(model, text.images).filter(|_| !text.input_open);
+    Count {
+        tokens,
+        exact,
+        input: Between {
+            least: input.least,
+            most: images.map(|images| input.most.saturating_add(images)),
+        },
+        seen: Between { least: output.least, most: Some(output.most) },
+        reasons,
+    }
+}
+
+/// What a number of tokens of another tokenizer comes to: `least <= likely <= most`.
+#[derive(Clone, Copy)]
+struct Scaled {
+    least: u64,
+    likely: u64,
+    most: u64,
+}
+
+impl Scaled {
+    fn by(rule: &Rule, count: u64) -> Self {
+        let tenths = |tenths: u64| count.saturating_mul(tenths);
+        Self {
+            least: tenths(rule.least) / 10,
+            likely: tenths(rule.tenths).div_ceil(10),
+            most: tenths(rule.most).div_ceil(10),
+        }
+    }
+}
+
+/// Whether answers are text, which a model may have reasoned about first.
+const fn puts_out_text(api: Api) -> bool {
+    !matches!(
+        api,
+        Api::Embeddings | Api::EmbedContent | Api::CohereEmbed | Api::OllamaEmbed | Api::Rerank
+    )
 }
 
 /// Whether the input is a conversation, with its tokens around each message.
@@ -87,13 +138,16 @@ mod tests {
                 text: Payload::from(text.to_owned()),
             })
             .collect();
-        Countable { input, output: Payload::from(output.to_owned()), cut: false }
+        Countable { input, output: Payload::from(output.to_owned()), ..Countable::default() }
     }
 
     #[track_caller]
     fn check(model: &str, api: Api, text: &Countable, input: u64, output: u64, exact: bool) {
         let tokens = Tokens { input_uncached: input, output_visible: output, ..Tokens::default() };
-        assert_eq!(count(model, api, text), Count { tokens, exact });
+        let count = count(model, api, text);
+        assert_eq!((count.tokens, count.exact), (tokens, exact));
+        assert!(count.input.least <= input && count.input.most.is_none_or(|most| input <= most));
+        assert!(count.seen.least <= output && count.seen.most.is_none_or(|most| output <= most));
     }
 
     #[test]
@@ -107,6 +161,30 @@ mod tests {
         check("claude-opus-4-7", Api::Messages, &hello, 14, 2, false);
         let cut = Countable { cut: true, ..text(&[("user", "hello world")], "hello") };
         check("gpt-4o", Api::ChatCompletions, &cut, 9, 1, false);
+    }
+
+    #[test]
+    fn what_is_not_text_has_a_bound_if_its_size_has_one() {
+        let most = |model, images, input_open| {
+            let hello = text(&[("user", "hello world")], "hello");
+            let text = Countable { images, input_open, ..hello };
+            let count = count(model, Api::ChatCompletions, &text);
+            assert!(!count.exact);
+            count.input.most
+        };
+        assert_eq!(most("gpt-4o", 2, false), Some(9 + 2 * 14_364));
+        // 9 at 1.5, and the image.
+        assert_eq!(most("claude-opus-4-6", 1, false), Some(14 + 4_005));
+        assert_eq!(most("gpt-4o-mini", 1, false), None);
+        assert_eq!(most("gpt-4o", 0, true), None);
+    }
+
+    #[test]
+    fn a_model_that_may_reason_is_never_counted_exactly() {
+        let hello = text(&[("user", "hello world")], "hello");
+        check("gpt-5-mini", Api::ChatCompletions, &hello, 9, 1, false);
+        assert!(count("gpt-5-mini", Api::ChatCompletions, &hello).reasons);
+        assert!(!count("gpt-4o", Api::ChatCompletions, &hello).reasons);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use self::body::Body;
 use self::response::Response;
 use super::aside::{Aside, Outcome, Seen};
 use super::form::{self, Answer, Asked, Form};
-use super::request::Question;
+use super::request::{Question, Said};
 use super::route::{Endpoint, Route, Verb, endpoint, route};
 use super::{Api, CallState, Countable, ModelCall, PriceContext, Usage};
 use crate::http::{BodyKind, Ending, Method, Remarks, RequestHead, ResponseHead, Side};
@@ -316,7 +316,7 @@ impl Exchange {
                     .and_then(|answer| answer.remarks.service_tier.clone()),
                 ..PriceContext::default()
             },
-            max_output: said.and_then(|said| said.max_output),
+            max_output: said.and_then(Said::most_output),
             retrieved: self.reads_back(),
             countable: None,
             response_id: None,
@@ -344,7 +344,7 @@ impl Exchange {
         }
         let mut text = match (&call.usage, self.question.take()) {
             (None, Some(question)) => question.into_countable(),
-            (None, None) => Countable { cut: true, ..Countable::default() },
+            (None, None) => Countable { cut: true, input_open: true, ..Countable::default() },
             (Some(_), _) => Countable::default(),
         };
         let left_out = self.response.as_ref().is_some_and(|response| response.body.left_out());
@@ -387,7 +387,7 @@ impl Exchange {
                 (Unit::Character, question.said.characters?)
             }
             Api::Images if call.state == CallState::Complete => {
-                (Unit::Image, question.said.images.unwrap_or(1))
+                (Unit::Image, question.said.wanted.unwrap_or(1))
             }
             _ => return None,
         };

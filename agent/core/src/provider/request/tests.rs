@@ -13,7 +13,7 @@ fn every_key_that_is_read_is_listed() {
     for key in ["max_tokens", "max_completion_tokens", "max_output_tokens"] {
         assert_eq!(said(&format!("{{\"{key}\":7}}"), None).max_output, Some(7), "{key}");
     }
-    assert_eq!(said(r#"{"n":2}"#, None).images, Some(2));
+    assert_eq!(said(r#"{"n":2}"#, None).wanted, Some(2));
     assert_eq!(said(r#"{"input":"Mühle"}"#, None).characters, Some(5));
     assert!(said(r#"{"prompt":["a"],"model":"m"}"#, None).suits(Api::Completions));
 }
