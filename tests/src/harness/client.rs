@@ -111,6 +111,11 @@ impl Kind {
         matches!(self, Self::Curl | Self::CurlHttp2)
     }
 
+    /// Whether a connection of its is understood only in part by who has not seen its beginning.
+    const fn builds_on_its_past(self) -> bool {
+        self.asks_for_http2() || matches!(self, Self::GoHttp2 | Self::OpenAiWebSocket)
+    }
+
     /// Whether it has to be told to speak HTTP/2.
     const fn asks_for_http2(self) -> bool {
         matches!(self, Self::OpenAiHttp2 | Self::NodeHttp2 | Self::CurlHttp2)
@@ -240,6 +245,9 @@ pub struct Caller {
     pub exe: PathBuf,
     /// Its identity.
     pub who: Who,
+    /// Its header fields may refer to some that were sent before anybody watched: that of the host
+    /// and that of the credential may be unknown.
+    pub joined_late: bool,
 }
 
 /// A running client. It is killed if this is dropped before it has ended.
@@ -316,8 +324,14 @@ impl Client {
             drop(BufReader::new(stderr).read_to_string(&mut text));
             text
         }));
-        let caller =
-            Caller { label, pid: child.id(), uid: who.uid()?, exe: fs::canonicalize(exe)?, who };
+        let caller = Caller {
+            label,
+            pid: child.id(),
+            uid: who.uid()?,
+            exe: fs::canonicalize(exe)?,
+            who,
+            joined_late: load.wait && kind.builds_on_its_past(),
+        };
         let client = Self { caller, child, stdin, lines, stderr };
         if load.wait { client.until_ready(scene, kind, load) } else { Ok(client) }
     }

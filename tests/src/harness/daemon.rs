@@ -102,12 +102,16 @@ impl Daemon {
             .collect()
     }
 
-    /// Those of the calls of the last hour that went to `host`.
+    /// Those of the calls of the last hour that went to `host`, or nobody knows where.
     ///
     /// # Errors
     /// If they can't be had, or are not JSON.
     pub fn calls(&self, host: &str) -> anyhow::Result<Vec<Value>> {
-        Ok(self.all_calls()?.into_iter().filter(|call| call["host"] == host).collect())
+        Ok(self
+            .all_calls()?
+            .into_iter()
+            .filter(|call| call["host"] == host || call["host"].is_null())
+            .collect())
     }
 
     /// Waits until `count` calls to `host` have been committed, and then a little longer, so that

@@ -54,9 +54,7 @@ impl Decoder {
             UNSAID => Coding::Unsaid,
             "gzip" | "x-gzip" => Coding::gzip(),
             "deflate" => Coding::DeflateUnknown,
-            "br" => {
-                Coding::Brotli(Box::new(Brotli(DecompressorWriter::new(Sink::default(), STEP))))
-            }
+            "br" => Coding::brotli(false),
             "zstd" => Coding::Zstd(Box::default()),
             _ => Coding::Broken,
         };
@@ -97,7 +95,22 @@ impl Decoder {
                 pump(decoder.as_mut(), DeflateDecoder::get_mut, data, limit, &mut emit)
             }
             Coding::Brotli(decoder) => {
-                pump(decoder.as_mut(), |decoder| decoder.0.get_mut(), data, limit, &mut emit)
+                let (mut unsure, mut is_other) = (decoder.unsure, false);
+                let result = pump(
+                    decoder.as_mut(),
+                    |decoder| decoder.writer.get_mut(),
+                    data,
+                    limit,
+                    &mut |plain| {
+                        let begins = plain.first().is_some_and(|&first| may_begin(first));
+                        is_other |= std::mem::take(&mut unsure) && !begins;
+                        if !is_other {
+                            emit(plain);
+                        }
+                    },
+                );
+                decoder.unsure = unsure;
+                result.and(if is_other { Err(Undecodable) } else { Ok(()) })
             }
             Coding::Zstd(decoder) => decoder.feed(data, limit, &mut emit),
             Coding::Broken => Err(Undecodable),
@@ -106,6 +119,17 @@ impl Decoder {
             self.coding = Coding::Broken;
         }
         result
+    }
+
+    /// The body has ended.
+    ///
+    /// # Errors
+    /// If nothing came out of it that tells how it was coded.
+    pub fn end(&self) -> Result<(), Undecodable> {
+        match &self.coding {
+            Coding::Brotli(decoder) if decoder.unsure => Err(Undecodable),
+            _ => Ok(()),
+        }
     }
 
     /// Whether what comes out is what goes in.
@@ -127,19 +151,29 @@ impl Coding {
         Self::Gzip(Box::new(MultiGzDecoder::new(Sink::default())))
     }
 
-    /// The coding of a body of JSON or of events that begins with `first`. What may be brotli, which
-    /// has no mark of its own, is not guessed at.
+    fn brotli(unsure: bool) -> Self {
+        let writer = DecompressorWriter::new(Sink::default(), STEP);
+        Self::Brotli(Box::new(Brotli { writer, unsure }))
+    }
+
+    /// The coding of a body of JSON or of events that begins with `first`. Brotli has no mark of its
+    /// own: it is what remains, and what comes out of it has to confirm it.
     fn by_first(first: u8) -> Self {
         match first {
-            // JSON; the events of an event stream and their fields; Amazon's binary messages.
-            b'{' | b'[' | b':' | b'd' | b'e' | b'i' | b'r' | b' ' | b'\r' | b'\n' | 0 => {
-                Self::Identity
-            }
             0x1f => Self::gzip(),
             0x28 => Self::Zstd(Box::default()),
-            _ => Self::Broken,
+            // What every implementation of zlib begins with, unless it is told to save memory.
+            0x78 => Self::Zlib(Box::new(ZlibDecoder::new(Sink::default()))),
+            first if may_begin(first) => Self::Identity,
+            _ => Self::brotli(true),
         }
     }
+}
+
+/// Whether a body that is read here may begin so: JSON; the events of an event stream and their
+/// fields; Amazon's binary messages.
+const fn may_begin(first: u8) -> bool {
+    matches!(first, b'{' | b'[' | b':' | b'd' | b'e' | b'i' | b'r' | b' ' | b'\r' | b'\n' | 0)
 }
 
 impl std::fmt::Debug for Decoder {
@@ -150,18 +184,22 @@ impl std::fmt::Debug for Decoder {
 
 /// Decodes `br`. The crate's own flush leaves inside what does not fit its buffer of the output that
 /// the input so far has become, until there is more input.
-struct Brotli(DecompressorWriter<Sink>);
+struct Brotli {
+    writer: DecompressorWriter<Sink>,
+    /// It may be something else: nothing has come out yet.
+    unsure: bool,
+}
 
 impl Write for Brotli {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.0.write(data)
+        self.writer.write(data)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         loop {
-            let given = self.0.get_mut().total;
-            self.0.write(&[])?;
-            if self.0.get_mut().total == given {
+            let given = self.writer.get_mut().total;
+            self.writer.write(&[])?;
+            if self.writer.get_mut().total == given {
                 return Ok(());
             }
         }
@@ -313,9 +351,16 @@ mod tests {
             assert_eq!(decode(UNSAID, &[b"", plain]).unwrap(), plain);
             assert_eq!(decode(UNSAID, &[&encode("gzip", plain)]).unwrap(), plain);
             assert_eq!(decode(UNSAID, &[&encode("zstd", plain)]).unwrap(), plain);
+            assert_eq!(decode(UNSAID, &[&encode("deflate", plain)]).unwrap(), plain);
         }
-        assert_eq!(decode(UNSAID, &[b"\x1b\x03\0"]), Err(Undecodable));
-        assert_eq!(decode(UNSAID, &[b"<html>"]), Err(Undecodable));
+        let json = br#"{"a":"weir weir w"}"#;
+        let brotli = [&BROTLI[..3], json, &BROTLI[3 + json.len()..]].concat();
+        assert_eq!(decode(UNSAID, &[&brotli[..1], &brotli[1..]]).unwrap(), json);
+        for other in [BROTLI, b"\x1b\x03\0", b"<html>", b"hello"] {
+            let mut decoder = Decoder::new(UNSAID);
+            let fed = decoder.feed(other, |plain| panic!("{plain:?}"));
+            assert_eq!(fed.and_then(|()| decoder.end()), Err(Undecodable), "{other:?}");
+        }
     }
 
     proptest! {

@@ -66,6 +66,7 @@ impl Response {
 
     /// No more of it will come.
     pub(super) fn end(&mut self) {
+        self.damaged |= self.decoder.end().is_err() && !matches!(self.body, Body::Dull);
         self.body.end(&mut self.forms);
         self.forms.iter_mut().for_each(|form| form.end());
     }
