@@ -5,15 +5,14 @@
 //! `usageMetadata` within a turn the last one counts; a server that sends it after the turn's end is
 //! waited for.
 
-use super::form::{Answer, Form, Several, inside};
+use super::form::{Answer, inside};
 use super::google_usage::GoogleUsage;
 use super::json::Token;
 use super::request::{MAX_TEXT, name_of};
-use super::session::{Turn, Turns};
-use super::{Api, Countable, Message, Usage};
+use super::session::{Conversation, Turn, Turns};
+use super::{Api, Countable, Message};
 use crate::http::Side;
 use crate::secret::Payload;
-use crate::units::Timestamp;
 
 /// There is one turn at a time.
 const TURN: &str = "";
@@ -50,7 +49,7 @@ struct Heard {
     complete: bool,
 }
 
-impl Form for Live {
+impl Conversation for Live {
     fn api(&self) -> Api {
         Api::Live
     }
@@ -101,39 +100,16 @@ impl Form for Live {
         }
     }
 
-    fn set_time(&mut self, now: Timestamp) {
-        self.turns.set_time(now);
-    }
-
-    fn miss(&mut self, side: Side) {
-        match side {
-            Side::Request => self.turns.deafen(),
-            Side::Response => self.turns.damage(),
-        }
-    }
-
-    fn end(&mut self) {
-        self.turns.end_all();
-    }
-
-    fn footprint(&self) -> usize {
-        self.turns.footprint()
-    }
-
-    fn usage(&self) -> Option<Usage> {
-        None
-    }
-
-    fn answer(&self) -> &Answer {
+    fn session(&self) -> &Answer {
         &self.session
     }
 
-    fn several(&self) -> Option<Several> {
-        Some(Several { begun: false })
+    fn turns(&self) -> &Turns {
+        &self.turns
     }
 
-    fn next(&mut self) -> Option<(Answer, Option<Usage>)> {
-        self.turns.next()
+    fn turns_mut(&mut self) -> &mut Turns {
+        &mut self.turns
     }
 }
 

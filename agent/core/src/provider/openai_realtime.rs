@@ -5,14 +5,14 @@
 //! beside that, by another model, which the session's configuration names: each transcription has a
 //! usage of its own, in tokens or in seconds, and is a call of its own.
 
-use super::form::{Answer, Form, Several, inside};
+use super::form::{Answer, inside};
 use super::json::Token;
 use super::request::name_of;
-use super::session::{Turn, Turns};
+use super::session::{Conversation, Turn, Turns};
 use super::{Api, Usage};
 use crate::http::Side;
 use crate::secret::Payload;
-use crate::units::{Timestamp, Tokens, Unit};
+use crate::units::{Tokens, Unit};
 
 /// Nothing names lanes here.
 const LANE: &str = "";
@@ -79,7 +79,7 @@ impl Realtime {
     }
 }
 
-impl Form for Realtime {
+impl Conversation for Realtime {
     fn api(&self) -> Api {
         Api::Realtime
     }
@@ -134,42 +134,20 @@ impl Form for Realtime {
         }
     }
 
-    fn set_time(&mut self, now: Timestamp) {
-        self.turns.set_time(now);
+    fn miss_answer(&mut self) {
+        self.missed = true;
     }
 
-    fn miss(&mut self, side: Side) {
-        match side {
-            Side::Request => self.turns.deafen(),
-            Side::Response => {
-                self.missed = true;
-                self.turns.damage();
-            }
-        }
-    }
-
-    fn end(&mut self) {
-        self.turns.end_all();
-    }
-
-    fn footprint(&self) -> usize {
-        self.turns.footprint()
-    }
-
-    fn usage(&self) -> Option<Usage> {
-        None
-    }
-
-    fn answer(&self) -> &Answer {
+    fn session(&self) -> &Answer {
         &self.session
     }
 
-    fn several(&self) -> Option<Several> {
-        Some(Several { begun: false })
+    fn turns(&self) -> &Turns {
+        &self.turns
     }
 
-    fn next(&mut self) -> Option<(Answer, Option<Usage>)> {
-        self.turns.next()
+    fn turns_mut(&mut self) -> &mut Turns {
+        &mut self.turns
     }
 }
 

@@ -5,14 +5,13 @@
 //! answer after the other, in the order in which they were asked for. An answer that was steered ends
 //! as incomplete, and another begins that nobody asked for: both are calls.
 
-use super::form::{Answer, Asked, Form, Several, inside};
+use super::Api;
+use super::form::{Answer, Asked, Form, inside};
 use super::json::Token;
 use super::openai_responses::Responses;
 use super::request::{Said, name_of};
-use super::session::{Turn, Turns};
-use super::{Api, Usage};
+use super::session::{Conversation, Turn, Turns};
 use crate::http::Side;
-use crate::units::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -56,7 +55,7 @@ struct Request {
     said: Said,
 }
 
-impl Form for Session {
+impl Conversation for Session {
     fn api(&self) -> Api {
         Api::Responses
     }
@@ -92,39 +91,16 @@ impl Form for Session {
         }
     }
 
-    fn set_time(&mut self, now: Timestamp) {
-        self.turns.set_time(now);
-    }
-
-    fn miss(&mut self, side: Side) {
-        match side {
-            Side::Request => self.turns.deafen(),
-            Side::Response => self.turns.damage(),
-        }
-    }
-
-    fn end(&mut self) {
-        self.turns.end_all();
-    }
-
-    fn footprint(&self) -> usize {
-        self.turns.footprint()
-    }
-
-    fn usage(&self) -> Option<Usage> {
-        None
-    }
-
-    fn answer(&self) -> &Answer {
+    fn session(&self) -> &Answer {
         &self.session
     }
 
-    fn several(&self) -> Option<Several> {
-        Some(Several { begun: false })
+    fn turns(&self) -> &Turns {
+        &self.turns
     }
 
-    fn next(&mut self) -> Option<(Answer, Option<Usage>)> {
-        self.turns.next()
+    fn turns_mut(&mut self) -> &mut Turns {
+        &mut self.turns
     }
 }
 

@@ -3,13 +3,99 @@
 
 use std::collections::VecDeque;
 
-use super::form::Answer;
-use super::{CallState, Countable, ModelCall, Usage};
+use super::form::{Answer, Form, Several};
+use super::json::Token;
+use super::{Api, CallState, Countable, ModelCall, Usage};
+use crate::http::Side;
 use crate::units::Timestamp;
 
 /// Most answers of a session that are going on at once, and most that are waited for. One too many
 /// ends the oldest.
 const MAX_OPEN: usize = 64;
+
+/// Reads a session of one wire form, value by value. What it has to do as a [`Form`] beside that is
+/// the same for all.
+pub(super) trait Conversation: std::fmt::Debug + Send {
+    /// Which form.
+    fn api(&self) -> Api;
+
+    /// Takes a value of what the provider says, and where it stands.
+    fn read(&mut self, path: &str, token: Token<'_>);
+
+    /// Takes a value of what the caller says, and where it stands.
+    fn hear(&mut self, path: &str, token: Token<'_>);
+
+    /// A message has ended.
+    fn end_text(&mut self, side: Side);
+
+    /// A message of the provider could not be read, which may have been part of any answer.
+    fn miss_answer(&mut self) {}
+
+    /// What was said of the session as a whole.
+    fn session(&self) -> &Answer;
+
+    /// Its answers.
+    fn turns(&self) -> &Turns;
+
+    /// Its answers, to be changed.
+    fn turns_mut(&mut self) -> &mut Turns;
+}
+
+impl<C: Conversation> Form for C {
+    fn api(&self) -> Api {
+        Conversation::api(self)
+    }
+
+    fn read(&mut self, path: &str, token: Token<'_>) {
+        Conversation::read(self, path, token);
+    }
+
+    fn hear(&mut self, path: &str, token: Token<'_>) {
+        Conversation::hear(self, path, token);
+    }
+
+    fn end_text(&mut self, side: Side) {
+        Conversation::end_text(self, side);
+    }
+
+    fn set_time(&mut self, now: Timestamp) {
+        self.turns_mut().set_time(now);
+    }
+
+    fn miss(&mut self, side: Side) {
+        match side {
+            Side::Request => self.turns_mut().deafen(),
+            Side::Response => {
+                self.miss_answer();
+                self.turns_mut().damage();
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.turns_mut().end_all();
+    }
+
+    fn footprint(&self) -> usize {
+        self.turns().footprint()
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
+
+    fn answer(&self) -> &Answer {
+        self.session()
+    }
+
+    fn several(&self) -> Option<Several> {
+        Some(Several { begun: false })
+    }
+
+    fn next(&mut self) -> Option<(Answer, Option<Usage>)> {
+        self.turns_mut().next()
+    }
+}
 
 /// What is known of an answer of a session beside what it says.
 #[derive(Debug)]
