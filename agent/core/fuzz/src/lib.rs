@@ -1,8 +1,9 @@
-//! What fuzz targets have in common: cutting bytes into parts, and sequences of pipeline inputs as
-//! bytes.
+//! What fuzz targets have in common: cutting bytes into parts, sequences of pipeline inputs as bytes,
+//! and what holds of the exchanges of any connection.
 
 #![forbid(unsafe_code)]
 
+pub mod exchanges;
 pub mod traffic;
 
 /// Cuts `data` into parts, the same way whenever it is the same: where depends on all of its bytes,

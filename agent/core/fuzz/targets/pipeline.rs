@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 use weir_core::identity::{Attribution, IdentityId, Process};
-use weir_core::meter::{Catalogue, EdgeRecord, Meter};
+use weir_core::meter::{Catalogue, EdgeRecord, Habits, Meter};
 use weir_core::pipeline::{Input, Output, Pipeline, Steering};
 use weir_core::secret::FingerprintKey;
 use weir_core::units::ProcessKey;
@@ -50,7 +50,7 @@ impl Watch {
                 Output::Call { call, attribution } => {
                     assert!(call.started <= call.ended, "{call:?}");
                     assert!(call.ended <= self.host.now(), "{call:?}");
-                    let record = METER.measure(*call, &attribution, "fuzz");
+                    let record = METER.measure(*call, &attribution, "fuzz", &mut Habits::default());
                     assert!(self.calls.insert(record.id.0.clone()), "counted twice: {record:?}");
                     assert!(serde_json::to_string(&record).is_ok());
                 }
