@@ -281,6 +281,8 @@ impl Connection {
         let place = self.place(stream);
         let known = place.and_then(|place| self.streams.get_mut(place));
         match (side, known) {
+            // What comes after the end of a message is no part of it.
+            (Side::Request, Some(known)) if !known.request_open => {}
             (_, Some(known)) => {
                 known.damaged |= side == Side::Response && !known.answered;
                 if bytes > 0 {

@@ -529,7 +529,9 @@ proptest! {
                 let message = (exchange, side == Side::Request);
                 assert!(begun.contains(&message) && !ended.contains(&message));
             }
-            Event::Lost { exchange, .. } => assert!(!ended.contains(&(exchange, false))),
+            Event::Lost { exchange, side, .. } => {
+                assert!(!ended.contains(&(exchange, side == Side::Request)));
+            }
             Event::End { exchange, side, .. } => {
                 assert!(ended.insert((exchange, side == Side::Request)));
             }
