@@ -18,7 +18,7 @@ use weir_core::replay::{Event, Step, Transcript};
 use weir_core::units::Timestamp;
 
 /// How often each property is tried, over all transcripts together.
-const CASES: u32 = 4000;
+const CASES: u32 = 10_000;
 
 struct Case {
     name: String,
