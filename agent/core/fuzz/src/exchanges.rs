@@ -50,6 +50,8 @@ connection!(h1::Connection, h2::Connection);
 #[derive(Default)]
 struct Known {
     response: bool,
+    /// It may have turned into a session, in which both sides go on after their messages of HTTP.
+    session: bool,
     /// Whether each of its messages has ended, the request first.
     ended: [bool; 2],
 }
@@ -70,9 +72,10 @@ impl Watch {
                 assert!(newest.is_none_or(|newest| *newest < exchange));
                 self.exchanges.insert(exchange, Known::default());
             }
-            Event::Response { exchange, .. } => {
+            Event::Response { exchange, ref head, .. } => {
                 let known = self.exchanges.entry(exchange).or_default();
                 assert!(!std::mem::replace(&mut known.response, true) && !known.ended[1]);
+                known.session = head.status == 101;
             }
             Event::Body { exchange, side, data } => {
                 assert!(!data.is_empty());
@@ -82,7 +85,7 @@ impl Watch {
             Event::Lost { exchange, side, bytes } => {
                 assert!(bytes > 0);
                 let known = self.exchanges.entry(exchange).or_default();
-                assert!(!known.ended[usize::from(side == Side::Response)]);
+                assert!(known.session || !known.ended[usize::from(side == Side::Response)]);
             }
             Event::End { exchange, side, .. } => {
                 let known = self.exchanges.entry(exchange).or_default();

@@ -14,8 +14,11 @@ use crate::units::{ConnectionId, Timestamp};
 const MAX_STEPS: usize = 64;
 /// Longest name of a tool that is kept, in bytes, as the protocol has it.
 const MAX_TOOL: usize = 128;
-/// How far a body is read that no header field says to be of a protocol, in bytes.
-const MAX_UNSAID: usize = 1024 * 1024;
+/// How far a body is read that neither a header field nor itself says to be of a protocol, in bytes.
+/// Most of what a host posts is of none.
+const MAX_UNSAID: usize = 64 * 1024;
+/// The keys of a message whose values are looked at.
+const KEYS: &[&str] = &["jsonrpc", "method", "params"];
 
 /// A protocol of agents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,7 +96,7 @@ struct Body {
     decoder: Decoder,
     texts: Texts,
     current: Current,
-    /// The header fields say that it is of a protocol.
+    /// The header fields say that it is of a protocol, or it does so itself.
     said: bool,
     taken: usize,
 }
@@ -123,7 +126,7 @@ impl EdgeReader {
                 (None, vec![Step { method: LOOK_UP, protocol: Protocol::A2a, tool: None }])
             }
             Method::Post if head.body.kind == BodyKind::Json && (said || !is_model) => {
-                let (decoder, texts) = (Decoder::new(&head.body.coding), Texts::default());
+                let (decoder, texts) = (Decoder::new(&head.body.coding), Texts::only(KEYS));
                 let current = Current::default();
                 (Some(Body { decoder, texts, current, said, taken: 0 }), Vec::new())
             }
@@ -144,14 +147,25 @@ impl EdgeReader {
         let Some(Body { decoder, texts, current, said, taken }) = &mut self.body else { return };
         let found = &mut self.found;
         let decoded = decoder.feed(data, |plain| {
-            *taken = taken.saturating_add(plain.len());
-            texts.feed(plain, |item| match item {
-                Item::Value(path, token) => current.read(path, token),
-                Item::End => {
-                    let step = std::mem::take(current).step();
-                    found.extend(step.filter(|_| found.len() < MAX_STEPS));
+            let unsaid = MAX_UNSAID.saturating_sub(*taken).min(plain.len());
+            let (near, far) = plain.split_at(unsaid);
+            let mut is_rpc = false;
+            for part in [near, far] {
+                *taken = taken.saturating_add(part.len());
+                if *said || *taken <= MAX_UNSAID {
+                    texts.feed(part, |item| match item {
+                        Item::Value(path, token) => {
+                            current.read(path, token);
+                            is_rpc |= current.is_rpc;
+                        }
+                        Item::End => {
+                            let step = std::mem::take(current).step();
+                            found.extend(step.filter(|_| found.len() < MAX_STEPS));
+                        }
+                    });
+                    *said |= is_rpc;
                 }
-            });
+            }
         });
         if decoded.is_err() || *taken > MAX_UNSAID && !*said {
             self.body = None;
@@ -288,6 +302,12 @@ mod tests {
                 vec![("tools/call", tool("get_weather")), ("tools/call", tool("b"))],
             ),
             ("", false, format!("{}{CALL}", " ".repeat(2 * MAX_UNSAID)), vec![]),
+            (
+                "",
+                false,
+                format!(r#"{{"jsonrpc":"2.0","id":"{}",{}"#, "1".repeat(MAX_UNSAID), &CALL[1..]),
+                vec![("tools/call", tool("get_weather"))],
+            ),
             (
                 mcp,
                 false,
