@@ -99,7 +99,12 @@ impl Opening<'_> {
         files::private_dir(&dir)?;
         remove_snapshots(&dir, |name| name.ends_with(".generating"))?;
         wait_until_free(&dir)?;
-        let mut index = match self.try_open(&dir) {
+        // The trial of a killed run may have begun only after it was waited for: once more, if so.
+        let opened = self.try_open(&dir).or_else(|_it_may_be_held| {
+            wait_until_free(&dir)?;
+            self.try_open(&dir)
+        });
+        let mut index = match opened {
             Ok(index) => index,
             Err(error) if error.is_disk_full() => return Err(error),
             Err(error) => {
