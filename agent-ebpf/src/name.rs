@@ -13,23 +13,26 @@ pub const EXCLUDED: &str = "EXCLUDED";
 /// Program array for [`READ_MORE`] at 0 and [`WRITE_MORE`] at 1.
 pub const CONTINUE: &str = "CONTINUE";
 
-/// Uprobe on `SSL_read(ssl, buffer, length)`.
+/// Uprobe on `SSL_read(ssl, buffer, length)`, `gnutls_record_recv` and `gnutls_record_recv_seq`.
 pub const READ_ENTER: &str = "read_enter";
 /// Uprobe on `SSL_read_ex(ssl, buffer, length, *size)`.
 pub const READ_EX_ENTER: &str = "read_ex_enter";
-/// Uretprobe on both.
+/// Uretprobe on all that read.
 pub const READ_RETURN: &str = "read_return";
 /// Continues [`READ_RETURN`].
 pub const READ_MORE: &str = "read_more";
-/// Uprobe on `SSL_write(ssl, buffer, length)`.
+/// Uprobe on `SSL_write(ssl, buffer, length)`, `gnutls_record_send` and `gnutls_record_send2`.
 pub const WRITE_ENTER: &str = "write_enter";
 /// Uprobe on `SSL_write_ex(ssl, buffer, length, *size)`.
 pub const WRITE_EX_ENTER: &str = "write_ex_enter";
-/// Uretprobe on both.
+/// Uprobe on `gnutls_record_uncork(session, …)`, which sends what was held back: it was counted when it
+/// was given.
+pub const WRITE_HELD_ENTER: &str = "write_held_enter";
+/// Uretprobe on all that write.
 pub const WRITE_RETURN: &str = "write_return";
 /// Continues [`WRITE_RETURN`].
 pub const WRITE_MORE: &str = "write_more";
-/// Uprobe on `SSL_free(ssl)` and `SSL_clear(ssl)`.
+/// Uprobe on `SSL_free(ssl)`, `SSL_clear(ssl)` and `gnutls_deinit(session)`.
 pub const CLOSE_ENTER: &str = "close_enter";
 /// Uprobe on the dynamic loader's `_dl_debug_state()`.
 pub const LOADER_ENTER: &str = "loader_enter";

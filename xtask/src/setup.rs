@@ -42,6 +42,9 @@ fn packages() -> anyhow::Result<()> {
     if !succeeds(Command::new(PYTHON).args(["-c", "import ensurepip, venv"])) {
         missing.push("python3-venv");
     }
+    if !succeeds(Command::new(PYTHON).args(["-c", "import pycurl"])) {
+        missing.push("python3-pycurl");
+    }
     if !Path::new("/usr/include/openssl/ssl.h").exists() {
         missing.push("libssl-dev");
     }

@@ -13,17 +13,55 @@ pub(super) struct Function {
     pub(super) leave: Option<&'static str>,
 }
 
-/// What is probed. The first two are what makes a file a TLS library to us; a file that has only
-/// the last two is a dynamic loader (glibc's and musl's names for one thing).
-pub(super) const FUNCTIONS: [Function; 8] = [
-    function("SSL_read", name::READ_ENTER, Some(name::READ_RETURN)),
-    function("SSL_write", name::WRITE_ENTER, Some(name::WRITE_RETURN)),
-    function("SSL_read_ex", name::READ_EX_ENTER, Some(name::READ_RETURN)),
-    function("SSL_write_ex", name::WRITE_EX_ENTER, Some(name::WRITE_RETURN)),
-    function("SSL_free", name::CLOSE_ENTER, None),
-    function("SSL_clear", name::CLOSE_ENTER, None),
-    function("_dl_debug_state", name::LOADER_ENTER, None),
-    function("dl_debug_state", name::LOADER_ENTER, None),
+/// The functions of one library, whatever its file is called.
+struct Family {
+    kind: Kind,
+    /// As many of the first functions as a file must have to be one of these.
+    required: usize,
+    /// Not all of them are probed, but the first that is there: they are names for one thing.
+    any: bool,
+    functions: &'static [Function],
+}
+
+const FAMILIES: [Family; 3] = [
+    // OpenSSL, LibreSSL, quictls, and BoringSSL where it exports its functions.
+    Family {
+        kind: Kind::Tls,
+        required: 2,
+        any: false,
+        functions: &[
+            function("SSL_read", name::READ_ENTER, Some(name::READ_RETURN)),
+            function("SSL_write", name::WRITE_ENTER, Some(name::WRITE_RETURN)),
+            function("SSL_read_ex", name::READ_EX_ENTER, Some(name::READ_RETURN)),
+            function("SSL_write_ex", name::WRITE_EX_ENTER, Some(name::WRITE_RETURN)),
+            function("SSL_free", name::CLOSE_ENTER, None),
+            function("SSL_clear", name::CLOSE_ENTER, None),
+        ],
+    },
+    // GnuTLS. `_send` ends in a jump to `_send2`, where there is one, so both are one call.
+    Family {
+        kind: Kind::Tls,
+        required: 2,
+        any: false,
+        functions: &[
+            function("gnutls_record_recv", name::READ_ENTER, Some(name::READ_RETURN)),
+            function("gnutls_record_send", name::WRITE_ENTER, Some(name::WRITE_RETURN)),
+            function("gnutls_record_recv_seq", name::READ_ENTER, Some(name::READ_RETURN)),
+            function("gnutls_record_send2", name::WRITE_ENTER, Some(name::WRITE_RETURN)),
+            function("gnutls_record_uncork", name::WRITE_HELD_ENTER, Some(name::WRITE_RETURN)),
+            function("gnutls_deinit", name::CLOSE_ENTER, None),
+        ],
+    },
+    // glibc's and musl's dynamic loaders. musl exports both names for one function.
+    Family {
+        kind: Kind::Loader,
+        required: 0,
+        any: true,
+        functions: &[
+            function("_dl_debug_state", name::LOADER_ENTER, None),
+            function("dl_debug_state", name::LOADER_ENTER, None),
+        ],
+    },
 ];
 
 const fn function(
@@ -43,43 +81,75 @@ pub(super) enum Kind {
     Loader,
 }
 
-/// The functions of [`FUNCTIONS`] to probe in a file that exports those that have an offset.
+/// The names to look up in a file.
+pub(super) fn symbols() -> Vec<&'static str> {
+    let functions = FAMILIES.iter().flat_map(|family| family.functions);
+    functions.map(|function| function.symbol).collect()
+}
+
+/// The functions to probe in a file that has those of [`symbols`] that have an offset.
 pub(super) fn wanted(offsets: &[Option<u64>]) -> Option<(Kind, Vec<(Function, u64)>)> {
-    let (tls, loader) = FUNCTIONS.split_at(6);
-    let (tls_offsets, loader_offsets) = offsets.split_at_checked(tls.len())?;
-    let present = |functions: &[Function], offsets: &[Option<u64>]| -> Vec<_> {
-        functions.iter().zip(offsets).filter_map(|(f, at)| Some((*f, (*at)?))).collect()
-    };
-    if let [Some(_), Some(_), ..] = tls_offsets {
-        return Some((Kind::Tls, present(tls, tls_offsets)));
+    let mut rest = offsets;
+    let mut found: Option<(Kind, Vec<(Function, u64)>)> = None;
+    for family in &FAMILIES {
+        let (here, after) = rest.split_at_checked(family.functions.len())?;
+        rest = after;
+        if here.iter().take(family.required).any(Option::is_none) {
+            continue;
+        }
+        let present = family.functions.iter().zip(here);
+        let present = present.filter_map(|(function, offset)| Some((*function, (*offset)?)));
+        let most = if family.any { 1 } else { family.functions.len() };
+        let mut present: Vec<_> = present.take(most).collect();
+        match &mut found {
+            _ if present.is_empty() => {}
+            // A program may have more than one library in it.
+            Some((kind, functions)) if *kind == family.kind => functions.append(&mut present),
+            Some(_) => {}
+            None => found = Some((family.kind, present)),
+        }
     }
-    // musl exports both names for one function: one probe is enough.
-    let mut found = present(loader, loader_offsets);
-    found.truncate(1);
-    (!found.is_empty()).then_some((Kind::Loader, found))
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(exported: &[&str], expected: Option<(Kind, &[&str])>) {
+        let offsets: Vec<Option<u64>> =
+            symbols().iter().map(|symbol| exported.contains(symbol).then_some(1)).collect();
+        let found = wanted(&offsets);
+        let found = found.map(|(kind, functions)| {
+            (kind, functions.iter().map(|(function, _)| function.symbol).collect::<Vec<_>>())
+        });
+        assert_eq!(found, expected.map(|(kind, functions)| (kind, functions.to_vec())));
+    }
+
     #[test]
     fn both_directions_make_a_tls_library() {
-        let mut offsets = [None; FUNCTIONS.len()];
-        offsets[0] = Some(1);
-        assert!(wanted(&offsets).is_none());
-        offsets[1] = Some(2);
-        offsets[7] = Some(3);
-        let (kind, functions) = wanted(&offsets).unwrap();
-        assert_eq!((kind, functions.len()), (Kind::Tls, 2));
+        check(&["SSL_read"], None);
+        check(&["SSL_read", "gnutls_record_send"], None);
+        let both = ["SSL_read", "SSL_write"];
+        check(&both, Some((Kind::Tls, &both)));
+        let gnutls = ["gnutls_record_recv", "gnutls_record_send", "gnutls_deinit"];
+        check(&gnutls, Some((Kind::Tls, &gnutls)));
+    }
+
+    #[test]
+    fn a_file_with_two_libraries_has_both_probed() {
+        let all = ["SSL_read", "SSL_write", "gnutls_record_recv", "gnutls_record_send"];
+        check(&all, Some((Kind::Tls, &all)));
     }
 
     #[test]
     fn a_loader_is_probed_once() {
-        let mut offsets = [None; FUNCTIONS.len()];
-        offsets[6] = Some(1);
-        offsets[7] = Some(1);
-        let (kind, functions) = wanted(&offsets).unwrap();
-        assert_eq!((kind, functions.len()), (Kind::Loader, 1));
+        let both = ["_dl_debug_state", "dl_debug_state"];
+        check(&both, Some((Kind::Loader, &both[..1])));
+        check(
+            &["dl_debug_state", "SSL_read", "SSL_write"],
+            Some((Kind::Tls, &["SSL_read", "SSL_write"])),
+        );
     }
 }

@@ -12,13 +12,14 @@ use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 10] = [
+const UPROBES: [&str; 11] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
     name::READ_RETURN,
     name::READ_MORE,
     name::WRITE_ENTER,
     name::WRITE_EX_ENTER,
+    name::WRITE_HELD_ENTER,
     name::WRITE_RETURN,
     name::WRITE_MORE,
     name::CLOSE_ENTER,

@@ -13,7 +13,7 @@ use aya::programs::{ProgramError, UProbe};
 use rustix::fs::{FileType, Mode, OFlags, major, minor};
 
 use super::elf::{self, ElfError, Exports};
-use super::functions::{FUNCTIONS, Function, Kind, wanted};
+use super::functions::{Function, Kind, symbols, wanted};
 use super::mapping::{FileId, executable};
 use super::status::{Outcome, Target};
 
@@ -38,7 +38,7 @@ const LIBRARY_FOLDERS: [&str; 8] = [
 /// How the names of files begin that are attached to before any process uses them, so that the
 /// first call of a process that lives for 30 ms is seen. Whatever has another name is found when
 /// the loader maps it.
-const INSTALLED_NAMES: [&str; 4] = ["libssl", "ld-linux", "ld-musl", "ld.so"];
+const INSTALLED_NAMES: [&str; 5] = ["libssl", "libgnutls", "ld-linux", "ld-musl", "ld.so"];
 
 /// Every file that was looked at.
 pub(super) struct Targets {
@@ -137,8 +137,7 @@ impl Targets {
         if self.files.len() >= FILES_MAX {
             self.files.retain(|_, known| known.target.is_some());
         }
-        let symbols = FUNCTIONS.map(|function| function.symbol);
-        let (exports, outcome, probes) = match elf::exports(file, &symbols) {
+        let (exports, outcome, probes) = match elf::exports(file, &symbols()) {
             Ok(exports) => {
                 let (outcome, probes) = self.attach_all(file, &exports);
                 (exports, outcome, probes)

@@ -43,11 +43,15 @@ pub enum Kind {
     GoHttp2,
     /// Python `openai`, asyncio, over WebSocket.
     OpenAiWebSocket,
+    /// PycURL, whose TLS is GnuTLS.
+    GnuTls,
+    /// The same over HTTP/2.
+    GnuTlsHttp2,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::OpenAiSync,
         Self::OpenAiAsync,
         Self::AnthropicSync,
@@ -59,6 +63,8 @@ impl Kind {
         Self::CurlHttp2,
         Self::GoHttp2,
         Self::OpenAiWebSocket,
+        Self::GnuTls,
+        Self::GnuTlsHttp2,
     ];
 
     /// A short name for labels and tests.
@@ -76,6 +82,8 @@ impl Kind {
             Self::CurlHttp2 => "curl-http2",
             Self::GoHttp2 => "go-http2",
             Self::OpenAiWebSocket => "python-openai-websocket",
+            Self::GnuTls => "gnutls",
+            Self::GnuTlsHttp2 => "gnutls-http2",
         }
     }
 
@@ -91,6 +99,7 @@ impl Kind {
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
             Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
             Self::GoHttp2 => &["chat", "messages"],
+            Self::GnuTls | Self::GnuTlsHttp2 => &["chat", "responses", "messages"],
             Self::OpenAiWebSocket => &["responses"],
         }
     }
@@ -98,7 +107,10 @@ impl Kind {
     /// Whether it says what it made of the answers.
     #[must_use]
     pub const fn reports(self) -> bool {
-        !matches!(self, Self::Curl | Self::CurlHttp2 | Self::GoHttp2)
+        !matches!(
+            self,
+            Self::Curl | Self::CurlHttp2 | Self::GoHttp2 | Self::GnuTls | Self::GnuTlsHttp2
+        )
     }
 
     /// Whether its calls are messages of a session, which fails by other means than HTTP's.
@@ -118,7 +130,7 @@ impl Kind {
 
     /// Whether it has to be told to speak HTTP/2.
     const fn asks_for_http2(self) -> bool {
-        matches!(self, Self::OpenAiHttp2 | Self::NodeHttp2 | Self::CurlHttp2)
+        matches!(self, Self::OpenAiHttp2 | Self::NodeHttp2 | Self::CurlHttp2 | Self::GnuTlsHttp2)
     }
 
     /// Whether it makes one call at a time, whatever the load says.
@@ -283,6 +295,9 @@ impl Client {
             Kind::Node | Kind::NodeHttp2 => (place.node.clone(), Some("openai_calls.mjs")),
             Kind::Curl | Kind::CurlHttp2 => (PathBuf::from("/bin/bash"), Some("curl_calls.sh")),
             Kind::GoHttp2 => (place.go_client.clone(), None),
+            Kind::GnuTls | Kind::GnuTlsHttp2 => {
+                (place.system_python.clone(), Some("pycurl_calls.py"))
+            }
         };
         let exe = if kind.is_curl() { PathBuf::from("/usr/bin/curl") } else { program.clone() };
 

@@ -12,6 +12,8 @@ pub struct Place {
     pub weir: PathBuf,
     /// The Python interpreter that has the SDKs.
     pub python: PathBuf,
+    /// The distribution's, which has PycURL.
+    pub system_python: PathBuf,
     /// Node.
     pub node: PathBuf,
     /// The folder in which npm installed the SDK.
@@ -50,6 +52,7 @@ impl Place {
         Ok(Self {
             weir,
             python,
+            system_python: PathBuf::from("/usr/bin/python3"),
             node,
             node_folder,
             go_client,

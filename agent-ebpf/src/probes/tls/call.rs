@@ -21,7 +21,8 @@ pub(crate) struct Call {
     pub(super) address: u64,
     /// Where the rest of the data is.
     pub(super) buffer: u64,
-    /// Where an `_ex` function leaves the number of bytes; 0 for the others, which return it.
+    /// Where an `_ex` function leaves the number of bytes; 0 for those that return it, and
+    /// [`NOT_COUNTED`].
     pub(super) size: u64,
     /// Bytes still to be copied, once it has returned.
     pub(super) remaining: u64,
@@ -31,6 +32,20 @@ pub(crate) struct Call {
     pub(super) generation: u64,
     /// Of the process.
     pub(super) start_ns: u64,
+}
+
+/// In place of a size: the bytes that go out were counted before.
+const NOT_COUNTED: u64 = u64::MAX;
+
+/// How a function says how many bytes it has moved.
+#[derive(Clone, Copy)]
+pub(super) enum Says {
+    /// It returns the number, or something negative.
+    Returned,
+    /// It leaves it where its fourth argument points to, and returns 1.
+    Left,
+    /// It moves what an earlier call was given, by other calls.
+    Nothing,
 }
 
 /// Which way a call moves data. Reads and writes are kept apart: a handshake inside one may do the
@@ -62,14 +77,18 @@ impl Way {
 
 /// Keeps the arguments. A call inside a call is not kept: the outermost one carries all its bytes.
 #[inline(always)]
-pub(super) fn enter(ctx: &ProbeContext, way: Way, has_size: bool) {
+pub(super) fn enter(ctx: &ProbeContext, way: Way, says: Says) {
     if stamp::watched_tgid().is_none() {
         return;
     }
     let (Some(address), Some(buffer)) = (ctx.arg(0), ctx.arg(1)) else {
         return;
     };
-    let size = if has_size { ctx.arg(3).unwrap_or(0) } else { 0 };
+    let size = match says {
+        Says::Returned => 0,
+        Says::Left => ctx.arg(3).unwrap_or(0),
+        Says::Nothing => NOT_COUNTED,
+    };
     let stack = register::entry_stack(ctx);
     let thread = stamp::pid_tgid();
     if let Some(outer) = way.calls().get_ptr(thread) {
@@ -119,7 +138,9 @@ pub(super) fn leave(ctx: &RetProbeContext, way: Way) {
 fn length(ctx: &RetProbeContext, call: &Call) -> Option<u64> {
     // The result is a C `int`: the upper half of the register means nothing.
     let result = ctx.ret::<u64>() as i32;
-    let length = if call.size == 0 {
+    let length = if call.size == NOT_COUNTED {
+        0
+    } else if call.size == 0 {
         u64::from(result.max(0).unsigned_abs())
     } else if result == 1 {
         // SAFETY: the helper checks the address.

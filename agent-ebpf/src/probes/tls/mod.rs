@@ -1,4 +1,4 @@
-//! The OpenSSL family's calls. Arguments are kept from entry to return, because only the return
+//! The calls of OpenSSL and those like it, and of GnuTLS. Arguments are kept from entry to return, because only the return
 //! says how many bytes there were; what a connection has sent and received is counted whether it
 //! is copied or not, so that a position always means the same byte.
 
@@ -13,17 +13,17 @@ pub(crate) use connection::Connection;
 use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
-use call::Way;
+use call::{Says, Way};
 
 #[uprobe]
 fn read_enter(ctx: ProbeContext) -> u32 {
-    call::enter(&ctx, Way::Read, false);
+    call::enter(&ctx, Way::Read, Says::Returned);
     0
 }
 
 #[uprobe]
 fn read_ex_enter(ctx: ProbeContext) -> u32 {
-    call::enter(&ctx, Way::Read, true);
+    call::enter(&ctx, Way::Read, Says::Left);
     0
 }
 
@@ -41,13 +41,19 @@ fn read_more(ctx: RetProbeContext) -> u32 {
 
 #[uprobe]
 fn write_enter(ctx: ProbeContext) -> u32 {
-    call::enter(&ctx, Way::Write, false);
+    call::enter(&ctx, Way::Write, Says::Returned);
     0
 }
 
 #[uprobe]
 fn write_ex_enter(ctx: ProbeContext) -> u32 {
-    call::enter(&ctx, Way::Write, true);
+    call::enter(&ctx, Way::Write, Says::Left);
+    0
+}
+
+#[uprobe]
+fn write_held_enter(ctx: ProbeContext) -> u32 {
+    call::enter(&ctx, Way::Write, Says::Nothing);
     0
 }
 
