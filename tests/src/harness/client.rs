@@ -47,10 +47,12 @@ pub enum Kind {
     GnuTls,
     /// The same over HTTP/2.
     GnuTlsHttp2,
+    /// GnuTLS by itself, which holds back what is sent. Not one of [`Kind::ALL`].
+    GnuTlsCorked,
 }
 
 impl Kind {
-    /// All of them.
+    /// All that people use.
     pub const ALL: [Self; 13] = [
         Self::OpenAiSync,
         Self::OpenAiAsync,
@@ -84,6 +86,7 @@ impl Kind {
             Self::OpenAiWebSocket => "python-openai-websocket",
             Self::GnuTls => "gnutls",
             Self::GnuTlsHttp2 => "gnutls-http2",
+            Self::GnuTlsCorked => "gnutls-corked",
         }
     }
 
@@ -100,6 +103,7 @@ impl Kind {
             Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
             Self::GoHttp2 => &["chat", "messages"],
             Self::GnuTls | Self::GnuTlsHttp2 => &["chat", "responses", "messages"],
+            Self::GnuTlsCorked => &["chat"],
             Self::OpenAiWebSocket => &["responses"],
         }
     }
@@ -298,6 +302,7 @@ impl Client {
             Kind::GnuTls | Kind::GnuTlsHttp2 => {
                 (place.system_python.clone(), Some("pycurl_calls.py"))
             }
+            Kind::GnuTlsCorked => (place.system_python.clone(), Some("gnutls_corked.py")),
         };
         let exe = if kind.is_curl() { PathBuf::from("/usr/bin/curl") } else { program.clone() };
 
