@@ -3,6 +3,7 @@
 mod edges;
 mod forgotten;
 mod framings;
+mod samples;
 mod sessions;
 
 use proptest::prelude::*;
