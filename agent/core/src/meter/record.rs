@@ -79,8 +79,8 @@ pub struct Bounds {
     /// It cost at most this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd_max: Option<PicoUsd>,
-    /// How many tokens text comes to was learnt from other calls of the model. Four in five lie between
-    /// such ends, not all.
+    /// How many tokens text comes to was learnt from other calls of the model: nearly all of these
+    /// lay between such ends.
     #[serde(default, skip_serializing_if = "is_false")]
     pub calibrated: bool,
 }
