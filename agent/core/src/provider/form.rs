@@ -159,6 +159,8 @@ pub(super) struct Asked {
     pub(super) model: Option<String>,
     /// The results of a batch are fetched.
     pub(super) results: bool,
+    /// It was not seen, nor what came between it and what is seen now.
+    pub(super) unseen: bool,
 }
 
 /// The lifetime of what is written to the prompt cache, as Anthropic's models have it. An answer
@@ -220,7 +222,7 @@ pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
 pub(super) fn session(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
     Some(match api {
         Api::Responses => Box::new(responses_session::Session::new(asked)),
-        Api::Realtime => Box::new(openai_realtime::Realtime::new(asked.model.clone())),
+        Api::Realtime => Box::new(openai_realtime::Realtime::new(asked)),
         Api::Live => Box::new(gemini_live::Live::default()),
         _ => return None,
     })

@@ -237,10 +237,21 @@ impl Turns {
             turn = Turn { damaged: turn.damaged, ..Turn::new(turn.started) };
         }
         turn.input.get_or_insert_with(unheard);
+        self.go_on(key, turn)
+    }
+
+    /// An answer goes on that had begun before anything was seen.
+    pub(super) fn join(&mut self, key: &str) -> Option<&mut Open> {
+        let unseen = Countable { cut: true, input_open: true, ..Countable::default() };
+        let turn = Turn { input: Some(unseen), damaged: true, ..Turn::new(self.now) };
+        self.go_on(key, turn)
+    }
+
+    fn go_on(&mut self, key: &str, turn: Turn) -> Option<&mut Open> {
         if self.open.len() == MAX_OPEN {
             self.end_oldest();
         }
-        let key = key.to_owned();
+        let (key, now) = (key.to_owned(), self.now);
         self.open.push_back(Open { key, answer: Answer::default(), turn, usage: None, now });
         self.open.back_mut()
     }
@@ -279,10 +290,6 @@ impl Turns {
     /// Something that was asked could not be read.
     pub(super) const fn deafen(&mut self) {
         self.deaf = true;
-    }
-
-    pub(super) const fn is_deaf(&self) -> bool {
-        self.deaf
     }
 
     pub(super) fn next(&mut self) -> Option<(Answer, Option<Usage>)> {

@@ -414,6 +414,7 @@ impl Exchange {
             provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
             model: said.and_then(|said| said.model.clone()),
             results: self.is_of_results(),
+            unseen: self.head.is_none(),
         };
         let named: Vec<Api> = named.map(|route| route.apis().collect()).unwrap_or_default();
         let others = looks_like.iter().filter(|api| !named.contains(api));
@@ -426,6 +427,7 @@ impl Exchange {
         let asked = Asked {
             provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
             model: self.head.as_ref().and_then(|head| head.query_model.clone()),
+            unseen: self.head.is_none(),
             ..Asked::default()
         };
         candidates.iter().filter_map(|&api| form::session(api, &asked)).collect()
