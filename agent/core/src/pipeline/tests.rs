@@ -3,6 +3,7 @@
 mod edges;
 mod forgotten;
 mod framings;
+mod samples;
 mod sessions;
 
 use proptest::prelude::*;
@@ -517,9 +518,10 @@ fn essence(calls: &[ModelCall]) -> Vec<String> {
     calls
         .iter()
         .map(|call| {
-            let text = call.countable.as_ref().map(|text| {
+            let text = [&call.countable, &call.sample].map(|text| {
+                let text = text.as_ref()?;
                 let input: Vec<_> = text.input.iter().map(|one| one.text.expose()).collect();
-                (input.join("|"), text.output.expose().to_owned(), text.cut)
+                Some((input.join("|"), text.output.expose().to_owned(), text.cut))
             });
             format!(
                 "{} {:?} {:?} {:?} {:?} {:?} {:?} {text:?} {}",
@@ -546,9 +548,9 @@ proptest! {
         let stop = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":50}}"#;
         let chunk = r#"{"id":"c","object":"chat.completion.chunk","choices":[{"delta":{"content":"hi"}}]}"#;
         let pairs = [
+            (request("/v1/chat/completions", CHAT_STREAM), events(&[chunk, "[DONE]"], true)),
             (request("/v1/chat/completions", CHAT), json(200, CHAT_ANSWER)),
             (request("/v1/messages", MESSAGE), events(&[MESSAGE_START, delta, stop], true)),
-            (request("/v1/chat/completions", CHAT_STREAM), events(&[chunk, "[DONE]"], true)),
             (request("/v1/messages", MESSAGE), json(529, r#"{"type":"error","error":{"type":"overloaded_error"}}"#)),
         ];
         let mut whole = Bench::new();
