@@ -21,6 +21,7 @@ struct Bench {
     pipeline: Pipeline,
     calls: Vec<ModelCall>,
     edges: Vec<Edge>,
+    batches: Vec<BatchNews>,
     steering: Vec<Steering>,
     asked: usize,
     offsets: [u64; 2],
@@ -33,6 +34,7 @@ impl Bench {
             pipeline: Pipeline::new(FingerprintKey::new([3; 32])),
             calls: Vec::new(),
             edges: Vec::new(),
+            batches: Vec::new(),
             steering: Vec::new(),
             asked: 0,
             offsets: [0; 2],
@@ -59,6 +61,7 @@ impl Bench {
                 }
                 Output::Call { call, .. } => self.calls.push(*call),
                 Output::Edge { edge, .. } => self.edges.push(*edge),
+                Output::Batch { news, .. } => self.batches.push(*news),
                 Output::Steer { steering, .. } => self.steering.push(steering),
             }
         }

@@ -50,6 +50,8 @@ fn seen(pid: u32, host: &str, seconds: std::ops::Range<u64>) -> UsageRecord {
         inconsistent: false,
         retrieved: false,
         retrieved_by: None,
+        retrieved_with: None,
+        result_of: None,
         duplicate_of: None,
         settles: None,
         retry: None,
