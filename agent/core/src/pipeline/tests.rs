@@ -1,5 +1,6 @@
 //! Whole exchanges through the whole pipeline.
 
+mod batches;
 mod edges;
 mod forgotten;
 mod framings;

@@ -39,8 +39,9 @@ pub use record::{BatchKey, BatchRecord, BatchResult, Creator};
 /// Most batches and files that are remembered, about 1 KiB each. What is older is asked for where
 /// records are kept.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
-/// How long after its creation a batch may have results. Anthropic keeps them for 29 days, OpenAI for
-/// 30 unless it is told otherwise.
+/// How long after its creation a batch is known. It is over within a day; Anthropic keeps its results
+/// for 29 days, and OpenAI for at most 30 where they are to expire at all (`output_expires_after`).
+/// What is fetched still later is whoever's fetches it.
 const LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Ids beside or inside a credential that differ only between accounts, or between parts of one that
 /// don't see each other's batches.
