@@ -78,6 +78,8 @@ pub struct Pipeline {
     bindings: Bindings,
     /// The sum of what `connections` hold back, in bytes.
     footprint: usize,
+    /// A call had to be counted, so that text of others may be learnt from.
+    counts: bool,
     stats: Stats,
 }
 
@@ -98,6 +100,17 @@ enum Made {
     Edge(Box<Edge>),
 }
 
+impl Made {
+    /// The same without text that is only there to learn from: whoever waits holds no more than is
+    /// needed.
+    fn at_rest(mut self) -> Self {
+        if let Self::Call(call) = &mut self {
+            call.sample = None;
+        }
+        self
+    }
+}
+
 impl Pipeline {
     /// A pipeline that fingerprints credentials under `key`.
     #[must_use]
@@ -109,6 +122,7 @@ impl Pipeline {
             outputs: VecDeque::new(),
             bindings: Bindings::default(),
             footprint: 0,
+            counts: false,
             stats: Stats::default(),
         }
     }
@@ -315,6 +329,10 @@ impl Pipeline {
         if let Some(credential) = &mut call.credential {
             self.bindings.name(credential, call.started);
         }
+        self.counts |= call.countable.is_some();
+        if !self.counts {
+            call.sample = None;
+        }
         self.hand_out(process, Made::Call(call));
     }
 
@@ -333,7 +351,7 @@ impl Pipeline {
                 let attribution = attribution.clone();
                 self.put_out(made, attribution);
             }
-            (None, made) if state.waiting.len() < MAX_WAITING => state.waiting.push(made),
+            (None, made) if state.waiting.len() < MAX_WAITING => state.waiting.push(made.at_rest()),
             (None, Made::Call(_)) => self.stats.evicted += 1,
             (None, Made::Batch(_)) => self.stats.batches_dropped += 1,
             (None, Made::Edge(_)) => self.stats.edges_dropped += 1,

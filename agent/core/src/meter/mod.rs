@@ -4,11 +4,13 @@
 //! Not for the path that captured bytes take: counting may load a tokenizer and read megabytes.
 
 mod batch;
+mod calibrate;
 pub mod catalogue;
 mod count;
 mod edge;
 mod estimate;
 mod habit;
+mod mean;
 mod once;
 mod payer;
 mod record;
@@ -192,6 +194,7 @@ impl Meter {
             cost_usd_min: cost_min,
             // What is charged by the piece comes on top.
             cost_usd_max: cost_max.filter(|_| source == CostSource::Table),
+            calibrated: ends.calibrated,
         }
     }
 }

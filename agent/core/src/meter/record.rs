@@ -60,7 +60,7 @@ pub enum CostSource {
 
 /// What the numbers of an estimate lie between. An upper end that is absent is not known.
 ///
-/// `output_min` is what was seen. `output_max` is that only where the whole answer was seen of a
+/// `output_min` is the least that what was seen comes to. `output_max` is that only where the whole answer was seen of a
 /// model that doesn't reason; else it is what the request allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
@@ -80,6 +80,10 @@ pub struct Bounds {
     /// It cost at most this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd_max: Option<PicoUsd>,
+    /// How many tokens text comes to was learnt from other calls of the model: nearly all of these
+    /// lay between such ends.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub calibrated: bool,
 }
 
 /// How a record completes an earlier one, which had no final numbers.

@@ -40,6 +40,7 @@ mod quirks;
 mod request;
 mod responses_session;
 mod route;
+mod sample;
 mod session;
 mod tgi_generate;
 mod token_exchange;
@@ -246,7 +247,7 @@ pub enum CallState {
 }
 
 /// A model call as seen on the wire: who was asked for what and what the answer said of its cost.
-/// Says nothing of who made it, and holds payload only where the answer had no usage.
+/// Says nothing of who made it, and holds payload only where that is of use for counting.
 #[derive(Debug)]
 pub struct ModelCall {
     /// The connection it crossed.
@@ -288,6 +289,9 @@ pub struct ModelCall {
     /// What to count where the provider didn't say, or not all: input and output where `usage` is
     /// absent, else the output only.
     pub countable: Option<Countable>,
+    /// Text of a call that has said its final usage and therefore has no `countable`: how many tokens
+    /// text comes to can be learnt from it. A side that has nothing to teach is empty.
+    pub sample: Option<Countable>,
     /// The provider's id of the answer.
     pub response_id: Option<String>,
     /// The provider's word for what went wrong (`error.type` or `error.code`).

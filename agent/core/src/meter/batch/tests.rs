@@ -78,6 +78,7 @@ fn result(of: ResultOf, by: u32, hours: i64, credential: Option<Credential>) -> 
         retrieved: true,
         result_of: Some(of),
         countable: None,
+        sample: None,
         response_id: None,
         error_type: None,
         credential,

@@ -196,6 +196,7 @@ fn the_same_answer_at_a_gateway_and_behind_it_is_one_bill() {
         output_max: None,
         cost_usd_min: Some(PicoUsd(least)),
         cost_usd_max: None,
+        calibrated: false,
     };
     let estimate = |least| UsageRecord {
         bounds: Some(bounds(least)),
