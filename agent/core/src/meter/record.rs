@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::batch::BatchResult;
 use crate::http::{CredentialKind, CredentialPlace};
 use crate::identity::{Container, IdentityId, Process};
 use crate::provider::{Api, CallState, Part};
@@ -195,6 +196,12 @@ pub struct UsageRecord {
     /// Who read it back, where that is somebody else than `identity`, who had made the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieved_by: Option<IdentityId>,
+    /// Stands for the credential that it was read back with, where that is not `credential`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieved_with: Option<Fingerprint>,
+    /// Where it was fetched from, if it is the result of a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_of: Option<BatchResult>,
     /// The same answer was seen before and is billed with that record: this one has no tokens and
     /// costs nothing, and counts as no call.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -34,6 +34,7 @@ pub(super) fn call() -> ModelCall {
         context: PriceContext::default(),
         max_output: None,
         retrieved: false,
+        result_of: None,
         credential: None,
         hints: Hints::default(),
         started: second(100),

@@ -4,6 +4,7 @@
 mod anthropic_batch;
 mod anthropic_messages;
 mod aside;
+mod batch;
 mod bedrock_converse;
 mod bedrock_invoke;
 mod bedrock_sonic;
@@ -48,6 +49,7 @@ mod usage;
 use serde::{Deserialize, Serialize};
 
 pub use aside::Outcome;
+pub use batch::BatchNews;
 pub use edge::{Edge, Protocol};
 pub use exchange::Exchange;
 pub use token_exchange::IssuedToken;
@@ -282,6 +284,8 @@ pub struct ModelCall {
     /// It was not made here but read back: the result of a batch, or of a call that went on in the
     /// background.
     pub retrieved: bool,
+    /// What it was fetched as, if it is the result of a batch.
+    pub result_of: Option<ResultOf>,
     /// What to count where the provider didn't say, or not all: input and output where `usage` is
     /// absent, else the output only.
     pub countable: Option<Countable>,
@@ -305,6 +309,15 @@ pub struct ModelCall {
     pub ended: Timestamp,
     /// Bytes of this call that the kernel saw and could not hand over.
     pub lost_bytes: u64,
+}
+
+/// What the path of a request calls the results of a batch. A claim of whoever fetches them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResultOf {
+    /// The batch's own id.
+    Batch(String),
+    /// The id of a file, which was told to whoever asked after the batch.
+    File(String),
 }
 
 /// The text of a call, for counting its tokens. Bounded; wiped on drop.

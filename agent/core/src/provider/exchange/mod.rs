@@ -319,6 +319,7 @@ impl Exchange {
             },
             max_output: said.and_then(Said::most_output),
             retrieved: self.reads_back(),
+            result_of: self.route.as_ref().and_then(Route::result_of),
             countable: None,
             sample: None,
             response_id: None,
