@@ -1,4 +1,4 @@
-//! Connections that were forgotten and are seen again.
+//! Connections that are forgotten, how many are kept, and those that are seen again.
 
 use super::*;
 
