@@ -37,7 +37,7 @@ impl Connection {
         }
     }
 
-    /// Whether an exchange has turned into a session, which goes on.
+    /// Whether all of it has turned into a session, which goes on.
     #[must_use]
     pub fn is_session(&self) -> bool {
         match &self.0 {
@@ -50,6 +50,15 @@ impl Connection {
     #[must_use]
     pub const fn builds_on_its_past(&self) -> bool {
         matches!(self.0, Version::Two(_))
+    }
+
+    /// Passes over what is still to come of that exchange, which has turned into a session of no use
+    /// beside others that may be of some.
+    pub fn pass_over(&mut self, exchange: u64) {
+        match &mut self.0 {
+            Version::Two(two) => two.pass_over(exchange),
+            Version::Open { .. } | Version::One(_) => {}
+        }
     }
 
     /// Bytes held back.

@@ -21,7 +21,7 @@ pub enum Method {
     Get,
     /// What every model call is.
     Post,
-    /// Its answer turns the connection into a tunnel.
+    /// Its answer turns the connection into a tunnel, or a stream of HTTP/2 into a WebSocket.
     Connect,
     /// Any other.
     Other,

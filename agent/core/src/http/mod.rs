@@ -61,8 +61,8 @@ pub enum Event<'a> {
         /// Its head.
         head: RequestHead,
     },
-    /// The final answer began; interim ones (1xx) are passed over, except for the one that turns the
-    /// exchange into a session.
+    /// The final answer began; interim ones (1xx) are passed over, except for the one of HTTP/1.1
+    /// that turns the exchange into a session.
     Response {
         /// Which exchange.
         exchange: u64,

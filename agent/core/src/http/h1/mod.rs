@@ -142,9 +142,9 @@ impl Connection {
                 emit(Event::End { exchange, side: Side::Request, ending: Ending::Closed });
             }
             let ending = match &session {
-                Some(session) if session.is_lost(Side::Response) => Ending::Lost,
+                Some(session) => session.cut_off(),
                 None if waiting.answered && proper => Ending::Whole,
-                Some(_) | None => Ending::Closed,
+                None => Ending::Closed,
             };
             emit(Event::End { exchange, side: Side::Response, ending });
         }
@@ -186,19 +186,10 @@ impl Connection {
         }
     }
 
-    /// Ends the session if nothing more of it can be read. One whose answers can't be is gone on
-    /// with: what is asked says how many calls are missing.
+    /// Ends the session if nothing more of it can be read.
     fn end_session(&mut self, emit: &mut impl FnMut(Event<'_>)) {
-        let Some(session) = &self.session else { return };
-        let ending = if session.is_closed(Side::Response) {
-            Ending::Whole
-        } else if session.is_lost(Side::Response)
-            && (session.is_lost(Side::Request) || session.is_closed(Side::Request))
-        {
-            Ending::Lost
-        } else {
-            return;
-        };
+        let ending = self.session.as_ref().and_then(websocket::Session::ending);
+        let Some(ending) = ending else { return };
         self.readable = false;
         self.session = None;
         for waiting in std::mem::take(&mut self.waiting) {

@@ -37,7 +37,10 @@ impl Log {
             Event::End { exchange, side, ending } => {
                 self.lines.push(format!("{exchange} {side:?} {ending:?}"));
             }
-            Event::Message { .. } => panic!("no session is begun over HTTP/2 yet"),
+            Event::Message { exchange, side, text } => {
+                let text = text.map(String::from_utf8_lossy);
+                self.lines.push(format!("{exchange} {side:?} says {text:?}"));
+            }
             Event::Unreadable(why) => self.lines.push(why.as_str().to_owned()),
         }
     }

@@ -545,7 +545,7 @@ fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
 const fn verb(head: &RequestHead) -> Option<Verb> {
     match head.method {
         Method::Post => Some(Verb::Ask),
-        Method::Get if head.websocket => Some(Verb::Converse),
+        Method::Get | Method::Connect if head.websocket => Some(Verb::Converse),
         Method::Get => Some(Verb::Retrieve),
         Method::Head | Method::Connect | Method::Other => None,
     }
