@@ -75,7 +75,7 @@ impl Watch {
             Event::Response { exchange, ref head, .. } => {
                 let known = self.exchanges.entry(exchange).or_default();
                 assert!(!std::mem::replace(&mut known.response, true) && !known.ended[1]);
-                known.session = head.status == 101;
+                known.session = head.websocket.is_some();
             }
             Event::Body { exchange, side, data } => {
                 assert!(!data.is_empty());

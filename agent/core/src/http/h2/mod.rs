@@ -61,6 +61,19 @@ impl Connection {
         }
     }
 
+    /// A connection that was HTTP/1.1 up to here: what was asked last is answered in stream 1 (RFC
+    /// 7540, section 3.2).
+    #[must_use]
+    pub fn upgraded(role: Role, exchange: u64) -> Self {
+        let (client, server) = (Reader::at_preface(), Reader::at_frame());
+        let (read, write) = match role {
+            Role::Client => (server, client),
+            Role::Server => (client, server),
+        };
+        let (role, streams) = (Some(role), vec![Stream::new(1, exchange)]);
+        Self { read, write, role, streams, ..Self::new(exchange.saturating_add(1)) }
+    }
+
     /// Whether it was shown to speak HTTP/2.
     #[must_use]
     pub const fn is_recognised(&self) -> bool {

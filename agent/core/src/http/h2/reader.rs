@@ -131,6 +131,16 @@ impl Reader {
         }
     }
 
+    /// A reader of what a client says from its preface on.
+    pub(super) fn at_preface() -> Self {
+        Self { state: State::Preface { matched: 0 }, ..Self::at_frame() }
+    }
+
+    /// A reader of what certainly begins with a frame.
+    pub(super) fn at_frame() -> Self {
+        Self { state: State::Head, is_sure: true, ..Self::new() }
+    }
+
     /// Says that this direction begins with the connection, and the connection is HTTP/2.
     pub(super) const fn believe(&mut self) {
         self.is_expected = true;
