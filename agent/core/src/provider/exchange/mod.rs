@@ -240,7 +240,8 @@ impl Exchange {
             (_, Some(route)) => self.asked_for(route)?,
             _ => return None,
         };
-        let finished = form.is_some_and(|form| is_finished(form, ending));
+        let breaks_off = self.response.as_ref().is_some_and(|one| one.body.breaks_off());
+        let finished = !breaks_off && form.is_some_and(|form| is_finished(form, ending));
         let mut call = self.call(api, self.state(form, finished, ending));
         // What goes on in the background is a call once, when it comes to an end.
         if call.retrieved && form.is_some_and(|form| form.answer().pending) {
