@@ -114,7 +114,7 @@ pub enum Event<'a> {
 /// Why a connection can't be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unreadable {
-    /// It was upgraded to another protocol (`101 Switching Protocols`) than WebSocket, or to a
+    /// It was upgraded to another protocol (`101 Switching Protocols`) than HTTP/2 or WebSocket, or to a
     /// session that is of no use.
     Upgraded,
     /// It became a tunnel (`CONNECT`).

@@ -315,6 +315,10 @@ impl Exchange {
                     .response
                     .as_ref()
                     .and_then(|answer| answer.remarks.service_tier.clone()),
+                spilled_over: self
+                    .response
+                    .as_ref()
+                    .is_some_and(|answer| answer.remarks.spilled_over),
                 ..PriceContext::default()
             },
             max_output: said.and_then(Said::most_output),
@@ -519,7 +523,9 @@ fn add_answer(call: &mut ModelCall, answer: &Answer) {
     call.error_type.clone_from(&answer.error_type);
     let region = answer.context.region.clone().or(call.context.region.take());
     let tier = answer.context.service_tier.clone().or(call.context.service_tier.take());
-    call.context = PriceContext { region, service_tier: tier, ..answer.context.clone() };
+    let spilled_over = call.context.spilled_over;
+    call.context =
+        PriceContext { region, service_tier: tier, spilled_over, ..answer.context.clone() };
 }
 
 /// What the answer's head says where the body doesn't.
