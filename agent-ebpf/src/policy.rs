@@ -32,16 +32,18 @@ impl Steer {
 
 const _: () = assert!(size_of::<Handle>() == 16 && size_of::<Steer>() == 16);
 
-/// How many bytes [`looks_like_http`] can make use of.
-pub const TESTED: usize = 8;
+/// How many bytes [`looks_like_http`] can make use of: those of a WebSocket frame's longest header,
+/// and two of what it carries.
+pub const TESTED: usize = 16;
 
-/// Whether a buffer that begins with these bytes may be the start of an HTTP message or of an HTTP/2
-/// frame: a connection that was there before the probes has said its preface. `first` holds the
-/// buffer's first `length` bytes, at most [`TESTED`], the first of them lowest; the rest is 0. A
-/// buffer shorter than a method counts if the method begins with it.
+/// Whether a buffer that begins with these bytes may be the start of an HTTP message, of an HTTP/2
+/// frame or of a WebSocket message: a connection that was there before the probes has said its
+/// preface. `first` and `next` hold the buffer's first `length` bytes, at most [`TESTED`], the first
+/// of them lowest in `first`; the rest is 0. A buffer shorter than a method counts if the method
+/// begins with it.
 #[must_use]
 #[inline(always)]
-pub fn looks_like_http(first: u64, length: u32) -> bool {
+pub fn looks_like_http(first: u64, next: u64, length: u32) -> bool {
     begins(first, length, *b"POST \0\0\0", 5)
         || begins(first, length, *b"HTTP/1.\0", 7)
         || begins(first, length, *b"GET \0\0\0\0", 4)
@@ -54,6 +56,7 @@ pub fn looks_like_http(first: u64, length: u32) -> bool {
         || begins(first, length, *b"CONNECT ", 8)
         || begins(first, length, *b"TRACE \0\0", 6)
         || looks_like_frame(first, length)
+        || looks_like_message(first, next, length)
 }
 
 /// The flags that frames of HTTP/2 may have, a byte for each type from 0 on (RFC 9113, section 6).
@@ -107,8 +110,58 @@ fn looks_like_frame(first: u64, available: u32) -> bool {
     }
 }
 
+/// What the first frame of a WebSocket message begins with that is neither compressed nor one of
+/// several (RFC 6455, section 5.2): of text, or of bytes, which some servers call their JSON.
+const WHOLE_TEXT: u64 = 0x81;
+const WHOLE_BYTES: u64 = 0x82;
+/// The bit that says that a frame is masked, as all of a client are.
+const MASKED: u64 = 0x80;
+
+/// Whether these may be the first bytes of a WebSocket message that is a JSON object. The core asks
+/// the same, and more of what follows.
 #[inline(always)]
-fn begins(first: u64, length: u32, pattern: [u8; TESTED], pattern_length: u32) -> bool {
+fn looks_like_message(first: u64, next: u64, available: u32) -> bool {
+    let flags = first & 0xff;
+    let length = first >> 8 & 0xff;
+    if flags != WHOLE_TEXT && flags != WHOLE_BYTES {
+        return false;
+    }
+    let header = match length & !MASKED {
+        // The rest is a length of 16 bits, or of 64 of which nobody uses the upper 32.
+        126 => 4,
+        127 if first >> 16 & 0xffff_ffff == 0 => 10,
+        127 => return false,
+        _ => 2,
+    };
+    let masked = length & MASKED != 0;
+    let text = if masked { header + 4 } else { header };
+    let plain = |place: u32| {
+        let mask = if masked { byte(first, next, header + place) } else { 0 };
+        byte(first, next, text + place) ^ mask
+    };
+    let after = plain(1);
+    available >= text + 2
+        && plain(0) == b'{' as u64
+        && (after == b'"' as u64 || after == b'\n' as u64 || after == b' ' as u64)
+}
+
+/// The byte at `place`, which is below [`TESTED`].
+#[inline(always)]
+fn byte(first: u64, next: u64, place: u32) -> u64 {
+    let half = if place < 8 { first } else { next };
+    half >> (8 * (place & 7)) & 0xff
+}
+
+/// The first and the next 8 of these bytes, as [`looks_like_http`] takes them.
+#[must_use]
+#[inline(always)]
+pub fn halves(bytes: [u8; TESTED]) -> [u64; 2] {
+    let both = u128::from_le_bytes(bytes);
+    [both as u64, (both >> 64) as u64]
+}
+
+#[inline(always)]
+fn begins(first: u64, length: u32, pattern: [u8; 8], pattern_length: u32) -> bool {
     let compared = if length < pattern_length { length } else { pattern_length };
     if compared == 0 {
         return false;
@@ -122,10 +175,11 @@ mod tests {
     use super::*;
 
     fn check(buffer: &[u8]) -> bool {
-        let mut first = [0; TESTED];
+        let mut bytes = [0; TESTED];
         let length = buffer.len().min(TESTED);
-        first[..length].copy_from_slice(&buffer[..length]);
-        looks_like_http(u64::from_le_bytes(first), u32::try_from(length).unwrap())
+        bytes[..length].copy_from_slice(&buffer[..length]);
+        let [first, next] = halves(bytes);
+        looks_like_http(first, next, u32::try_from(length).unwrap())
     }
 
     #[test]
@@ -200,14 +254,50 @@ mod tests {
     #[test]
     fn arbitrary_bytes_hardly_ever_pass() {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let passed = (0..10_000_000u32).filter(|_| {
+        let mut next = || {
             // xorshift64
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            looks_like_frame(state, 8)
+            state
+        };
+        let passed = (0..10_000_000u32).filter(|_| {
+            let (first, next) = (next(), next());
+            looks_like_frame(first, 8) || looks_like_message(first, next, 16)
         });
-        assert!(passed.count() < 10);
+        assert!(passed.count() < 20);
+    }
+
+    #[test]
+    fn messages_pass() {
+        for message in [
+            &b"\x81\x0f{\"type\":\"error\"}"[..],
+            b"\x82\x04{\n  \"",
+            b"\x81\x7e\x01\0{\"type\"",
+            b"\x81\x7f\0\0\0\0\0\x01\0\0{ \"type\"",
+            b"\x81\x8f\x01\x02\x03\x04z v}",
+            b"\x81\xfe\x01\0\x10\x20\x30\x40k\x02",
+            b"\x82\xff\0\0\0\0\0\x01\0\0\x10\x20\x30\x40k\x02",
+        ] {
+            assert!(check(message), "{message:x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_does_not() {
+        for (bytes, why) in [
+            (&b"\x81\x0f{"[..], "cut"),
+            (b"\x81\xfe\x01\0\x10\x20\x30\x40k", "cut, and masked"),
+            (b"\x81\x0fhello", "no object"),
+            (b"\x81\x0f{x", "no JSON"),
+            (b"\x81\x8f\x01\x02\x03\x04{\"", "not masked as it says"),
+            (b"\xc1\x0f{\"", "compressed"),
+            (b"\x01\x0f{\"", "one of several"),
+            (b"\x89\x0f{\"", "a ping"),
+            (b"\x81\x7f\0\0\0\x01\0\0\0\0{\"", "too long"),
+        ] {
+            assert!(!check(bytes), "{why}");
+        }
     }
 
     #[test]

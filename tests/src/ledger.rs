@@ -55,6 +55,8 @@ pub fn numbered_call(number: u64) -> UsageRecord {
         inconsistent: false,
         retrieved: false,
         retrieved_by: None,
+        retrieved_with: None,
+        result_of: None,
         duplicate_of: None,
         settles: None,
         retry: None,

@@ -15,7 +15,7 @@ use self::bindings::Bindings;
 use self::connection::Connection;
 use crate::http::{Credential, Unreadable};
 use crate::identity::Attribution;
-use crate::provider::{Edge, IssuedToken, ModelCall, Outcome};
+use crate::provider::{BatchNews, Edge, IssuedToken, ModelCall, Outcome};
 use crate::secret::FingerprintKey;
 use crate::units::{ConnectionId, Direction, ProcessKey, Timestamp};
 
@@ -46,6 +46,9 @@ pub struct Stats {
     pub edges: u64,
     /// Steps that came before the facts of who made them, and for which there was no room.
     pub edges_dropped: u64,
+    /// News of batches that came before the facts of who told them, and for which there was no room:
+    /// the results of these are billed to whoever fetches them.
+    pub batches_dropped: u64,
     /// Connections forgotten for want of room; their open calls are marked truncated.
     pub evicted: u64,
     /// Connections on which the process is the server: passed over.
@@ -76,6 +79,8 @@ pub struct Pipeline {
     bindings: Bindings,
     /// The sum of what `connections` hold back, in bytes.
     footprint: usize,
+    /// A call had to be counted, so that text of others may be learnt from.
+    counts: bool,
     stats: Stats,
 }
 
@@ -92,7 +97,19 @@ struct Process {
 #[derive(Debug)]
 enum Made {
     Call(Box<ModelCall>),
+    Batch(Box<BatchNews>),
     Edge(Box<Edge>),
+}
+
+impl Made {
+    /// The same without text that is only there to learn from: whoever waits holds no more than is
+    /// needed.
+    fn at_rest(mut self) -> Self {
+        if let Self::Call(call) = &mut self {
+            call.sample = None;
+        }
+        self
+    }
 }
 
 impl Pipeline {
@@ -106,6 +123,7 @@ impl Pipeline {
             outputs: VecDeque::new(),
             bindings: Bindings::default(),
             footprint: 0,
+            counts: false,
             stats: Stats::default(),
         }
     }
@@ -268,6 +286,11 @@ impl Pipeline {
                 Effect::Interesting => self.ask(id.process),
                 Effect::Call(call) => self.call(id.process, call),
                 Effect::Outcome(Outcome::Token(issued)) => self.bind(&issued, cgroup, time),
+                Effect::Outcome(Outcome::Batches(batches)) => {
+                    for news in batches {
+                        self.batch(id.process, news);
+                    }
+                }
                 Effect::Outcome(Outcome::Edges(edges)) => {
                     for edge in edges {
                         self.hand_out(id.process, Made::Edge(Box::new(edge)));
@@ -307,7 +330,18 @@ impl Pipeline {
         if let Some(credential) = &mut call.credential {
             self.bindings.name(credential, call.started);
         }
+        self.counts |= call.countable.is_some();
+        if !self.counts {
+            call.sample = None;
+        }
         self.hand_out(process, Made::Call(call));
+    }
+
+    fn batch(&mut self, process: ProcessKey, mut news: BatchNews) {
+        if let Some(credential) = &mut news.credential {
+            self.bindings.name(credential, news.time);
+        }
+        self.hand_out(process, Made::Batch(Box::new(news)));
     }
 
     fn hand_out(&mut self, process: ProcessKey, made: Made) {
@@ -318,8 +352,9 @@ impl Pipeline {
                 let attribution = attribution.clone();
                 self.put_out(made, attribution);
             }
-            (None, made) if state.waiting.len() < MAX_WAITING => state.waiting.push(made),
+            (None, made) if state.waiting.len() < MAX_WAITING => state.waiting.push(made.at_rest()),
             (None, Made::Call(_)) => self.stats.evicted += 1,
+            (None, Made::Batch(_)) => self.stats.batches_dropped += 1,
             (None, Made::Edge(_)) => self.stats.edges_dropped += 1,
         }
     }
@@ -330,6 +365,7 @@ impl Pipeline {
                 self.stats.calls += 1;
                 Output::Call { call, attribution }
             }
+            Made::Batch(news) => Output::Batch { news, attribution },
             Made::Edge(edge) => {
                 self.stats.edges += 1;
                 Output::Edge { edge, attribution }
@@ -428,6 +464,13 @@ pub enum Output {
         /// The call.
         call: Box<ModelCall>,
         /// Who made it.
+        attribution: Attribution,
+    },
+    /// Something was said of a batch. The same may be said many times.
+    Batch {
+        /// What.
+        news: Box<BatchNews>,
+        /// Who was told it.
         attribution: Attribution,
     },
     /// A step to another agent was made.

@@ -25,6 +25,10 @@ pub struct DoctorReport {
     /// than the first one did, or came too late to be believed.
     #[serde(default)]
     pub token_bindings_refused: u64,
+    /// What was said of batches and not believed: another creation of a batch that has one or was in
+    /// use before, a file of results that is another batch's, or a question by another account.
+    #[serde(default)]
+    pub batch_claims_refused: u64,
     /// Connections whose protocol is not understood yet, by its name.
     #[serde(default)]
     pub unsupported: BTreeMap<String, u64>,

@@ -32,6 +32,10 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
             "edges_dropped".to_owned(),
             stats.edges_dropped + vitals.edges_dropped.load(Ordering::Relaxed),
         ),
+        (
+            "batches_dropped".to_owned(),
+            stats.batches_dropped + vitals.batches_dropped.load(Ordering::Relaxed),
+        ),
         ("ledger_failed".to_owned(), vitals.entries_dropped.load(Ordering::Relaxed)),
         ("hint_dropped".to_owned(), status.hints_dropped),
     ]);
@@ -41,6 +45,7 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
         losses: lost_by_cause.into_iter().collect(),
         served_connections: stats.served,
         token_bindings_refused: stats.bindings_refused,
+        batch_claims_refused: vitals.batch_claims_refused.load(Ordering::Relaxed),
         unsupported: [
             ("grpc", stats.grpc),
             ("upgraded", stats.upgraded),

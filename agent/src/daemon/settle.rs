@@ -7,7 +7,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use weir_core::meter::{CostSource, EdgeRecord, Habits, Meter, Once, UsageRecord};
+use weir_core::identity::Attribution;
+use weir_core::meter::{
+    BatchKey, BatchRecord, Batches, CostSource, EdgeRecord, Habits, Meter, Once, UsageRecord,
+};
+use weir_core::provider::{BatchNews, ModelCall};
 use weir_core::units::Timestamp;
 
 use super::vitals::Vitals;
@@ -36,28 +40,55 @@ pub(super) struct MeterQueue {
 impl MeterQueue {
     /// Runs until nobody can send calls any more.
     pub(super) fn run(self) {
-        let (mut habits, mut once) = (Habits::default(), Once::default());
+        let mut memory = Memory::default();
         for made in &self.made {
-            let entry = self.entry(made, &mut habits, &mut once);
-            // The ledger's thread outlives this one; if it has not, there is nobody to tell.
-            if self.entries.send(entry).is_err() {
-                self.vitals.entries_dropped.fetch_add(1, Ordering::Relaxed);
+            match made {
+                Attributed::Call(call, attribution) => {
+                    self.send(self.call(*call, &attribution, &mut memory));
+                }
+                Attributed::Edge(edge, attribution) => {
+                    let record = EdgeRecord::new(*edge, &attribution, &self.boot);
+                    self.send(Entry::Edge(Box::new(record)));
+                }
+                Attributed::Batch(news, attribution) => {
+                    self.batch(&news, &attribution, &mut memory.batches);
+                }
             }
         }
     }
 
-    fn entry(&self, made: Attributed, habits: &mut Habits, once: &mut Once) -> Entry {
-        match made {
-            Attributed::Call(call, attribution) => {
-                let record = self.meter.measure(*call, &attribution, &self.boot, habits);
-                let record = once.settle(record, |id| self.stored(id));
-                if record.cost_source == CostSource::Unpriced {
-                    self.vitals.unpriced(record.model.as_deref().unwrap_or("(unknown)"));
-                }
-                Entry::Call(Box::new(record))
-            }
-            Attributed::Edge(edge, attribution) => {
-                Entry::Edge(Box::new(EdgeRecord::new(*edge, &attribution, &self.boot)))
+    fn send(&self, entry: Entry) {
+        // The ledger's thread outlives this one; if it has not, there is nobody to tell.
+        if self.entries.send(entry).is_err() {
+            self.vitals.entries_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn call(&self, call: ModelCall, maker: &Attribution, memory: &mut Memory) -> Entry {
+        let Memory { habits, once, batches } = memory;
+        let record = self.meter.measure(call, maker, &self.boot, habits);
+        let record = batches.charge(record, |key, oldest| self.creator(key, oldest));
+        let record = once.settle(record, |id| self.stored(id));
+        if record.cost_source == CostSource::Unpriced {
+            self.vitals.unpriced(record.model.as_deref().unwrap_or("(unknown)"));
+        }
+        Entry::Call(Box::new(record))
+    }
+
+    fn batch(&self, news: &BatchNews, teller: &Attribution, batches: &mut Batches) {
+        let learnt = batches.learn(news, teller, |key, oldest| self.creator(key, oldest));
+        learnt.into_iter().for_each(|record| self.send(Entry::Batch(Box::new(record))));
+        self.vitals.batch_claims_refused.store(batches.refused(), Ordering::Relaxed);
+    }
+
+    /// Whose a batch is, by what was seen before. Where the ledger can't be read that is not known,
+    /// and who fetches the results is billed: the record says that the creator was not seen.
+    fn creator(&self, key: BatchKey, oldest: Timestamp) -> Option<BatchRecord> {
+        match self.ledger.batch(key, oldest) {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::warn!(%error, "who created a batch can't be looked up");
+                None
             }
         }
     }
@@ -73,6 +104,14 @@ impl MeterQueue {
             }
         }
     }
+}
+
+/// What the meter remembers from one call to the next.
+#[derive(Default)]
+struct Memory {
+    habits: Habits,
+    once: Once,
+    batches: Batches,
 }
 
 /// The state of `weir-ledger`.

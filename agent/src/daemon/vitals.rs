@@ -19,6 +19,10 @@ pub(super) struct Vitals {
     pub(super) calls_dropped: AtomicU64,
     /// Steps to other agents that it had no room for.
     pub(super) edges_dropped: AtomicU64,
+    /// News of batches that it had no room for.
+    pub(super) batches_dropped: AtomicU64,
+    /// What was said of batches and not believed.
+    pub(super) batch_claims_refused: AtomicU64,
     /// Entries that could not be written before the daemon had to stop.
     pub(super) entries_dropped: AtomicU64,
 }

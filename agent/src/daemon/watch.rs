@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use weir_core::identity::Attribution;
 use weir_core::pipeline::{Input, Output, Pipeline};
-use weir_core::provider::{Edge, ModelCall};
+use weir_core::provider::{BatchNews, Edge, ModelCall};
 use weir_core::units::Timestamp;
 
 use super::vitals::Vitals;
@@ -21,10 +21,11 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// How long to sleep at most while connections are open: their silence has to be noticed.
 const SILENCE_CHECK: Duration = Duration::from_secs(30);
 
-/// Something that was made, and who made it, on its way to the meter.
+/// Something that was made or said, and who made it or was told, on its way to the meter.
 pub(super) enum Attributed {
     Call(Box<ModelCall>, Attribution),
     Edge(Box<Edge>, Attribution),
+    Batch(Box<BatchNews>, Attribution),
 }
 
 /// The thread's state.
@@ -128,6 +129,9 @@ impl Flow {
                 Output::Edge { edge, attribution } => {
                     self.hand_on(Attributed::Edge(edge, attribution));
                 }
+                Output::Batch { news, attribution } => {
+                    self.hand_on(Attributed::Batch(news, attribution));
+                }
                 Output::Steer { connection, steering } => {
                     if let Err(error) = self.capture.steer(connection, steering) {
                         tracing::debug!(%error, "a connection is copied in vain");
@@ -146,6 +150,7 @@ impl Flow {
         let dropped = match made {
             Attributed::Call(..) => &self.vitals.calls_dropped,
             Attributed::Edge(..) => &self.vitals.edges_dropped,
+            Attributed::Batch(..) => &self.vitals.batches_dropped,
         };
         dropped.fetch_add(1, Ordering::Relaxed);
     }

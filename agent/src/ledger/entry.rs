@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use weir_core::meter::{EdgeRecord, UsageRecord};
+use weir_core::identity::Container;
+use weir_core::meter::{BatchRecord, EdgeRecord, Payer, UsageRecord};
 use weir_core::units::Timestamp;
 
 /// Bytes kept of each text of a record. Twice what the longest header or path that matters has,
@@ -23,6 +24,8 @@ pub enum Entry {
     Call(Box<UsageRecord>),
     /// A step to another agent.
     Edge(Box<EdgeRecord>),
+    /// A batch was created, or a file of its results was named.
+    Batch(Box<BatchRecord>),
     /// Something was lost.
     Loss(Loss),
     /// The daemon began to watch the host.
@@ -59,6 +62,7 @@ pub struct Mark {
 pub(super) enum Kind {
     Call,
     Edge,
+    Batch,
     Loss,
     Start,
     Stop,
@@ -70,6 +74,7 @@ impl Entry {
         Ok(match kind {
             Kind::Call => Self::Call(serde_json::from_slice(line)?),
             Kind::Edge => Self::Edge(serde_json::from_slice(line)?),
+            Kind::Batch => Self::Batch(serde_json::from_slice(line)?),
             Kind::Loss => Self::Loss(serde_json::from_slice(line)?),
             Kind::Start => Self::Start(serde_json::from_slice(line)?),
             Kind::Stop => Self::Stop(serde_json::from_slice(line)?),
@@ -82,6 +87,7 @@ impl Entry {
         match &mut entry {
             Self::Call(record) => bound_record(record),
             Self::Edge(record) => bound_edge(record),
+            Self::Batch(record) => bound_batch(record),
             Self::Loss(loss) => cut(&mut loss.cause),
             Self::Start(_) | Self::Stop(_) => {}
         }
@@ -97,6 +103,7 @@ impl Entry {
                 Timestamp::from_millisecond(ended).map_or(record.time, |end| end.max(record.time))
             }
             Self::Edge(record) => record.time,
+            Self::Batch(record) => record.time,
             Self::Loss(loss) => loss.to,
             Self::Start(mark) | Self::Stop(mark) => mark.time,
         }
@@ -129,10 +136,9 @@ fn bound_record(record: &mut UsageRecord) {
     let others = others.chain(record.duplicate_of.as_mut().map(|call| &mut call.0));
     others.chain(record.retrieved_by.as_mut().map(|reader| &mut reader.0)).for_each(cut);
     record.credential_ids = bounded_ids(std::mem::take(&mut record.credential_ids));
-    if let Some(container) = &mut record.container {
-        cut(&mut container.id);
-        let optional = [&mut container.name, &mut container.image, &mut container.runtime];
-        optional.into_iter().flatten().for_each(cut);
+    record.container.iter_mut().for_each(bound_container);
+    if let Some(result) = &mut record.result_of {
+        [&mut result.batch, &mut result.file].into_iter().flatten().for_each(cut);
     }
 }
 
@@ -147,6 +153,24 @@ fn bound_edge(record: &mut EdgeRecord) {
         &mut record.trace_id,
         &mut record.parent_id,
     ];
+    optional.into_iter().flatten().for_each(cut);
+}
+
+fn bound_batch(record: &mut BatchRecord) {
+    let Payer { identity, process, container, unit, credential_ids, .. } = &mut record.creator;
+    for text in [&mut identity.0, &mut record.provider, &mut record.host, &mut record.batch] {
+        cut(text);
+    }
+    let told_to = record.told_to.as_mut().map(|reader| &mut reader.0);
+    let optional = [&mut process.exe, unit, &mut record.file];
+    optional.into_iter().flatten().chain(told_to).for_each(cut);
+    *credential_ids = bounded_ids(std::mem::take(credential_ids));
+    container.iter_mut().for_each(bound_container);
+}
+
+fn bound_container(container: &mut Container) {
+    cut(&mut container.id);
+    let optional = [&mut container.name, &mut container.image, &mut container.runtime];
     optional.into_iter().flatten().for_each(cut);
 }
 

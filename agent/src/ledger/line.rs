@@ -146,8 +146,9 @@ fn sum(sealed: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::testing::{call, time};
+    use crate::ledger::testing::{batch, call, time};
     use proptest::prelude::*;
+    use weir_core::meter::{BatchResult, Creator};
 
     #[test]
     fn a_line_reads_back() {
@@ -156,6 +157,19 @@ mod tests {
         assert!(line.starts_with(b"{\"seq\":9,\"prev\":\"2d711642"));
         assert!(!line.contains(&b'\n'));
         assert_eq!(read(&line), Ok(Line { seq: 9, prev: Hash::of(b"x"), entry }));
+        let entry = Entry::Batch(Box::new(batch(7, "batch_1", time(3600))));
+        let line = write(9, Hash::of(b"x"), &entry).unwrap();
+        assert_eq!(read(&line), Ok(Line { seq: 9, prev: Hash::of(b"x"), entry }));
+    }
+
+    /// A log that was written before there were results of batches.
+    #[test]
+    fn what_a_record_did_not_say_once_is_not_known() {
+        let line = write(9, Hash::ZERO, &Entry::Call(Box::new(call(7, time(0))))).unwrap();
+        let text = String::from_utf8(line.clone()).unwrap();
+        assert!(!text.contains("result_of") && !text.contains("retrieved_with"));
+        let Entry::Call(record) = read(&line).unwrap().entry else { panic!("a call") };
+        assert_eq!((record.result_of, record.retrieved_with), (None, None));
     }
 
     #[test]
@@ -177,16 +191,29 @@ mod tests {
         record.trace_id = Some(worst.clone());
         record.parent_id = Some(worst.clone());
         record.user_agent = Some(worst.clone());
+        record.result_of = Some(BatchResult {
+            batch: Some(worst.clone()),
+            file: Some(worst.clone()),
+            creator: Creator::Seen,
+        });
         record.credential_ids =
             (0..99).map(|number| (format!("{number}{worst}"), worst.clone())).collect();
         record.container = Some(weir_core::identity::Container {
             id: worst.clone(),
             name: Some(worst.clone()),
             image: Some(worst.clone()),
-            runtime: Some(worst),
+            runtime: Some(worst.clone()),
         });
-        let line = write(u64::MAX, Hash::ZERO, &Entry::Call(Box::new(record)).bounded()).unwrap();
-        assert!(line.len() <= LINE_MAX, "{}", line.len());
+        let mut created = batch(1, &worst, time(0));
+        (created.provider, created.host) = (worst.clone(), worst.clone());
+        (created.file, created.told_to) = (Some(worst), Some(record.identity.clone()));
+        created.creator.identity = record.identity.clone();
+        created.creator.container.clone_from(&record.container);
+        created.creator.credential_ids.clone_from(&record.credential_ids);
+        for entry in [Entry::Call(Box::new(record)), Entry::Batch(Box::new(created))] {
+            let line = write(u64::MAX, Hash::ZERO, &entry.bounded()).unwrap();
+            assert!(line.len() <= LINE_MAX, "{}", line.len());
+        }
     }
 
     proptest! {

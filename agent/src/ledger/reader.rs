@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use weir_core::meter::UsageRecord;
+use weir_core::meter::{BatchKey, BatchRecord, UsageRecord};
 use weir_core::units::{Role, Timestamp};
 
 use super::anchor::Anchor;
+use super::day::Day;
 use super::dimension::{RowKey, Traits};
 use super::entry::{Entry, Loss};
 use super::error::LedgerError;
@@ -135,14 +136,51 @@ impl Reader {
         for day in days(&self.0.log_dir)?.into_iter().rev() {
             let at = index.answer(day, response_id);
             let at = at.map_err(|source| index_error(&self.0.state_dir, source))?;
-            let Some(offset) = at else { continue };
-            let from = Position { day, offset, seq: Position::START.seq };
-            let item = Walk::new(&self.0.log_dir, from, committed)?.step()?;
-            if let Some(Entry::Call(record)) = item.and_then(|item| item.entry) {
+            if let Some(offset) = at
+                && let Some(Entry::Call(record)) = self.entry_at(day, offset, committed)?
+            {
                 return Ok(Some(*record));
             }
         }
         Ok(None)
+    }
+
+    /// The first record that says whose a batch or a file of its results is, of those that were stored
+    /// on the day of `oldest` or later. `None` if there is none, or the index can't be used for now.
+    ///
+    /// # Errors
+    /// If the log or the index can't be read.
+    pub fn batch(
+        &self,
+        key: BatchKey,
+        oldest: Timestamp,
+    ) -> Result<Option<BatchRecord>, LedgerError> {
+        let index = self.0.index();
+        let committed = self.0.status().committed;
+        let Some(index) = index.as_ref() else { return Ok(None) };
+        let oldest = Day::of(oldest);
+        for day in days(&self.0.log_dir)?.into_iter().filter(|day| *day >= oldest) {
+            let at = index.batch(day, key);
+            let at = at.map_err(|source| index_error(&self.0.state_dir, source))?;
+            if let Some(offset) = at
+                && let Some(Entry::Batch(record)) = self.entry_at(day, offset, committed)?
+            {
+                return Ok(Some(*record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entry that begins there, if it can be read and is before `committed`.
+    fn entry_at(
+        &self,
+        day: Day,
+        offset: u64,
+        committed: Position,
+    ) -> Result<Option<Entry>, LedgerError> {
+        let from = Position { day, offset, seq: Position::START.seq };
+        let item = Walk::new(&self.0.log_dir, from, committed)?.step()?;
+        Ok(item.and_then(|item| item.entry))
     }
 
     /// Calls in the order in which they were stored, up to what is acknowledged now. Reads the log
@@ -207,9 +245,12 @@ impl Iterator for Calls {
         let Self { walk, query, left, damaged } = self;
         let found = next_of(walk, left, damaged, |entry| match entry {
             Entry::Call(record) if query.wants(&record) => Some(*record),
-            Entry::Call(_) | Entry::Edge(_) | Entry::Loss(_) | Entry::Start(_) | Entry::Stop(_) => {
-                None
-            }
+            Entry::Call(_)
+            | Entry::Edge(_)
+            | Entry::Batch(_)
+            | Entry::Loss(_)
+            | Entry::Start(_)
+            | Entry::Stop(_) => None,
         });
         found.map(|found| found.map(|(next, record)| StoredCall { next, record }))
     }
@@ -239,9 +280,12 @@ impl Iterator for Edges {
         let Self { walk, query, left, damaged } = self;
         let found = next_of(walk, left, damaged, |entry| match entry {
             Entry::Edge(record) if query.wants(&record) => Some(*record),
-            Entry::Call(_) | Entry::Edge(_) | Entry::Loss(_) | Entry::Start(_) | Entry::Stop(_) => {
-                None
-            }
+            Entry::Call(_)
+            | Entry::Edge(_)
+            | Entry::Batch(_)
+            | Entry::Loss(_)
+            | Entry::Start(_)
+            | Entry::Stop(_) => None,
         });
         found.map(|found| found.map(|(next, record)| StoredEdge { next, record }))
     }
@@ -343,7 +387,7 @@ impl Found {
                 }
                 self.alive = Some(mark.time);
             }
-            Entry::Edge(_) | Entry::Loss(_) | Entry::Stop(_) => {}
+            Entry::Batch(_) | Entry::Edge(_) | Entry::Loss(_) | Entry::Stop(_) => {}
         }
         self.first = self.first.or(Some(alive));
         self.alive = self.alive.max(Some(alive));

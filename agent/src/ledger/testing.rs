@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use weir_core::identity::{IdentityId, Process};
-use weir_core::meter::{CallId, CostSource, EdgeId, EdgeRecord, UsageRecord, UsageSource};
+use weir_core::meter::{
+    BatchRecord, CallId, CostSource, EdgeId, EdgeRecord, Payer, UsageRecord, UsageSource,
+};
 use weir_core::provider::{Api, CallState, Protocol};
 use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 
@@ -27,6 +29,30 @@ pub(super) fn edge(number: u64, time: Timestamp) -> EdgeRecord {
         trace_id: None,
         parent_id: None,
         status: Some(200),
+    }
+}
+
+/// The creation of a batch by whoever makes the call of that number.
+pub(super) fn batch(number: u64, id: &str, time: Timestamp) -> BatchRecord {
+    let UsageRecord { identity, process, .. } = call(number, time);
+    BatchRecord {
+        time,
+        created: time,
+        provider: "openai".to_owned(),
+        host: "api.openai.com".to_owned(),
+        batch: id.to_owned(),
+        file: None,
+        told_to: None,
+        creator: Payer {
+            identity,
+            process,
+            container: None,
+            unit: None,
+            credential: None,
+            credential_kind: None,
+            credential_in: None,
+            credential_ids: BTreeMap::new(),
+        },
     }
 }
 
@@ -77,6 +103,8 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         inconsistent: false,
         retrieved: false,
         retrieved_by: None,
+        retrieved_with: None,
+        result_of: None,
         duplicate_of: None,
         settles: None,
         retry: None,

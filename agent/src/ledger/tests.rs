@@ -1,6 +1,7 @@
 //! The ledger as a whole, against a plain list of what it acknowledged.
 
 mod answers;
+mod batches;
 mod edges;
 
 use std::collections::BTreeMap;

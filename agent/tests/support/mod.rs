@@ -121,6 +121,8 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
         inconsistent: false,
         retrieved: false,
         retrieved_by: None,
+        retrieved_with: None,
+        result_of: None,
         duplicate_of: None,
         settles: None,
         retry: None,

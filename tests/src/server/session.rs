@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderMap};
+use hyper::header::{HOST, HeaderMap, SEC_WEBSOCKET_EXTENSIONS};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -33,7 +33,10 @@ pub(super) fn begin(
     mut request: Request<Incoming>,
 ) -> anyhow::Result<Response<()>> {
     let mut server = Server::new();
-    server.add_extension(Box::new(PerMessage::new()));
+    // Soketto names its extensions even to those who have offered none.
+    if request.headers().contains_key(SEC_WEBSOCKET_EXTENSIONS) {
+        server.add_extension(Box::new(PerMessage::new()));
+    }
     let switch = server.receive_request(&request)?;
     let upgrade = hyper::upgrade::on(&mut request);
     let session =

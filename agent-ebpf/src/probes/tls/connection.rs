@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::bpf_probe_read_user_buf;
 use weir_ebpf::loss::Cause;
-use weir_ebpf::policy::{Handle, Steer, TESTED, looks_like_http};
+use weir_ebpf::policy::{Handle, Steer, TESTED, halves, looks_like_http};
 use weir_ebpf::record::{Closed, kind};
 
 use super::call::{Call, Way};
@@ -131,7 +131,7 @@ fn starts_http(buffer: u64, length: u64) -> bool {
         if tested == TESTED as u32 {
             bpf_probe_read_user_buf(buffer as *const u8, &mut first)
         } else {
-            let short = first.get_unchecked_mut(..(tested & 7) as usize);
+            let short = first.get_unchecked_mut(..(tested & 15) as usize);
             bpf_probe_read_user_buf(buffer as *const u8, short)
         }
     };
@@ -139,7 +139,8 @@ fn starts_http(buffer: u64, length: u64) -> bool {
         count_lost(Cause::Unreadable, length);
         return false;
     }
-    looks_like_http(u64::from_le_bytes(first), tested)
+    let [first, next] = halves(first);
+    looks_like_http(first, next, tested)
 }
 
 #[inline(always)]

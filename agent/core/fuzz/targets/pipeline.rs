@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 use weir_core::identity::{Attribution, IdentityId, Process};
-use weir_core::meter::{Catalogue, EdgeRecord, Habits, Meter};
+use weir_core::meter::{Batches, Catalogue, Creator, EdgeRecord, Habits, Meter};
 use weir_core::pipeline::{Input, Output, Pipeline, Steering};
 use weir_core::secret::FingerprintKey;
 use weir_core::units::ProcessKey;
@@ -29,6 +29,7 @@ struct Watch {
     /// The ids of calls and edges.
     calls: HashSet<String>,
     edges: u64,
+    batches: Batches,
 }
 
 impl Watch {
@@ -53,11 +54,23 @@ impl Watch {
                     let record = METER.measure(*call, &attribution, "fuzz", &mut Habits::default());
                     assert!(self.calls.insert(record.id.0.clone()), "counted twice: {record:?}");
                     assert!(serde_json::to_string(&record).is_ok());
+                    let charged = self.batches.charge(record.clone(), |_, _| None);
+                    let seen = charged
+                        .result_of
+                        .as_ref()
+                        .is_some_and(|result| result.creator == Creator::Seen);
+                    assert!(seen || charged == record, "billed to a stranger: {charged:?}");
                 }
                 Output::Edge { edge, attribution } => {
                     let record = EdgeRecord::new(*edge, &attribution, "fuzz");
                     assert!(self.calls.insert(record.id.0.clone()), "counted twice: {record:?}");
                     self.edges += 1;
+                }
+                Output::Batch { news, attribution } => {
+                    assert!(!news.id.is_empty() && news.time <= self.host.now(), "{news:?}");
+                    for record in self.batches.learn(&news, &attribution, |_, _| None) {
+                        assert!(serde_json::to_string(&record).is_ok());
+                    }
                 }
                 Output::Steer { connection, steering } => {
                     if let Steering::SkipReadsUntilWriteBeyond(until) = steering
@@ -84,7 +97,8 @@ fn facts(process: ProcessKey) -> Input<'static> {
 fuzz_target!(|data: &[u8]| {
     let pipeline = Pipeline::new(FingerprintKey::new([7; 32]));
     let (host, known, calls) = (Host::default(), [false; PROCESSES], HashSet::new());
-    let mut watch = Watch { pipeline, host, known, calls, edges: 0 };
+    let batches = Batches::default();
+    let mut watch = Watch { pipeline, host, known, calls, edges: 0, batches };
     let mut bytes = Unstructured::new(data);
     while let Ok(step) = Step::next(&mut bytes) {
         if let Step::Facts { process } = step {

@@ -1,10 +1,10 @@
-//! WebSockets, compressed or not: a message cut anywhere is the same message, whatever carries it, and
-//! what is held back has a bound.
+//! WebSockets, compressed or not, from their beginning or joined later: a message cut anywhere is the
+//! same message, whatever carries it, and what is held back has a bound.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_core::http::{Event, Side, h1, h2};
+use weir_core::http::{Connection, Event, Side, h2};
 use weir_core::secret::FingerprintKey;
 use weir_core::units::Direction;
 use weir_fuzz::parts;
@@ -17,21 +17,32 @@ const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\
 /// Two buffers of 8 MiB in each direction, that have grown by doubling.
 const MAX_FOOTPRINT: usize = 2 * 2 * 2 * 8 * 1024 * 1024;
 
-/// The messages of both sides in `data`, sent in those parts.
-fn messages(cut: &[&[u8]]) -> Vec<(bool, Option<Vec<u8>>)> {
+/// What a session that is joined is found by.
+const FOUND: &[u8] = b"\x81\x08{\"a\": 1}";
+
+const BOTH: &[Direction] = &[Direction::Read, Direction::Write];
+
+/// The messages of both sides after `before`, if that is gone on with by those parts of what comes in
+/// each of `directions`.
+fn messages(
+    before: &[(Direction, &[u8])],
+    directions: &[Direction],
+    parts: &[&[u8]],
+) -> Vec<(bool, Option<Vec<u8>>)> {
     let key = FingerprintKey::new([7; 32]);
-    let mut connection = h1::Connection::new(0);
+    let mut connection = Connection::new(0);
     let mut seen = Vec::new();
     let mut take = |event: Event<'_>| {
         if let Event::Message { side, text, .. } = event {
             seen.push((side == Side::Request, text.map(<[u8]>::to_vec)));
         }
     };
-    connection.feed(Direction::Write, REQUEST, &key, &mut take);
-    connection.feed(Direction::Read, SWITCH, &key, &mut take);
-    for direction in [Direction::Read, Direction::Write] {
-        for part in cut {
-            connection.feed(direction, part, &key, &mut take);
+    for (direction, bytes) in before {
+        connection.feed(*direction, bytes, &key, &mut take);
+    }
+    for direction in directions {
+        for part in parts {
+            connection.feed(*direction, part, &key, &mut take);
             assert!(connection.footprint() <= MAX_FOOTPRINT, "{} bytes", connection.footprint());
         }
     }
@@ -71,7 +82,15 @@ fn messages_in_a_stream(cut: &[&[u8]]) -> Vec<(bool, Option<Vec<u8>>)> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let whole = messages(&[data]);
-    assert_eq!(messages(&parts(data)), whole);
-    assert_eq!(messages_in_a_stream(&parts(data)), whole);
+    let parts = parts(data);
+    let switched = &[(Direction::Write, REQUEST), (Direction::Read, SWITCH)];
+    assert_eq!(messages_in_a_stream(&parts), messages(switched, BOTH, &[data]));
+    for (before, directions) in [
+        (&switched[..], BOTH),
+        (&[(Direction::Read, FOUND)], &[Direction::Read]),
+    ] {
+        assert_eq!(messages(before, directions, &parts), messages(before, directions, &[data]));
+    }
+    // Where nothing was found, it depends on the cuts what is.
+    messages(&[], BOTH, &parts);
 });

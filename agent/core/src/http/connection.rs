@@ -1,22 +1,35 @@
 //! A connection whose version of HTTP its own bytes tell. One of HTTP/1.1 may go on as HTTP/2.
 
-use super::{Event, h1, h2};
+use super::websocket::{Opening, Session};
+use super::{Event, Side, h1, h2};
 use crate::secret::FingerprintKey;
-use crate::units::Direction;
+use crate::units::{Direction, Role};
 
 /// One connection, of HTTP/1.1 or HTTP/2.
 #[derive(Debug)]
-pub struct Connection(Version);
+pub struct Connection {
+    version: Version,
+    /// The number of the first exchange.
+    first: u64,
+}
 
 #[derive(Debug)]
 enum Version {
-    /// Nothing that was seen tells: either would pass over it.
+    /// Nothing that was seen tells: each would pass over it.
     Open {
         one: h1::Connection,
         two: Box<h2::Connection>,
+        openings: Box<Openings>,
     },
     One(h1::Connection),
     Two(Box<h2::Connection>),
+}
+
+/// Both directions, should a WebSocket go on in them.
+#[derive(Debug, Default)]
+struct Openings {
+    read: Opening,
+    write: Opening,
 }
 
 impl Connection {
@@ -24,14 +37,18 @@ impl Connection {
     #[must_use]
     pub fn new(first_exchange: u64) -> Self {
         let one = h1::Connection::new(first_exchange);
-        Self(Version::Open { one, two: Box::new(h2::Connection::new(first_exchange)) })
+        let two = Box::new(h2::Connection::new(first_exchange));
+        Self {
+            version: Version::Open { one, two, openings: Box::default() },
+            first: first_exchange,
+        }
     }
 
     /// Whether all that is going on is one answer, awaited or begun, and what comes of it need not be
     /// read to make sense of what comes after it. Of HTTP/2, every byte must be read.
     #[must_use]
     pub fn is_awaiting_answer_only(&self) -> bool {
-        match &self.0 {
+        match &self.version {
             Version::One(one) => one.is_awaiting_answer_only(),
             Version::Open { .. } | Version::Two(_) => false,
         }
@@ -40,7 +57,7 @@ impl Connection {
     /// Whether all of it has turned into a session, which goes on.
     #[must_use]
     pub fn is_session(&self) -> bool {
-        match &self.0 {
+        match &self.version {
             Version::One(one) => one.is_session(),
             Version::Open { .. } | Version::Two(_) => false,
         }
@@ -49,13 +66,13 @@ impl Connection {
     /// Whether what comes can't be read as well without what was read before.
     #[must_use]
     pub const fn builds_on_its_past(&self) -> bool {
-        matches!(self.0, Version::Two(_))
+        matches!(self.version, Version::Two(_))
     }
 
     /// Passes over what is still to come of that exchange, which has turned into a session of no use
     /// beside others that may be of some.
     pub fn pass_over(&mut self, exchange: u64) {
-        match &mut self.0 {
+        match &mut self.version {
             Version::Two(two) => two.pass_over(exchange),
             Version::Open { .. } | Version::One(_) => {}
         }
@@ -64,8 +81,8 @@ impl Connection {
     /// Bytes held back.
     #[must_use]
     pub fn footprint(&self) -> usize {
-        match &self.0 {
-            Version::Open { one, two } => one.footprint() + two.footprint(),
+        match &self.version {
+            Version::Open { one, two, .. } => one.footprint() + two.footprint(),
             Version::One(one) => one.footprint(),
             Version::Two(two) => two.footprint(),
         }
@@ -79,18 +96,20 @@ impl Connection {
         key: &FingerprintKey,
         mut emit: impl FnMut(Event<'_>),
     ) {
-        match &mut self.0 {
-            Version::Open { one, two } => {
+        match &mut self.version {
+            Version::Open { one, two, .. } => {
                 // No segment has both a request and the answer to it, so none is an upgrade yet.
                 one.feed(direction, data, key, &mut emit);
                 two.feed(direction, data, key, &mut emit);
-                self.decide();
+                if !self.decide() {
+                    self.join_session(direction, data, key, emit);
+                }
             }
             Version::One(one) => {
                 if let Some(upgrade) = one.feed(direction, data, key, &mut emit) {
                     let mut two = h2::Connection::upgraded(upgrade.role, upgrade.exchange);
                     two.feed(direction, upgrade.rest, key, emit);
-                    self.0 = Version::Two(Box::new(two));
+                    self.version = Version::Two(Box::new(two));
                 }
             }
             Version::Two(two) => two.feed(direction, data, key, emit),
@@ -105,11 +124,12 @@ impl Connection {
         key: &FingerprintKey,
         mut emit: impl FnMut(Event<'_>),
     ) {
-        match &mut self.0 {
+        match &mut self.version {
             // Neither has an exchange yet that could have lost anything.
-            Version::Open { one, two } => {
+            Version::Open { one, two, openings } => {
                 one.lose(direction, bytes, key, &mut emit);
                 two.lose(direction, bytes, key, &mut emit);
+                openings.of(direction).forget();
             }
             Version::One(one) => one.lose(direction, bytes, key, emit),
             Version::Two(two) => two.lose(direction, bytes, key, emit),
@@ -118,19 +138,56 @@ impl Connection {
 
     /// Ends every exchange that is not over, because the connection is.
     pub fn close(&mut self, emit: impl FnMut(Event<'_>)) {
-        match &mut self.0 {
+        match &mut self.version {
             Version::Open { .. } => {}
             Version::One(one) => one.close(emit),
             Version::Two(two) => two.close(emit),
         }
     }
 
-    fn decide(&mut self) {
-        let Version::Open { one, two } = &mut self.0 else { return };
+    /// Whether one of the versions has shown that it is spoken.
+    fn decide(&mut self) -> bool {
+        let Version::Open { one, two, .. } = &mut self.version else { return true };
         if one.is_recognised() {
-            self.0 = Version::One(std::mem::replace(one, h1::Connection::new(0)));
+            self.version = Version::One(std::mem::replace(one, h1::Connection::new(0)));
         } else if two.is_recognised() {
-            self.0 = Version::Two(std::mem::replace(two, Box::new(h2::Connection::new(0))));
+            self.version = Version::Two(std::mem::replace(two, Box::new(h2::Connection::new(0))));
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Reads it as a session from here on, if a message of one begins here.
+    fn join_session(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        key: &FingerprintKey,
+        mut emit: impl FnMut(Event<'_>),
+    ) {
+        let Version::Open { openings, .. } = &mut self.version else { return };
+        let Some(found) = openings.of(direction).feed(data) else { return };
+        let other = std::mem::take(openings.of(direction.opposite()));
+        let (request, response, client) = match found.side {
+            Side::Request => (Opening::default(), other, Direction::Write),
+            Side::Response => (other, Opening::default(), Direction::Read),
+        };
+        let role = if direction == client { Role::Client } else { Role::Server };
+        let session = Session::joined(request, response);
+        let mut one = h1::Connection::in_session(self.first, role, session, &mut emit);
+        for part in [&found.held, found.rest] {
+            one.feed(direction, part, key, &mut emit);
+        }
+        self.version = Version::One(one);
+    }
+}
+
+impl Openings {
+    const fn of(&mut self, direction: Direction) -> &mut Opening {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
         }
     }
 }

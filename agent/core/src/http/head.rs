@@ -193,6 +193,18 @@ impl RequestHead {
 }
 
 impl ResponseHead {
+    /// The head that every session begins with on HTTP/1.1, where it was not seen.
+    pub(super) fn of_session() -> Self {
+        let body = BodyHead {
+            kind: BodyKind::Unsaid,
+            coding: String::new(),
+            length: None,
+            chunked: false,
+        };
+        let websocket = Some(websocket::Extensions::default());
+        Self { status: 101, remarks: Box::default(), websocket, http2: false, body }
+    }
+
     /// What is kept of an answer.
     pub(super) fn new(status: u16, fields: &[Field<'_>]) -> Result<Self, HeadError> {
         let switches_to = |protocol| status == 101 && upgrades_to(fields, protocol);

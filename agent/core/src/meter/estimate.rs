@@ -1,6 +1,6 @@
 //! The tokens of a call: what the provider said, else what can be counted, and what that lies between.
 
-use super::count::{self, Between, Count};
+use super::count::{self, Between, Count, Rule};
 use super::habit::Habits;
 use super::record::UsageSource;
 use crate::provider::{CallState, Countable, ModelCall, Usage};
@@ -22,6 +22,8 @@ pub(super) struct Ends {
     pub(super) output: Between,
     /// The provider said the input, so that its buckets are known.
     input_said: bool,
+    /// How text was counted was learnt from other calls of the model.
+    pub(super) calibrated: bool,
 }
 
 /// What providers charge for an answer whose caller has hung up.
@@ -40,6 +42,7 @@ impl Estimate {
     pub(super) fn of(call: &ModelCall, model: &str, habits: &mut Habits) -> Self {
         match (&call.usage, &call.countable) {
             (Some(usage), None) => {
+                habits.calibration.learn(call, model);
                 if call.state == CallState::Complete && policy(call) == AfterAbort::Learned {
                     habits.learn(call.provider, model, usage.tokens.output_total());
                 }
@@ -64,7 +67,7 @@ fn growing(
     text: &Countable,
     habits: &mut Habits,
 ) -> Estimate {
-    let mut count = count::count(model, call.api, text);
+    let (mut count, calibrated) = count_text(call, model, text, habits);
     let other = |tokens: &Tokens| tokens.output_total().saturating_sub(tokens.output_visible);
     let beside = other(&said.tokens);
     let reasoning = said.tokens.reasoning;
@@ -84,13 +87,14 @@ fn growing(
         input: Between { least: input, most: Some(input) },
         output: output_ends(call, &count, likely, false),
         input_said: true,
+        calibrated,
     };
     Estimate { usage, source: UsageSource::Estimated, bounds: Some(bounds) }
 }
 
 /// Nothing was said.
 fn counted(call: &ModelCall, model: &str, text: &Countable, habits: &mut Habits) -> Estimate {
-    let count = count::count(model, call.api, text);
+    let (count, calibrated) = count_text(call, model, text, habits);
     if count.tokens == Tokens::default() {
         return Estimate::none();
     }
@@ -107,8 +111,21 @@ fn counted(call: &ModelCall, model: &str, text: &Countable, habits: &mut Habits)
         input: count.input,
         output: output_ends(call, &count, tokens.output_visible, whole),
         input_said: false,
+        calibrated,
     };
     Estimate { usage: tokens.into(), source: UsageSource::Estimated, bounds: Some(bounds) }
+}
+
+/// Counts by what is known of the model. Says whether any of that was learnt from its calls.
+fn count_text(
+    call: &ModelCall,
+    model: &str,
+    text: &Countable,
+    habits: &mut Habits,
+) -> (Count, bool) {
+    let rule = Rule::of(model);
+    let (scales, calibrated) = habits.calibration.scales(call, model, &rule, text);
+    (count::count(model, &rule, call.api, text, &scales), calibrated)
 }
 
 /// The output that is likely to be charged, where `seen` was seen.

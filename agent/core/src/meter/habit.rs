@@ -1,51 +1,40 @@
-//! How long a model's answers are, as far as its earlier calls tell.
+//! What models are like, as far as their earlier calls tell: how long their answers are, and how many
+//! of their tokens text comes to.
 
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
+use super::calibrate::Calibration;
+use super::mean::Mean;
+
 /// Most models that are remembered; those that were called least recently are forgotten.
-const MODELS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
-/// Means are kept in units of 1/1024 of a token.
-const UNIT: u64 = 1024;
-/// An answer moves the mean by this part of the distance: α = 0.05.
-const SLOWNESS: u64 = 20;
+pub(super) const MODELS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 /// A mean of fewer answers says nothing.
 const ENOUGH: u32 = 8;
-/// Longer answers count as this long.
-const LONGEST: u64 = 1 << 40;
 
-/// What the meter remembers of each model's answers: numbers only, in memory only.
+/// What the meter remembers of each model's calls: numbers only, in memory only.
 #[derive(Debug)]
-pub struct Habits(LruCache<(&'static str, String), Mean>);
-
-#[derive(Clone, Copy, Debug)]
-struct Mean {
-    /// In [`UNIT`]s.
-    value: u64,
-    answers: u32,
+pub struct Habits {
+    outputs: LruCache<(&'static str, String), Mean>,
+    pub(super) calibration: Calibration,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self(LruCache::new(MODELS))
+        Self { outputs: LruCache::new(MODELS), calibration: Calibration::default() }
     }
 }
 
 impl Habits {
     /// Takes in the whole output of an answer that has come to its end.
     pub(super) fn learn(&mut self, provider: &'static str, model: &str, output: u64) {
-        let output = output.min(LONGEST) * UNIT;
-        let first = || Mean { value: output, answers: 0 };
-        let mean = self.0.get_or_insert_mut((provider, model.to_owned()), first);
-        mean.value = mean.value - mean.value / SLOWNESS + output / SLOWNESS;
-        mean.answers = mean.answers.saturating_add(1);
+        self.outputs.get_or_insert_mut((provider, model.to_owned()), Mean::default).learn(output);
     }
 
     /// How many tokens of output an answer of this model has on average, if enough are known.
     pub(super) fn output(&mut self, provider: &'static str, model: &str) -> Option<u64> {
-        let mean = self.0.get(&(provider, model.to_owned()))?;
-        (mean.answers >= ENOUGH).then(|| mean.value.div_ceil(UNIT))
+        self.outputs.get(&(provider, model.to_owned()))?.of_at_least(ENOUGH)
     }
 }
 
@@ -81,7 +70,7 @@ mod tests {
             for model in 0..2 * MODELS.get() {
                 habits.learn("p", &model.to_string(), u64::MAX);
             }
-            prop_assert_eq!(habits.0.len(), MODELS.get());
+            prop_assert_eq!(habits.outputs.len(), MODELS.get());
         }
     }
 }

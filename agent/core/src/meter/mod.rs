@@ -3,26 +3,30 @@
 //!
 //! Not for the path that captured bytes take: counting may load a tokenizer and read megabytes.
 
+mod batch;
+mod calibrate;
 pub mod catalogue;
 mod count;
 mod edge;
 mod estimate;
 mod habit;
+mod mean;
 mod once;
+mod payer;
 mod record;
-
-use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
 use crate::identity::Attribution;
 use crate::provider::{Api, ModelCall, Usage};
 use crate::units::{ConnectionId, Counts, PicoUsd, Timestamp, Tokens, Unit};
+pub use batch::{BatchKey, BatchRecord, BatchResult, Batches, Creator};
 pub use catalogue::Catalogue;
 pub use edge::{EdgeId, EdgeRecord};
 use estimate::{Ends, Estimate, failed_before_output};
 pub use habit::Habits;
 pub use once::Once;
+pub use payer::Payer;
 pub use record::{Bounds, CallId, CostSource, Settlement, UsageRecord, UsageSource};
 
 /// Makes usage records of model calls.
@@ -62,14 +66,23 @@ impl Meter {
             bounds.map(|ends| self.bounds(&call, model.as_deref(), &usage, &ends, cost_source));
         let asked =
             matches!(cost_source, CostSource::Table | CostSource::Partial | CostSource::Unpriced);
-        let key = call.credential.take();
+        let Payer {
+            identity,
+            process,
+            container,
+            unit,
+            credential,
+            credential_kind,
+            credential_in,
+            credential_ids,
+        } = Payer::new(attribution, call.credential.take());
         UsageRecord {
             id: call_id(boot_id, &call),
             time: call.started,
-            identity: attribution.identity.clone(),
-            process: attribution.process.clone(),
-            container: attribution.container.clone(),
-            unit: attribution.unit.clone(),
+            identity,
+            process,
+            container,
+            unit,
             role: call.role,
             provider: call.provider.to_owned(),
             api: call.api,
@@ -84,10 +97,10 @@ impl Meter {
             bounds,
             cost_usd,
             cost_source,
-            credential: key.as_ref().map(|key| key.fingerprint.clone()),
-            credential_kind: key.as_ref().map(|key| key.kind),
-            credential_in: key.as_ref().map(|key| key.place),
-            credential_ids: key.map(|key| ids(key.ids)).unwrap_or_default(),
+            credential,
+            credential_kind,
+            credential_in,
+            credential_ids,
             latency_ms: milliseconds(call.started, call.ended),
             ttft_ms: call.first_output.map(|first| milliseconds(call.started, first)),
             lost_bytes: call.lost_bytes,
@@ -104,6 +117,8 @@ impl Meter {
             inconsistent: usage.inconsistent,
             retrieved: call.retrieved,
             retrieved_by: None,
+            retrieved_with: None,
+            result_of: call.result_of.map(BatchResult::from),
             duplicate_of: None,
             settles: None,
             retry: call.hints.retry,
@@ -180,6 +195,7 @@ impl Meter {
             cost_usd_min: cost_min,
             // What is charged by the piece comes on top.
             cost_usd_max: cost_max.filter(|_| source == CostSource::Table),
+            calibrated: ends.calibrated,
         }
     }
 }
@@ -206,10 +222,6 @@ fn sighting_id(boot_id: &str, connection: ConnectionId, ordinal: u64, index: u64
     }
     let digest = hash.finalize();
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn ids(ids: BTreeMap<&'static str, String>) -> BTreeMap<String, String> {
-    ids.into_iter().map(|(name, id)| (name.to_owned(), id)).collect()
 }
 
 /// From `start` to `end`, 0 if the clock was set back in between.

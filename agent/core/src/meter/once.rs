@@ -236,18 +236,9 @@ fn complete(record: &mut UsageRecord, call: CallId, earlier: Option<&UsageRecord
     if let (Some(cost), Some(billed)) = (record.cost_usd, earlier.cost_usd) {
         record.cost_usd = Some(PicoUsd((cost.0 - billed.0).max(0)));
     }
-    if !record.retrieved {
-        return;
+    if record.retrieved {
+        record.charge(earlier.payer());
     }
-    let reader = std::mem::replace(&mut record.identity, earlier.identity.clone());
-    record.retrieved_by = (reader != record.identity).then_some(reader);
-    record.process.clone_from(&earlier.process);
-    record.container.clone_from(&earlier.container);
-    record.unit.clone_from(&earlier.unit);
-    record.credential.clone_from(&earlier.credential);
-    record.credential_kind = earlier.credential_kind;
-    record.credential_in = earlier.credential_in;
-    record.credential_ids.clone_from(&earlier.credential_ids);
 }
 
 /// What `whole` has beyond `billed`. An estimate doesn't know the kinds of input and output, so it is

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::batch::BatchResult;
 use crate::http::{CredentialKind, CredentialPlace};
 use crate::identity::{Container, IdentityId, Process};
 use crate::provider::{Api, CallState, Part};
@@ -59,7 +60,7 @@ pub enum CostSource {
 
 /// What the numbers of an estimate lie between. An upper end that is absent is not known.
 ///
-/// `output_min` is what was seen. `output_max` is that only where the whole answer was seen of a
+/// `output_min` is the least that what was seen comes to. `output_max` is that only where the whole answer was seen of a
 /// model that doesn't reason; else it is what the request allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
@@ -79,6 +80,10 @@ pub struct Bounds {
     /// It cost at most this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd_max: Option<PicoUsd>,
+    /// How many tokens text comes to was learnt from other calls of the model: nearly all of these
+    /// lay between such ends.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub calibrated: bool,
 }
 
 /// How a record completes an earlier one, which had no final numbers.
@@ -195,6 +200,12 @@ pub struct UsageRecord {
     /// Who read it back, where that is somebody else than `identity`, who had made the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieved_by: Option<IdentityId>,
+    /// Stands for the credential that it was read back with, where that is not `credential`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieved_with: Option<Fingerprint>,
+    /// Where it was fetched from, if it is the result of a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_of: Option<BatchResult>,
     /// The same answer was seen before and is billed with that record: this one has no tokens and
     /// costs nothing, and counts as no call.
     #[serde(default, skip_serializing_if = "Option::is_none")]

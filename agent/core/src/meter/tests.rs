@@ -7,7 +7,7 @@ use crate::provider::{Api, CallState, Countable, PriceContext};
 use crate::secret::Payload;
 use crate::units::{ProcessKey, Role};
 
-fn call() -> ModelCall {
+pub(super) fn call() -> ModelCall {
     let second = |second| Timestamp::from_second(second).unwrap();
     ModelCall {
         connection: ConnectionId {
@@ -28,11 +28,13 @@ fn call() -> ModelCall {
         state: CallState::Complete,
         usage: None,
         countable: None,
+        sample: None,
         response_id: None,
         error_type: None,
         context: PriceContext::default(),
         max_output: None,
         retrieved: false,
+        result_of: None,
         credential: None,
         hints: Hints::default(),
         started: second(100),

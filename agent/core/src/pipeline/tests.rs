@@ -1,8 +1,10 @@
 //! Whole exchanges through the whole pipeline.
 
+mod batches;
 mod edges;
 mod forgotten;
 mod framings;
+mod samples;
 mod sessions;
 
 use proptest::prelude::*;
@@ -21,6 +23,7 @@ struct Bench {
     pipeline: Pipeline,
     calls: Vec<ModelCall>,
     edges: Vec<Edge>,
+    batches: Vec<BatchNews>,
     steering: Vec<Steering>,
     asked: usize,
     offsets: [u64; 2],
@@ -33,6 +36,7 @@ impl Bench {
             pipeline: Pipeline::new(FingerprintKey::new([3; 32])),
             calls: Vec::new(),
             edges: Vec::new(),
+            batches: Vec::new(),
             steering: Vec::new(),
             asked: 0,
             offsets: [0; 2],
@@ -59,6 +63,7 @@ impl Bench {
                 }
                 Output::Call { call, .. } => self.calls.push(*call),
                 Output::Edge { edge, .. } => self.edges.push(*edge),
+                Output::Batch { news, .. } => self.batches.push(*news),
                 Output::Steer { steering, .. } => self.steering.push(steering),
             }
         }
@@ -467,59 +472,15 @@ fn silence_ends_an_exchange_and_a_dead_process_its_connections() {
     assert_eq!(bench.only().state, CallState::Aborted);
 }
 
-#[test]
-fn memory_is_bounded_and_what_is_evicted_is_said() {
-    let mut bench = Bench::new();
-    let body = format!(
-        r#"{{"model":"gpt-5","messages":[{{"role":"user","content":"{}"}}"#,
-        "x".repeat(4 << 20)
-    );
-    for handle in 0..50 {
-        let connection = ConnectionId { handle, ..CONNECTION };
-        let text =
-            request("/v1/chat/completions", &body).replace("Content-Length: ", "Content-Length: 9");
-        let time = bench.now;
-        bench.handle(Input::Segment {
-            connection,
-            cgroup: 1,
-            direction: Write,
-            offset: 0,
-            time,
-            data: text.as_bytes(),
-        });
-    }
-    assert!(bench.pipeline.footprint <= MAX_MEMORY);
-    let evicted = bench.pipeline.stats().evicted;
-    assert!(evicted > 10);
-    assert_eq!(bench.calls.len() as u64, evicted);
-    assert!(bench.calls.iter().all(|call| call.state == CallState::Truncated));
-}
-
-#[test]
-fn a_greedy_cgroup_pushes_out_nobody_else() {
-    let mut bench = Bench::new();
-    let segment = |handle, cgroup| {
-        let connection = ConnectionId { handle, ..CONNECTION };
-        let time = Timestamp::UNIX_EPOCH;
-        let data = b"POST /v1/messages HTTP/1.1\r\n";
-        Input::Segment { connection, cgroup, direction: Write, offset: 0, time, data }
-    };
-    bench.handle(segment(0, 7));
-    for handle in 1..=2 * MAX_CONNECTIONS as u64 {
-        bench.handle(segment(handle, 8));
-    }
-    assert_eq!(bench.pipeline.connections.len(), MAX_CONNECTIONS);
-    assert!(bench.pipeline.connections.contains(&ConnectionId { handle: 0, ..CONNECTION }));
-}
-
 /// What must not depend on how the bytes were cut.
 fn essence(calls: &[ModelCall]) -> Vec<String> {
     calls
         .iter()
         .map(|call| {
-            let text = call.countable.as_ref().map(|text| {
+            let text = [&call.countable, &call.sample].map(|text| {
+                let text = text.as_ref()?;
                 let input: Vec<_> = text.input.iter().map(|one| one.text.expose()).collect();
-                (input.join("|"), text.output.expose().to_owned(), text.cut)
+                Some((input.join("|"), text.output.expose().to_owned(), text.cut))
             });
             format!(
                 "{} {:?} {:?} {:?} {:?} {:?} {:?} {text:?} {}",
@@ -546,9 +507,9 @@ proptest! {
         let stop = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":50}}"#;
         let chunk = r#"{"id":"c","object":"chat.completion.chunk","choices":[{"delta":{"content":"hi"}}]}"#;
         let pairs = [
+            (request("/v1/chat/completions", CHAT_STREAM), events(&[chunk, "[DONE]"], true)),
             (request("/v1/chat/completions", CHAT), json(200, CHAT_ANSWER)),
             (request("/v1/messages", MESSAGE), events(&[MESSAGE_START, delta, stop], true)),
-            (request("/v1/chat/completions", CHAT_STREAM), events(&[chunk, "[DONE]"], true)),
             (request("/v1/messages", MESSAGE), json(529, r#"{"type":"error","error":{"type":"overloaded_error"}}"#)),
         ];
         let mut whole = Bench::new();

@@ -71,6 +71,10 @@ impl Form for Results {
         self.message.answer()
     }
 
+    fn take_text(&mut self) -> Payload {
+        self.message.take_text()
+    }
+
     fn several(&self) -> Option<Several> {
         Some(Several { begun: self.succeeded })
     }

@@ -10,6 +10,7 @@ use super::json::Token;
 use super::request::{name_of, rename};
 use super::{Api, Part, Usage};
 use crate::http::Side;
+use crate::secret::Payload;
 use crate::units::{Counts, Tokens, Unit};
 
 /// Most iterations that are told apart; further ones are added to the last, and the usage is marked.
@@ -181,10 +182,18 @@ impl Form for Messages {
             // Says what `type` doesn't: that a limit of the caller's own was reached.
             ("error.details.error_code", Token::Text(code)) => answer.error_type = name_of(code),
             (
-                "content[].text" | "content[].thinking" | "content_block.text" | "delta.text"
-                | "delta.thinking" | "delta.partial_json",
+                "content[].type" | "content_block.type",
+                Token::Text("thinking" | "redacted_thinking"),
+            ) => answer.reasoned = true,
+            // A stream has it as text.
+            ("content[].input", Token::Begin) => answer.mixed = true,
+            (
+                "content[].text" | "content_block.text" | "delta.text" | "delta.partial_json",
                 Token::Text(text),
             ) => answer.push_text(text),
+            ("content[].thinking" | "delta.thinking", Token::Text(text)) => {
+                answer.push_thought(text);
+            }
             _ => {
                 if let Some(key) = inside(path, "usage").or_else(|| inside(path, "message.usage")) {
                     self.usage_value(key, token);
@@ -225,6 +234,10 @@ impl Form for Messages {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }
 

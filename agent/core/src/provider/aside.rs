@@ -1,6 +1,7 @@
 //! What an exchange can be beside a model call: something that tells whose the calls are, or who
 //! caused them.
 
+use super::batch::{BatchNews, BatchReader};
 use super::edge::{Edge, EdgeReader};
 use super::token_exchange::{IssuedToken, TokenExchange};
 use crate::http::{Ending, RequestHead, ResponseHead, Side};
@@ -11,6 +12,8 @@ use crate::units::{ConnectionId, Timestamp};
 pub(super) enum Aside {
     /// It asks for a token.
     Token(TokenExchange),
+    /// It may be about a batch.
+    Batch(BatchReader),
     /// It may be a step to another agent.
     Edge(EdgeReader),
 }
@@ -20,6 +23,8 @@ pub(super) enum Aside {
 pub enum Outcome {
     /// A token was issued.
     Token(IssuedToken),
+    /// Batches were created or asked after. At least one.
+    Batches(Vec<BatchNews>),
     /// Steps to other agents were made. At least one.
     Edges(Vec<Edge>),
 }
@@ -38,13 +43,15 @@ impl Aside {
     /// path are those of a model API.
     pub(super) fn of(head: &RequestHead, is_model: bool) -> Option<Self> {
         let token = TokenExchange::of(head).map(Self::Token);
-        token.or_else(|| EdgeReader::of(head, is_model).map(Self::Edge))
+        let either = token.or_else(|| BatchReader::of(head).map(Self::Batch));
+        either.or_else(|| EdgeReader::of(head, is_model).map(Self::Edge))
     }
 
     /// The answer began.
     pub(super) fn response(&mut self, head: &ResponseHead) {
         match self {
             Self::Token(exchange) => exchange.response(head),
+            Self::Batch(reader) => reader.response(head),
             Self::Edge(reader) => reader.response(head),
         }
     }
@@ -53,8 +60,9 @@ impl Aside {
     pub(super) fn feed(&mut self, side: Side, data: &[u8]) {
         match (self, side) {
             (Self::Token(exchange), side) => exchange.feed(side, data),
+            (Self::Batch(reader), Side::Response) => reader.feed(data),
             (Self::Edge(reader), Side::Request) => reader.feed(data),
-            (Self::Edge(_), Side::Response) => {}
+            (Self::Batch(_), Side::Request) | (Self::Edge(_), Side::Response) => {}
         }
     }
 
@@ -62,8 +70,9 @@ impl Aside {
     pub(super) fn lose(&mut self, side: Side) {
         match (self, side) {
             (Self::Token(exchange), _) => exchange.lose(),
+            (Self::Batch(reader), Side::Response) => reader.lose(),
             (Self::Edge(reader), Side::Request) => reader.lose(),
-            (Self::Edge(_), Side::Response) => {}
+            (Self::Batch(_), Side::Request) | (Self::Edge(_), Side::Response) => {}
         }
     }
 
@@ -71,6 +80,7 @@ impl Aside {
     pub(super) fn request_ended(&mut self, ending: Ending) {
         match self {
             Self::Token(exchange) => exchange.request_ended(ending),
+            Self::Batch(_) => {}
             Self::Edge(reader) => reader.request_ended(),
         }
     }
@@ -79,6 +89,7 @@ impl Aside {
     pub(super) fn needs_answer(&self) -> bool {
         match self {
             Self::Token(_) => true,
+            Self::Batch(reader) => reader.needs_answer(),
             Self::Edge(reader) => reader.needs_answer(),
         }
     }
@@ -86,7 +97,7 @@ impl Aside {
     /// Whether nothing can change what it comes to.
     pub(super) const fn is_over(&self) -> bool {
         match self {
-            Self::Token(_) => false,
+            Self::Token(_) | Self::Batch(_) => false,
             Self::Edge(reader) => reader.is_over(),
         }
     }
@@ -95,6 +106,7 @@ impl Aside {
     pub(super) fn footprint(&self) -> usize {
         match self {
             Self::Token(exchange) => exchange.footprint(),
+            Self::Batch(reader) => reader.footprint(),
             Self::Edge(reader) => reader.footprint(),
         }
     }
@@ -103,6 +115,10 @@ impl Aside {
     pub(super) fn finish(self, seen: &Seen<'_>) -> Option<Outcome> {
         match self {
             Self::Token(exchange) => exchange.finish().map(Outcome::Token),
+            Self::Batch(reader) => {
+                let news = reader.finish(seen);
+                (!news.is_empty()).then_some(Outcome::Batches(news))
+            }
             Self::Edge(reader) => {
                 let edges = reader.finish(seen);
                 (!edges.is_empty()).then_some(Outcome::Edges(edges))

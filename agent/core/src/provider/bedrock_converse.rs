@@ -7,6 +7,7 @@ use super::form::{Answer, CacheTtl, Form, inside};
 use super::json::Token;
 use super::request::rename;
 use super::{Api, Usage};
+use crate::secret::Payload;
 use crate::units::Tokens;
 
 #[derive(Debug)]
@@ -80,11 +81,20 @@ impl Form for Converse {
                 rename(&mut answer.model, model);
             }
             (
+                "output.message.content[].reasoningContent" | "delta.reasoningContent",
+                Token::Begin,
+            ) => answer.reasoned = true,
+            // A stream has it as text.
+            ("output.message.content[].toolUse.input", Token::Begin) => answer.mixed = true,
+            (
+                "output.message.content[].reasoningContent.reasoningText.text"
+                | "delta.reasoningContent.text",
+                Token::Text(text),
+            ) => answer.push_thought(text),
+            (
                 "output.message.content[].text"
-                | "output.message.content[].reasoningContent.reasoningText.text"
                 | "output.message.content[].toolUse.name"
                 | "delta.text"
-                | "delta.reasoningContent.text"
                 | "delta.toolUse.input"
                 | "start.toolUse.name",
                 Token::Text(text),
@@ -103,6 +113,10 @@ impl Form for Converse {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }
 

@@ -14,6 +14,7 @@ use super::openai_chat::Chat;
 use super::request::rename;
 use super::{Api, Usage};
 use crate::http::Side;
+use crate::secret::Payload;
 use crate::units::{Counts, Tokens, Unit};
 
 /// What a stream of Nova's wraps its events in.
@@ -80,6 +81,10 @@ impl Form for Invoke {
     fn answer(&self) -> &Answer {
         self.body.answer()
     }
+
+    fn take_text(&mut self) -> Payload {
+        self.body.take_text()
+    }
 }
 
 fn has_its_shape(form: &dyn Form) -> bool {
@@ -142,6 +147,10 @@ impl Form for Nova {
 
     fn answer(&self) -> &Answer {
         self.0.answer()
+    }
+
+    fn take_text(&mut self) -> Payload {
+        self.0.take_text()
     }
 }
 
@@ -217,6 +226,10 @@ impl Form for Plain {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }
 

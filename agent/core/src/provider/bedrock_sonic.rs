@@ -8,6 +8,7 @@ use super::form::{Answer, Form, inside};
 use super::json::Token;
 use super::request::rename;
 use super::{Api, Usage};
+use crate::secret::Payload;
 use crate::units::Tokens;
 
 #[derive(Debug, Default)]
@@ -71,6 +72,10 @@ impl Form for Sonic {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }
 

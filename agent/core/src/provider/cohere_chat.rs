@@ -8,6 +8,7 @@ use super::form::{Answer, Form, inside};
 use super::json::Token;
 use super::request::rename;
 use super::{Api, Usage};
+use crate::secret::Payload;
 
 #[derive(Debug, Default)]
 pub(super) struct Chat {
@@ -35,13 +36,15 @@ impl Form for Chat {
             }
             ("delta.error", Token::Text(_)) => answer.failed = true,
             (
+                "message.content[].thinking" | "delta.message.content.thinking",
+                Token::Text(text),
+            ) => answer.push_thought(text),
+            (
                 "message.content[].text"
-                | "message.content[].thinking"
                 | "message.tool_plan"
                 | "message.tool_calls[].function.name"
                 | "message.tool_calls[].function.arguments"
                 | "delta.message.content.text"
-                | "delta.message.content.thinking"
                 | "delta.message.tool_plan"
                 | "delta.message.tool_calls.function.name"
                 | "delta.message.tool_calls.function.arguments"
@@ -63,5 +66,9 @@ impl Form for Chat {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }

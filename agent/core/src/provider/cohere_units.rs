@@ -5,6 +5,7 @@ use super::form::{Answer, Form, inside};
 use super::json::Token;
 use super::request::name_of;
 use super::{Api, Usage};
+use crate::secret::Payload;
 use crate::units::{Counts, Tokens, Unit};
 
 /// `billed_units`, and beside it the `tokens` that went through the model, which are more: the
@@ -134,6 +135,10 @@ impl Form for Units {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }
 

@@ -4,6 +4,7 @@
 use super::form::{Answer, Form, inside};
 use super::json::Token;
 use super::{Api, Usage};
+use crate::secret::Payload;
 
 #[derive(Debug, Default)]
 pub(super) struct CountTokens {
@@ -32,5 +33,9 @@ impl Form for CountTokens {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }

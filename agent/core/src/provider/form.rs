@@ -60,6 +60,9 @@ pub(super) trait Form: std::fmt::Debug + Send {
     /// Everything else that was said in the current answer.
     fn answer(&self) -> &Answer;
 
+    /// The text of the current answer, which is over: nothing is left of it here.
+    fn take_text(&mut self) -> Payload;
+
     /// Whether there is one answer after the other: a session, or the results of a batch. What has
     /// ended is asked for with [`Form::next`] then, and the current answer is a call only if it is
     /// `begun`.
@@ -102,6 +105,11 @@ pub(super) struct Answer {
     pub(super) text: Payload,
     /// Not all of the output is in `text`.
     pub(super) text_cut: bool,
+    /// The model has reasoned, which `text` needn't show.
+    pub(super) reasoned: bool,
+    /// `text` is not what the visible output is counted by: there is reasoning in it, or arguments
+    /// of tools are missing.
+    pub(super) mixed: bool,
     /// What else is known of an answer of a session.
     pub(super) turn: Option<Box<Turn>>,
 }
@@ -109,6 +117,12 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn push_text(&mut self, text: &str) {
         self.text_cut |= !self.text.push_within(text, MAX_TEXT);
+    }
+
+    /// Takes text of the model's reasoning.
+    pub(super) fn push_thought(&mut self, text: &str) {
+        self.mixed |= !text.is_empty();
+        self.push_text(text);
     }
 
     /// Whether at most a number is known of what went wrong.
@@ -145,6 +159,8 @@ pub(super) struct Asked {
     pub(super) model: Option<String>,
     /// The results of a batch are fetched.
     pub(super) results: bool,
+    /// It was not seen, nor what came between it and what is seen now.
+    pub(super) unseen: bool,
 }
 
 /// The lifetime of what is written to the prompt cache, as Anthropic's models have it. An answer
@@ -206,7 +222,7 @@ pub(super) fn reader(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
 pub(super) fn session(api: Api, asked: &Asked) -> Option<Box<dyn Form>> {
     Some(match api {
         Api::Responses => Box::new(responses_session::Session::new(asked)),
-        Api::Realtime => Box::new(openai_realtime::Realtime::new(asked.model.clone())),
+        Api::Realtime => Box::new(openai_realtime::Realtime::new(asked)),
         Api::Live => Box::new(gemini_live::Live::default()),
         _ => return None,
     })

@@ -10,6 +10,7 @@ use super::json::Token;
 use super::request::rename;
 use super::{Api, Usage};
 use crate::http::Side;
+use crate::secret::Payload;
 use crate::units::{Counts, Unit};
 
 #[derive(Debug, Default)]
@@ -62,6 +63,11 @@ impl Form for GenerateContent {
                 | "candidates[].content.parts[].executableCode.code",
                 Token::Text(text),
             ) => answer.push_text(text),
+            // Of arguments only the values are text.
+            ("candidates[].content.parts[].thought", Token::Flag(true))
+            | ("candidates[].content.parts[].functionCall.args", Token::Begin) => {
+                answer.mixed = true;
+            }
             ("candidates[].groundingMetadata.webSearchQueries[]", Token::Text(_)) => {
                 self.searches.add();
             }
@@ -95,6 +101,10 @@ impl Form for GenerateContent {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }
 

@@ -6,6 +6,7 @@ use super::google_usage::GoogleUsage;
 use super::json::Token;
 use super::request::rename;
 use super::{Api, Usage};
+use crate::secret::Payload;
 
 #[derive(Debug, Default)]
 pub(super) struct EmbedContent {
@@ -46,5 +47,9 @@ impl Form for EmbedContent {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }

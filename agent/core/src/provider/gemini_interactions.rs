@@ -7,6 +7,7 @@ use super::google_usage::GoogleUsage;
 use super::json::Token;
 use super::request::rename;
 use super::{Api, Usage};
+use crate::secret::Payload;
 use crate::units::{Counts, Unit};
 
 #[derive(Debug, Default)]
@@ -61,6 +62,10 @@ impl Form for Interactions {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }
 

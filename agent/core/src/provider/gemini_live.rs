@@ -56,6 +56,9 @@ impl Conversation for Live {
 
     fn read(&mut self, path: &str, token: Token<'_>) {
         let said = &mut self.said;
+        if path == "serverContent" || path == "toolCall" {
+            self.session.recognised = true;
+        }
         match (path, token) {
             ("serverContent.modelTurn" | "toolCall", Token::Begin) => said.output = true,
             (
@@ -137,12 +140,12 @@ impl Live {
             return;
         }
         let model = self.model.clone();
-        let is_unknown = self.turns.is_deaf() && model.is_none();
         let open = if is_first { self.turns.begin(TURN, TURN) } else { self.turns.find(TURN) };
         let Some(open) = open else { return };
         let turn = open.turn();
+        // Without a model nobody knows what it costs.
+        turn.damaged |= model.is_none();
         turn.model = model;
-        turn.damaged |= is_unknown;
         if said.output {
             open.set_output();
         }

@@ -10,6 +10,7 @@ use super::request::rename;
 use super::usage::OpenAiUsage;
 use super::{Api, Usage};
 use crate::http::Side;
+use crate::secret::Payload;
 use crate::units::Tokens;
 
 #[derive(Debug, Default)]
@@ -83,6 +84,10 @@ impl Form for LlamaCompletion {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }
 

@@ -4,6 +4,7 @@ use super::form::{Answer, Form};
 use super::json::Token;
 use super::request::name_of;
 use super::{Api, Usage};
+use crate::secret::Payload;
 use crate::units::{Counts, Unit};
 
 #[derive(Debug, Default)]
@@ -33,5 +34,9 @@ impl Form for Ocr {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }

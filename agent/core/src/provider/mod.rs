@@ -4,6 +4,7 @@
 mod anthropic_batch;
 mod anthropic_messages;
 mod aside;
+mod batch;
 mod bedrock_converse;
 mod bedrock_invoke;
 mod bedrock_sonic;
@@ -39,6 +40,7 @@ mod quirks;
 mod request;
 mod responses_session;
 mod route;
+mod sample;
 mod session;
 mod tgi_generate;
 mod token_exchange;
@@ -47,6 +49,7 @@ mod usage;
 use serde::{Deserialize, Serialize};
 
 pub use aside::Outcome;
+pub use batch::BatchNews;
 pub use edge::{Edge, Protocol};
 pub use exchange::Exchange;
 pub use token_exchange::IssuedToken;
@@ -246,7 +249,7 @@ pub enum CallState {
 }
 
 /// A model call as seen on the wire: who was asked for what and what the answer said of its cost.
-/// Says nothing of who made it, and holds payload only where the answer had no usage.
+/// Says nothing of who made it, and holds payload only where that is of use for counting.
 #[derive(Debug)]
 pub struct ModelCall {
     /// The connection it crossed.
@@ -283,9 +286,14 @@ pub struct ModelCall {
     /// It was not made here but read back: the result of a batch, or of a call that went on in the
     /// background.
     pub retrieved: bool,
+    /// What it was fetched as, if it is the result of a batch.
+    pub result_of: Option<ResultOf>,
     /// What to count where the provider didn't say, or not all: input and output where `usage` is
     /// absent, else the output only.
     pub countable: Option<Countable>,
+    /// Text of a call that has said its final usage and therefore has no `countable`: how many tokens
+    /// text comes to can be learnt from it. A side that has nothing to teach is empty.
+    pub sample: Option<Countable>,
     /// The provider's id of the answer.
     pub response_id: Option<String>,
     /// The provider's word for what went wrong (`error.type` or `error.code`).
@@ -303,6 +311,15 @@ pub struct ModelCall {
     pub ended: Timestamp,
     /// Bytes of this call that the kernel saw and could not hand over.
     pub lost_bytes: u64,
+}
+
+/// What the path of a request calls the results of a batch. A claim of whoever fetches them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResultOf {
+    /// The batch's own id.
+    Batch(String),
+    /// The id of a file, which was told to whoever asked after the batch.
+    File(String),
 }
 
 /// The text of a call, for counting its tokens. Bounded; wiped on drop.

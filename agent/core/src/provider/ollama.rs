@@ -5,6 +5,7 @@ use super::form::{Answer, Form};
 use super::json::Token;
 use super::request::rename;
 use super::{Api, Usage};
+use crate::secret::Payload;
 use crate::units::Tokens;
 
 #[derive(Debug)]
@@ -49,13 +50,12 @@ impl Form for Ollama {
             ("prompt_eval_count", Token::Count(count)) => self.input = Some(count),
             ("eval_count", Token::Count(count)) => self.output = Some(count),
             (
-                "message.content"
-                | "message.thinking"
-                | "response"
-                | "thinking"
-                | "message.tool_calls[].function.name",
+                "message.content" | "response" | "message.tool_calls[].function.name",
                 Token::Text(text),
             ) => answer.push_text(text),
+            ("message.thinking" | "thinking", Token::Text(text)) => answer.push_thought(text),
+            // Only their values are text.
+            ("message.tool_calls[].function.arguments", Token::Begin) => answer.mixed = true,
             ("error", Token::Text(_)) => answer.failed = true,
             _ => {
                 if let Token::Text(text) = token
@@ -81,5 +81,9 @@ impl Form for Ollama {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }

@@ -7,6 +7,7 @@ use super::json::Token;
 use super::quirks::quirks;
 use super::usage::OpenAiUsage;
 use super::{Api, Usage};
+use crate::secret::Payload;
 use crate::units::{Tokens, Unit};
 
 /// From seconds to milliseconds.
@@ -70,6 +71,10 @@ impl Form for Transcription {
     fn answer(&self) -> &Answer {
         &self.answer
     }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
+    }
 }
 
 fn milliseconds(seconds: Token<'_>) -> Option<u64> {
@@ -123,5 +128,9 @@ impl Form for Speech {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }

@@ -14,6 +14,7 @@ use super::request::{name_of, rename};
 use super::usage::{OpenAiUsage, Parts};
 use super::{Api, Usage};
 use crate::http::Side;
+use crate::secret::Payload;
 
 #[derive(Debug)]
 pub(super) struct Chat {
@@ -71,20 +72,22 @@ impl Chat {
     }
 
     fn message(&mut self, key: &str, token: Token<'_>) {
-        if let (
-            "content"
-            | "refusal"
-            | "reasoning"
-            | "reasoning_content"
-            | "audio.transcript"
-            | "function_call.name"
-            | "function_call.arguments"
-            | "tool_calls[].function.name"
-            | "tool_calls[].function.arguments",
-            Token::Text(text),
-        ) = (key, token)
-        {
-            self.answer.push_text(text);
+        match (key, token) {
+            (
+                "content"
+                | "refusal"
+                | "audio.transcript"
+                | "function_call.name"
+                | "function_call.arguments"
+                | "tool_calls[].function.name"
+                | "tool_calls[].function.arguments",
+                Token::Text(text),
+            ) => self.answer.push_text(text),
+            ("tool_calls[].custom", Token::Begin) => self.answer.mixed = true,
+            ("reasoning" | "reasoning_content", Token::Text(text)) => {
+                self.answer.push_thought(text);
+            }
+            _ => {}
         }
     }
 
@@ -178,5 +181,9 @@ impl Form for Chat {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }

@@ -6,6 +6,7 @@ use super::quirks::quirks;
 use super::request::name_of;
 use super::usage::OpenAiUsage;
 use super::{Api, Usage};
+use crate::secret::Payload;
 
 #[derive(Debug)]
 pub(super) struct Embeddings {
@@ -45,5 +46,9 @@ impl Form for Embeddings {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }

@@ -6,6 +6,7 @@ use super::json::Token;
 use super::quirks::{Quirks, quirks};
 use super::usage::{OpenAiUsage, Parts};
 use super::{Api, Usage};
+use crate::secret::Payload;
 use crate::units::Tokens;
 
 #[derive(Debug)]
@@ -74,6 +75,10 @@ impl Form for Images {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }
 

@@ -5,7 +5,7 @@
 //! beside that, by another model, which the session's configuration names: each transcription has a
 //! usage of its own, in tokens or in seconds, and is a call of its own.
 
-use super::form::{Answer, inside};
+use super::form::{Answer, Asked, inside};
 use super::json::Token;
 use super::request::name_of;
 use super::session::{Conversation, Turn, Turns};
@@ -27,7 +27,7 @@ pub(super) struct Realtime {
     model: Option<String>,
     /// The model that transcribes, by the server's latest word.
     transcriber: Option<String>,
-    /// Something that the server said could not be read: another model may transcribe.
+    /// Something that the server said was not read: another model may transcribe.
     missed: bool,
     said: Event,
     is_create: bool,
@@ -37,6 +37,8 @@ pub(super) struct Realtime {
 #[derive(Debug, Default)]
 struct Event {
     kind: Kind,
+    /// It has an id of its own, which the events of a stream of responses have not.
+    has_id: bool,
     /// The answer that it is about.
     key: String,
     item: Option<String>,
@@ -64,15 +66,14 @@ enum Kind {
 }
 
 impl Realtime {
-    /// A session for which the request named `asked_model`.
-    pub(super) fn new(asked_model: Option<String>) -> Self {
+    pub(super) fn new(asked: &Asked) -> Self {
         Self {
             session: Answer::default(),
             turns: Turns::default(),
-            asked_model,
+            asked_model: asked.model.clone(),
             model: None,
             transcriber: None,
-            missed: false,
+            missed: asked.unseen,
             said: Event::default(),
             is_create: false,
         }
@@ -88,6 +89,7 @@ impl Conversation for Realtime {
         let event = &mut self.said;
         match (path, token) {
             ("type", Token::Text(kind)) => event.kind = Kind::of(kind),
+            ("event_id", Token::Text(_)) => event.has_id = true,
             ("response_id" | "response.id", Token::Text(id)) => {
                 event.key = name_of(id).unwrap_or_default();
             }
@@ -158,12 +160,14 @@ impl Realtime {
 
     fn answered(&mut self) {
         let event = std::mem::take(&mut self.said);
+        self.session.recognised |= event.has_id && event.kind.is_of_realtime();
         match event.kind {
             Kind::Other => {}
             Kind::Session => {
                 self.model = event.model.or(self.model.take());
                 // The whole configuration is said each time.
                 self.transcriber = event.transcriber;
+                self.missed = false;
             }
             Kind::Begin | Kind::Text | Kind::Audio | Kind::Done => self.respond(event),
             Kind::Transcribed | Kind::Untranscribed => self.transcribe(event),
@@ -184,7 +188,10 @@ impl Realtime {
         };
         let Some(open) = open else { return };
         if is_new {
-            open.turn().model.clone_from(&self.asked_model);
+            let turn = open.turn();
+            turn.model.clone_from(&self.asked_model);
+            // Nobody knows what it costs.
+            turn.damaged |= self.asked_model.is_none() && self.model.is_none();
         }
         if event.kind == Kind::Audio {
             open.set_output();
@@ -243,6 +250,11 @@ impl Kind {
             "error" => Self::Error,
             _ => Self::Other,
         }
+    }
+
+    /// Whether an event of its kind, with an id of its own, belongs to no other form.
+    const fn is_of_realtime(self) -> bool {
+        !matches!(self, Self::Other | Self::Error)
     }
 }
 

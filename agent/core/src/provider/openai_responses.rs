@@ -11,6 +11,7 @@ use super::request::{name_of, rename};
 use super::usage::{OpenAiUsage, Parts};
 use super::{Api, Part, Usage};
 use crate::http::Side;
+use crate::secret::Payload;
 use crate::units::Unit;
 
 #[derive(Debug)]
@@ -63,6 +64,8 @@ impl Responses {
 
     fn event(&mut self, kind: &str) {
         self.answer.recognised |= kind.starts_with("response.");
+        // Whose text comes as `delta`, too.
+        self.answer.mixed |= kind.starts_with("response.reasoning");
         match kind {
             "response.completed" | "response.incomplete" => self.answer.finished = true,
             "response.failed" => self.answer.failed = true,
@@ -92,6 +95,7 @@ impl Responses {
             ("id", Token::Text(id)) => rename(&mut answer.response_id, id),
             ("model", Token::Text(model)) => rename(&mut answer.model, model),
             ("service_tier", Token::Text(tier)) => rename(&mut answer.context.service_tier, tier),
+            ("output[].type", Token::Text("reasoning")) => answer.reasoned = true,
             _ => {
                 if let Some(key) = inside(path, "usage") {
                     self.usage.read(key, token);
@@ -118,6 +122,8 @@ impl Form for Responses {
                 "output[].content[].text" | "output[].content[].refusal" | "output[].arguments",
                 Token::Text(text),
             ) => self.answer.push_text(text),
+            // A stream has it as `delta`.
+            ("output[].input" | "output[].code", Token::Text(_)) => self.answer.mixed = true,
             ("status", Token::Text(status)) => self.status(status),
             ("code", Token::Text(code)) => self.event.code = name_of(code),
             _ => self.response(inside(path, "response").unwrap_or(path), token),
@@ -137,6 +143,10 @@ impl Form for Responses {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }
 

@@ -9,6 +9,7 @@ use super::json::Token;
 use super::request::name_of;
 use super::{Api, Usage};
 use crate::http::Side;
+use crate::secret::Payload;
 
 /// The forms that a batch can have calls of.
 const FORMS: &[Api] = &[Api::ChatCompletions, Api::Responses, Api::Embeddings, Api::Completions];
@@ -112,6 +113,10 @@ impl Form for Results {
 
     fn answer(&self) -> &Answer {
         &self.line.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.line.answer.text)
     }
 
     /// A line that breaks off is no call: the file can be fetched again.

@@ -18,6 +18,8 @@ pub(super) struct Session {
     asked: Asked,
     session: Answer,
     turns: Turns,
+    /// Nothing was seen yet of the beginning of an answer, so one may go on that had begun before.
+    joins: bool,
     said: Event,
     heard: Request,
 }
@@ -28,6 +30,8 @@ struct Event {
     kind: Kind,
     lane: String,
     status: Option<u16>,
+    /// It has the number that events of a stream have, which those of `…/realtime` have not.
+    is_numbered: bool,
     /// Reads the rest, as if it were all that there is.
     response: Responses,
 }
@@ -66,6 +70,7 @@ impl Conversation for Session {
             ("type", Token::Text(kind)) => event.kind = Kind::of(kind),
             ("stream_id", Token::Text(lane)) => event.lane = name_of(lane).unwrap_or_default(),
             ("status", Token::Count(status)) => event.status = u16::try_from(status).ok(),
+            ("sequence_number", Token::Count(_)) => event.is_numbered = true,
             _ => {}
         }
         event.response.read(path, token);
@@ -110,6 +115,7 @@ impl Session {
             asked: asked.clone(),
             session: Answer::default(),
             turns: Turns::default(),
+            joins: asked.unseen,
             said: Event::new(asked),
             heard: Request::default(),
         }
@@ -129,9 +135,12 @@ impl Session {
     }
 
     fn answered(&mut self) {
-        let Event { kind, lane, status, mut response } =
+        let Event { kind, lane, status, is_numbered, mut response } =
             std::mem::replace(&mut self.said, Event::new(&self.asked));
         response.end_text(Side::Response);
+        self.session.recognised |= is_numbered && response.answer().recognised;
+        let joins = self.joins;
+        self.joins &= kind == Kind::Other;
         let id = &response.answer().response_id;
         match kind {
             Kind::Other => {}
@@ -145,6 +154,7 @@ impl Session {
                     self.turns.end(&lane);
                 }
                 let open = match self.turns.find(&lane) {
+                    None if joins && kind != Kind::Begin => self.turns.join(&lane),
                     None if kind != Kind::Part => self.turns.begin(&lane, &lane),
                     _ => self.turns.find(&lane),
                 };
@@ -176,6 +186,7 @@ impl Event {
             kind: Kind::default(),
             lane: String::new(),
             status: None,
+            is_numbered: false,
             response: Responses::new(asked),
         }
     }

@@ -4,8 +4,8 @@
 //! Providers that differ only by their host are rows of [`HOSTS`]; what is asked is a row of
 //! [`PATHS`], whoever's host it is on.
 
-use super::Api;
 use super::request::name_of;
+use super::{Api, ResultOf};
 
 /// Host patterns: labels are literal, `*` is any one or more labels at the front, `{region}` is one
 /// label that names a region, and a label may have a literal beside `{region}`.
@@ -184,6 +184,8 @@ pub(super) struct Route {
     pub(super) also: Vec<Api>,
     /// The model, where the path names it.
     pub(super) model: Option<String>,
+    /// The batch or the file whose content is read, where the path names one.
+    id: Option<String>,
     /// The path asks for a stream. Where it doesn't, the body may.
     pub(super) streamed: bool,
 }
@@ -192,6 +194,15 @@ impl Route {
     /// The forms that may be spoken here.
     pub(super) fn apis(&self) -> impl Iterator<Item = Api> + Clone {
         std::iter::once(self.api).chain(self.also.iter().copied())
+    }
+
+    /// What the results of a batch are called here, if that is what is read.
+    pub(super) fn result_of(&self) -> Option<ResultOf> {
+        let id = self.id.clone().filter(|_| self.verb == Verb::Results)?;
+        Some(match self.api {
+            Api::Messages => ResultOf::Batch(id),
+            _ => ResultOf::File(id),
+        })
     }
 }
 
@@ -244,30 +255,38 @@ pub(super) fn route(verb: Verb, path: &str) -> Option<Route> {
     };
     let rows = || PATHS.iter().filter(move |(_, asks, _)| suits(*asks));
     rows().find_map(|&(pattern, verb, api)| {
-        let model = match_path(pattern, path)?;
+        let Named { model, id } = match_path(pattern, path)?;
         let same = rows().filter(|(other, _, also)| *other == pattern && *also != api);
         let also = same.map(|(_, _, also)| *also).collect();
-        Some(Route { verb, api, also, model, streamed: pattern.contains("stream") })
+        Some(Route { verb, api, also, model, id, streamed: pattern.contains("stream") })
     })
 }
 
-/// The model in `path` if its end fits `pattern`.
-fn match_path(pattern: &str, path: &str) -> Option<Option<String>> {
-    let mut model = None;
+/// What a path names.
+#[derive(Default)]
+struct Named {
+    model: Option<String>,
+    /// What stands where the pattern has `{}`.
+    id: Option<String>,
+}
+
+/// What is named in `path` if its end fits `pattern`.
+fn match_path(pattern: &str, path: &str) -> Option<Named> {
+    let mut named = Named::default();
     let mut segments = path.rsplit('/');
     for expected in pattern.trim_start_matches('/').rsplit('/') {
         let segment = segments.next()?;
         match expected.strip_prefix("{model}") {
             Some(behind) => {
                 let segment = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?;
-                model = Some(name_of(segment.strip_suffix(behind)?)?);
+                named.model = Some(name_of(segment.strip_suffix(behind)?)?);
             }
-            None if expected == "{}" && !segment.is_empty() => {}
+            None if expected == "{}" && !segment.is_empty() => named.id = name_of(segment),
             None if expected == segment => {}
             None => return None,
         }
     }
-    Some(model)
+    Some(named)
 }
 
 #[cfg(test)]
@@ -360,13 +379,13 @@ mod tests {
 
     #[test]
     fn a_pattern_names_the_model() {
-        let model = |path| match_path("/model/{model}/invoke", path).flatten();
+        let model = |path| match_path("/model/{model}/invoke", path)?.model;
         assert_eq!(model("/model/a%3Ab/invoke").as_deref(), Some("a:b"));
         assert_eq!(model("/model/a/b/invoke"), None);
         let arn = "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Fx/invoke";
         let name = "arn:aws:bedrock:eu-west-1:1:inference-profile/x";
         assert_eq!(model(arn).as_deref(), Some(name));
-        let gemini = |path| match_path("/models/{model}:generateContent", path).flatten();
+        let gemini = |path| match_path("/models/{model}:generateContent", path)?.model;
         for path in
             ["/v1beta/models/gemini-3:generateContent", "/models/gemini-3%3AgenerateContent"]
         {

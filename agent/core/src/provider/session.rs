@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 
 use super::form::{Answer, Form, Several};
 use super::json::Token;
-use super::{Api, CallState, Countable, ModelCall, Usage};
+use super::{Api, CallState, Countable, ModelCall, Usage, sample};
 use crate::http::Side;
+use crate::secret::Payload;
 use crate::units::Timestamp;
 
 /// Most answers of a session that are going on at once, and most that are waited for. One too many
@@ -88,6 +89,11 @@ impl<C: Conversation> Form for C {
         self.session()
     }
 
+    /// The texts are with the answers that have ended or go on.
+    fn take_text(&mut self) -> Payload {
+        Payload::default()
+    }
+
     fn several(&self) -> Option<Several> {
         Some(Several { begun: false })
     }
@@ -140,8 +146,12 @@ impl Turn {
         call.max_output = self.max_output;
         call.status = self.status.or(call.status);
         let is_final = answer.finished || call.state == CallState::Error;
-        if let Some(input) = self.input
-            && !(call.usage.is_some() && is_final)
+        if call.usage.is_some() && is_final {
+            // The provider holds what was said before, so the input has nothing to teach.
+            let teaches = sample::is_lesson(call, &answer);
+            let output = if teaches { answer.text } else { Payload::default() };
+            call.sample = sample::of(call, Countable::default(), output);
+        } else if let Some(input) = self.input
             && !(call.state == CallState::Error && answer.text.expose().is_empty())
         {
             let mut text = match &call.usage {
@@ -227,10 +237,21 @@ impl Turns {
             turn = Turn { damaged: turn.damaged, ..Turn::new(turn.started) };
         }
         turn.input.get_or_insert_with(unheard);
+        self.go_on(key, turn)
+    }
+
+    /// An answer goes on that had begun before anything was seen.
+    pub(super) fn join(&mut self, key: &str) -> Option<&mut Open> {
+        let unseen = Countable { cut: true, input_open: true, ..Countable::default() };
+        let turn = Turn { input: Some(unseen), damaged: true, ..Turn::new(self.now) };
+        self.go_on(key, turn)
+    }
+
+    fn go_on(&mut self, key: &str, turn: Turn) -> Option<&mut Open> {
         if self.open.len() == MAX_OPEN {
             self.end_oldest();
         }
-        let key = key.to_owned();
+        let (key, now) = (key.to_owned(), self.now);
         self.open.push_back(Open { key, answer: Answer::default(), turn, usage: None, now });
         self.open.back_mut()
     }
@@ -271,10 +292,6 @@ impl Turns {
         self.deaf = true;
     }
 
-    pub(super) const fn is_deaf(&self) -> bool {
-        self.deaf
-    }
-
     pub(super) fn next(&mut self) -> Option<(Answer, Option<Usage>)> {
         self.ended.pop_front()
     }
@@ -308,6 +325,8 @@ impl Open {
         answer.finished |= said.finished;
         answer.failed |= said.failed;
         answer.text_cut |= said.text_cut;
+        answer.reasoned |= said.reasoned;
+        answer.mixed |= said.mixed;
         if !said.text.expose().is_empty() {
             answer.push_text(said.text.expose());
             self.set_output();

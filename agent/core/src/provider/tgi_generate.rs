@@ -5,6 +5,7 @@ use super::form::{Answer, Form, inside};
 use super::json::Token;
 use super::request::name_of;
 use super::{Api, Usage};
+use crate::secret::Payload;
 use crate::units::Tokens;
 
 #[derive(Debug, Default)]
@@ -72,5 +73,9 @@ impl Form for TgiGenerate {
 
     fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    fn take_text(&mut self) -> Payload {
+        std::mem::take(&mut self.answer.text)
     }
 }

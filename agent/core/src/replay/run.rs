@@ -1,10 +1,9 @@
 //! Transcripts through the whole pipeline.
 
 use super::Transcript;
-use crate::identity::{Attribution, Namespace, resolve};
-use crate::meter::{EdgeRecord, Habits, Meter, Once, UsageRecord};
+use crate::identity::{Namespace, resolve};
+use crate::meter::{Batches, EdgeRecord, Habits, Meter, Once, UsageRecord};
 use crate::pipeline::{Input, Output, Pipeline};
-use crate::provider::{Edge, ModelCall};
 use crate::secret::FingerprintKey;
 
 /// The key that credentials of transcripts are fingerprinted under. It is no secret: fingerprints
@@ -22,65 +21,71 @@ impl Transcript {
     #[must_use]
     pub fn records(&self, meter: &Meter) -> Vec<UsageRecord> {
         let (mut habits, mut once) = (Habits::default(), Once::default());
-        let measured = |(call, maker): (ModelCall, Attribution)| {
-            let record = meter.measure(call, &maker, BOOT, &mut habits);
-            once.settle(record, |_nothing_is_kept| None)
-        };
-        self.run(self.inputs()).calls.into_iter().map(measured).collect()
+        let mut batches = Batches::default();
+        let mut records = Vec::new();
+        self.run(self.inputs(), |output| match output {
+            Output::Call { call, attribution } => {
+                let record = meter.measure(*call, &attribution, BOOT, &mut habits);
+                let record = batches.charge(record, |_, _| None);
+                records.push(once.settle(record, |_nothing_is_kept| None));
+            }
+            Output::Batch { news, attribution } => {
+                batches.learn(&news, &attribution, |_, _| None);
+            }
+            Output::Edge { .. } | Output::NeedFacts(_) | Output::Steer { .. } => {}
+        });
+        records
     }
 
     /// The usage record of every call that comes of `inputs`, whose processes are those of this
-    /// transcript. Each is metered by itself: nothing is learnt, and no answer is looked for in
-    /// another record.
+    /// transcript. Each is metered by itself: nothing is learnt, and neither an answer nor the creator
+    /// of a batch is looked for in what came before.
     #[must_use]
     pub fn records_of<'a>(
         &self,
         inputs: impl IntoIterator<Item = Input<'a>>,
         meter: &Meter,
     ) -> Vec<UsageRecord> {
-        let measured = |(call, maker): (ModelCall, Attribution)| {
-            meter.measure(call, &maker, BOOT, &mut Habits::default())
-        };
-        self.run(inputs).calls.into_iter().map(measured).collect()
+        let mut records = Vec::new();
+        self.run(inputs, |output| {
+            if let Output::Call { call, attribution } = output {
+                records.push(meter.measure(*call, &attribution, BOOT, &mut Habits::default()));
+            }
+        });
+        records
     }
 
     /// The record of every step to another agent, in the order in which they were handed out.
     #[must_use]
     pub fn edges(&self) -> Vec<EdgeRecord> {
-        let recorded = |(edge, maker): (Edge, Attribution)| EdgeRecord::new(edge, &maker, BOOT);
-        self.run(self.inputs()).edges.into_iter().map(recorded).collect()
+        let mut edges = Vec::new();
+        self.run(self.inputs(), |output| {
+            if let Output::Edge { edge, attribution } = output {
+                edges.push(EdgeRecord::new(*edge, &attribution, BOOT));
+            }
+        });
+        edges
     }
 
-    fn run<'a>(&self, inputs: impl IntoIterator<Item = Input<'a>>) -> Made {
+    /// Runs `inputs` through the pipeline and answers what it asks. `take` is given the rest.
+    fn run<'a>(&self, inputs: impl IntoIterator<Item = Input<'a>>, mut take: impl FnMut(Output)) {
         let namespace = match Namespace::new(TRUST_DOMAIN, HOST) {
             Ok(namespace) => namespace,
             Err(_impossible) => unreachable!("both names are well formed"),
         };
         let mut pipeline = Pipeline::new(FingerprintKey::new(KEY));
-        let mut made = Made::default();
         for input in inputs {
             pipeline.handle(input);
             while let Some(output) = pipeline.poll() {
-                match output {
-                    Output::NeedFacts(process) => {
-                        if let Some(facts) = self.facts(process) {
-                            let attribution = resolve(facts, &namespace);
-                            pipeline.handle(Input::Facts { process, attribution });
-                        }
-                    }
-                    Output::Call { call, attribution } => made.calls.push((*call, attribution)),
-                    Output::Edge { edge, attribution } => made.edges.push((*edge, attribution)),
-                    Output::Steer { .. } => {}
+                let Output::NeedFacts(process) = output else {
+                    take(output);
+                    continue;
+                };
+                if let Some(facts) = self.facts(process) {
+                    let attribution = resolve(facts, &namespace);
+                    pipeline.handle(Input::Facts { process, attribution });
                 }
             }
         }
-        made
     }
-}
-
-/// What comes of a transcript.
-#[derive(Default)]
-struct Made {
-    calls: Vec<(ModelCall, Attribution)>,
-    edges: Vec<(Edge, Attribution)>,
 }

@@ -38,6 +38,11 @@ pub(super) fn text(report: &DoctorReport) -> String {
             "  {exchanges} of a token not believed: it had another name, or was known"
         ));
     }
+    if report.batch_claims_refused > 0 {
+        page.heading("Batches");
+        let claims = counted(report.batch_claims_refused, "claim", "claims");
+        page.line(format_args!("  {claims} not believed of whose a batch or a file of results is"));
+    }
     if !report.unknown.is_empty() {
         page.heading("Not known without a daemon");
         for unknown in &report.unknown {
@@ -94,6 +99,7 @@ mod tests {
             losses: [("ring_full".to_owned(), 0), ("truncated".to_owned(), 1024)].into(),
             served_connections: 1,
             token_bindings_refused: 3,
+            batch_claims_refused: 1,
             unsupported: [("grpc".to_owned(), 7)].into(),
             unpriced: [("own-model".to_owned(), 2)].into(),
             unknown: Vec::new(),

@@ -1,6 +1,7 @@
 //! Keys of the index: a letter, then big-endian numbers, so that they sort as the numbers do.
 
 use sha2::{Digest, Sha256};
+use weir_core::meter::BatchKey;
 use weir_core::units::Timestamp;
 
 use crate::ledger::day::Day;
@@ -17,8 +18,10 @@ pub(super) const LOSS: u8 = b'l';
 pub(super) const GAP: u8 = b'g';
 /// Where the record is that bills an answer: day of the file, hash of the answer's id.
 pub(super) const ANSWER: u8 = b'a';
+/// Where the record is that says whose a batch or a file of results is: day of the file, its key.
+pub(super) const BATCH: u8 = b'b';
 /// Each kind of row that goes when its file goes.
-pub(super) const OF_A_DAY: [u8; 5] = [ROLLUP, EXTENT, LOSS, GAP, ANSWER];
+pub(super) const OF_A_DAY: [u8; 6] = [ROLLUP, EXTENT, LOSS, GAP, ANSWER, BATCH];
 
 /// How many sets of traits share one row of sums. Few enough that a row stays far below the size at
 /// which the store would put it into a file of its own.
@@ -84,6 +87,13 @@ pub(super) fn answer(day: Day, response_id: &str) -> Vec<u8> {
     let hash = Sha256::digest(response_id);
     let mut key = of_day(ANSWER, day);
     key.extend_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
+    key
+}
+
+/// Key of the place of a batch's record.
+pub(super) fn batch(day: Day, batch: BatchKey) -> Vec<u8> {
+    let mut key = of_day(BATCH, day);
+    key.extend_from_slice(&batch.0);
     key
 }
 

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use weir_core::meter::BatchKey;
 use weir_core::units::Timestamp;
 
 use super::day::Day;
@@ -159,11 +160,12 @@ impl Index {
 
     /// Where in the file of `day` the last record is that bills the answer of this id.
     pub(super) fn answer(&self, day: Day, response_id: &str) -> Result<Option<u64>, IndexError> {
-        guarded(|| {
-            let Some(bytes) = self.db.get(keys::answer(day, response_id))? else { return Ok(None) };
-            let offset = bytes.as_ref().try_into().map(u64::from_be_bytes);
-            offset.map(Some).map_err(|_length| IndexError::Unreadable("place"))
-        })
+        self.place(keys::answer(day, response_id))
+    }
+
+    /// Where in the file of `day` the first record is that says whose a batch or a file is.
+    pub(super) fn batch(&self, day: Day, batch: BatchKey) -> Result<Option<u64>, IndexError> {
+        self.place(keys::batch(day, batch))
     }
 
     /// The losses that touch the interval.
@@ -184,6 +186,15 @@ impl Index {
             self.db.flush()?;
             File::open(self.dir.join("db"))?.sync_all()?;
             Ok(files::sync_dir(&self.dir)?)
+        })
+    }
+
+    /// The offset in a row.
+    fn place(&self, key: Vec<u8>) -> Result<Option<u64>, IndexError> {
+        guarded(|| {
+            let Some(bytes) = self.db.get(key)? else { return Ok(None) };
+            let offset = bytes.as_ref().try_into().map(u64::from_be_bytes);
+            offset.map(Some).map_err(|_length| IndexError::Unreadable("place"))
         })
     }
 

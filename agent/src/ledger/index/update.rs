@@ -27,6 +27,8 @@ struct Changes {
     sums: BTreeMap<(Day, Hour, u32), Chunk>,
     extents: BTreeMap<(Day, Hour), Range<u64>>,
     numbers: HashMap<Traits, u32>,
+    /// Keys of batches that `batch` has a place for.
+    placed: HashSet<Vec<u8>>,
     batch: Batch,
 }
 
@@ -129,6 +131,13 @@ impl Index {
             }
             // Where they are is found as calls are; there is nothing to add up.
             Entry::Edge(record) => changes.extend(span, Hour::of(record.time)),
+            // The first record of a batch is the one that counts.
+            Entry::Batch(record) => {
+                let key = keys::batch(span.day, record.key());
+                if !self.db.contains_key(&key)? && changes.placed.insert(key.clone()) {
+                    changes.batch.insert(key, span.start.to_be_bytes().as_slice());
+                }
+            }
             Entry::Loss(loss) => {
                 let key = keys::of_line(keys::LOSS, span.day, span.seq);
                 changes.batch.insert(key, encode(loss, "interval")?);
@@ -178,7 +187,7 @@ impl Index {
     }
 
     fn commit(&self, changes: Changes, state: &State) -> Result<(), IndexError> {
-        let Changes { sums, extents, numbers: _, mut batch } = changes;
+        let Changes { sums, extents, numbers: _, placed: _, mut batch } = changes;
         for ((day, hour, number), mut chunk) in sums {
             let key = keys::rollup(day, hour, number);
             if let Some(stored) = self.db.get(&key)? {

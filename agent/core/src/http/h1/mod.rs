@@ -2,9 +2,8 @@
 //!
 //! Which direction carries requests is found from the first head, so both ends of a connection can
 //! be read, and a connection can be joined at any time. Answers are matched to requests in order.
-//! An exchange that turns into a WebSocket is read on as one; a connection joined after that is not,
-//! since nothing in the frames says for certain that they are any. A connection that goes on as HTTP/2
-//! is handed over.
+//! An exchange that turns into a WebSocket is read on as one, also by whoever joins after that. A
+//! connection that goes on as HTTP/2 is handed over.
 
 mod chunked;
 mod reader;
@@ -74,6 +73,20 @@ impl Connection {
             readable: true,
             session: None,
         }
+    }
+
+    /// A connection that turned into a session before anything of it was seen, and what is known of
+    /// it as of any other answer.
+    pub fn in_session(
+        exchange: u64,
+        role: Role,
+        session: websocket::Session,
+        mut emit: impl FnMut(Event<'_>),
+    ) -> Self {
+        let mut this = Self { role: Some(role), session: Some(session), ..Self::new(exchange) };
+        this.open(None, false);
+        emit(Event::Response { exchange, role, head: ResponseHead::of_session() });
+        this
     }
 
     /// Whether it was shown to speak HTTP/1.

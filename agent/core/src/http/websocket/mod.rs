@@ -7,11 +7,13 @@
 mod extensions;
 mod header;
 mod inflate;
+mod opening;
 mod reader;
 #[cfg(test)]
 mod tests;
 
 pub use self::extensions::Extensions;
+pub use self::opening::{Found, Opening};
 use self::reader::Reader;
 use super::{Ending, Side};
 
@@ -36,6 +38,13 @@ impl Session {
             request: Reader::new(keeps(|compression| compression.client_no_context_takeover)),
             response: Reader::new(keeps(|compression| compression.server_no_context_takeover)),
         }
+    }
+
+    /// A session that is joined in the middle. Each side is read from the first message on that is
+    /// found in it; what was seen of them so far is in the openings.
+    #[must_use]
+    pub fn joined(request: Opening, response: Opening) -> Self {
+        Self { request: Reader::joined(request), response: Reader::joined(response) }
     }
 
     /// Takes bytes of one side and hands each message that ends in them to `emit`: its text, or

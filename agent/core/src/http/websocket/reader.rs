@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::MAX_MESSAGE;
 use super::header::{Frame, Header, Opcode};
 use super::inflate::Inflater;
+use super::opening::Opening;
 
 /// How much is unmasked at a time, in bytes.
 const STEP: usize = 4096;
@@ -24,6 +25,8 @@ pub(super) struct Reader {
 
 #[derive(Debug)]
 enum State {
+    /// No message was found yet: one is looked for where a segment begins.
+    Adrift(Opening),
     /// Before or in a frame's header.
     Header(Header),
     Payload(Payload),
@@ -59,13 +62,28 @@ impl Reader {
         }
     }
 
-    pub(super) fn feed(&mut self, mut input: &[u8], mut emit: impl FnMut(Option<&[u8]>)) {
+    pub(super) fn joined(opening: Opening) -> Self {
+        Self { state: State::Adrift(opening), ..Self::new(None) }
+    }
+
+    pub(super) fn feed(&mut self, input: &[u8], mut emit: impl FnMut(Option<&[u8]>)) {
+        if let State::Adrift(opening) = &mut self.state {
+            let Some(found) = opening.feed(input) else { return };
+            self.state = State::Header(Header::default());
+            self.drain(&found.held, &mut emit);
+            self.drain(found.rest, &mut emit);
+        } else {
+            self.drain(input, &mut emit);
+        }
+    }
+
+    fn drain(&mut self, mut input: &[u8], emit: &mut impl FnMut(Option<&[u8]>)) {
         while !input.is_empty() {
             match &mut self.state {
                 State::Header(header) => match header.take(&mut input) {
                     None => return,
-                    Some(Ok(frame)) => self.begin(frame, &mut input, &mut emit),
-                    Some(Err(_no_header)) => self.give_up(&mut emit),
+                    Some(Ok(frame)) => self.begin(frame, &mut input, emit),
+                    Some(Err(_no_header)) => self.give_up(emit),
                 },
                 State::Payload(payload) => {
                     let room = usize::try_from(payload.left).unwrap_or(usize::MAX);
@@ -76,16 +94,17 @@ impl Reader {
                     input = rest;
                     self.take(frame, at, part);
                     if left == 0 {
-                        self.end(frame, &mut emit);
+                        self.end(frame, emit);
                     }
                 }
-                State::Closed | State::Lost => return,
+                State::Adrift(_) | State::Closed | State::Lost => return,
             }
         }
     }
 
     pub(super) fn lose(&mut self, bytes: u64, mut emit: impl FnMut(Option<&[u8]>)) {
         match &mut self.state {
+            State::Adrift(opening) => opening.forget(),
             State::Payload(payload) if bytes <= payload.left => {
                 payload.left -= bytes;
                 let Payload { frame, left } = *payload;

@@ -5,7 +5,7 @@ use tiktoken_rs::{CoreBPE, cl100k_base_singleton, o200k_base_singleton, o200k_ha
 /// A tokenizer that we can count with. Its tables (tens of megabytes) are loaded when they are
 /// first used, and stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(in crate::meter) enum Encoding {
     O200k,
     O200kHarmony,
     Cl100k,
@@ -13,19 +13,30 @@ pub(super) enum Encoding {
 
 /// How the tokens of a model are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rule {
-    pub(super) encoding: Encoding,
+pub(in crate::meter) struct Rule {
+    pub(in crate::meter) encoding: Encoding,
     /// The tokenizer is the model's own, so that a count is exact.
-    pub(super) own: bool,
-    /// Tenths of a model's token that one token of `encoding` stands for; 10 unless known to differ.
-    pub(super) tenths: u64,
-    /// What `tenths` lies between: `least <= tenths <= most`. The measurements of Claude's tokenizers
-    /// that are public, and a margin around them; for models whose tokenizer nobody has measured it
-    /// is wide.
-    pub(super) least: u64,
-    pub(super) most: u64,
+    pub(in crate::meter) own: bool,
+    /// What its tokens are to those of `encoding`, unless its calls have taught something else. The
+    /// measurements of Claude's tokenizers that are public, and a margin around them; for models
+    /// whose tokenizer nobody has measured it is wide.
+    pub(in crate::meter) scale: Scale,
     /// It may use tokens for reasoning that nobody sees.
     pub(super) reasons: bool,
+}
+
+/// How many thousandths of a model's token one token of an [`Encoding`] stands for:
+/// `least <= likely <= most`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::meter) struct Scale {
+    pub(in crate::meter) least: u64,
+    pub(in crate::meter) likely: u64,
+    pub(in crate::meter) most: u64,
+}
+
+impl Scale {
+    /// That of a model whose tokens are those that are counted.
+    const ONE: Self = Self { least: 1_000, likely: 1_000, most: 1_000 };
 }
 
 impl Encoding {
@@ -61,34 +72,35 @@ const OWN: &[(&str, Encoding, bool)] = &[
 impl Rule {
     /// The rule for the model of this name. Every name has one; what isn't known (GPT-6, whose
     /// tokenizer isn't published, among it) is counted as GPT-5 would be.
-    pub(super) fn of(model: &str) -> Self {
+    pub(in crate::meter) fn of(model: &str) -> Self {
         let model = model.to_ascii_lowercase();
         let model = model.strip_prefix("ft:").unwrap_or(&model);
         let model = model.rsplit('/').next().unwrap_or(model);
         let own = OWN.iter().find(|(prefix, ..)| model.starts_with(prefix));
         if let Some(&(_, encoding, reasons)) = own {
-            return Self { encoding, own: true, tenths: 10, least: 10, most: 10, reasons };
+            return Self { encoding, own: true, scale: Scale::ONE, reasons };
         }
-        let (least, tenths, most) = match model.split_once("claude") {
-            Some((_, rest)) => claude_tenths(rest),
-            None => (7, 10, 15),
+        let scale = match model.split_once("claude") {
+            Some((_, rest)) => claude(rest),
+            None => Scale { least: 700, likely: 1_000, most: 1_500 },
         };
-        Self { encoding: Encoding::O200k, own: false, tenths, least, most, reasons: true }
+        Self { encoding: Encoding::O200k, own: false, scale, reasons: true }
     }
 }
 
 /// Claude's tokenizer is not public. It needs about 1.2 times as many tokens as `o200k_base` up to
 /// version 4.6 and 1.5 times from 4.7 on; measurements by others scatter by a fifth, with code above
-/// and Chinese below. A name without a version is taken for a new model. Gives the least, the
-/// likeliest and the most.
-fn claude_tenths(name: &str) -> (u64, u64, u64) {
+/// and Chinese below. A name without a version is taken for a new model.
+fn claude(name: &str) -> Scale {
     let mut version = name
         .split(['-', '.', '@', ':'])
         .filter(|part| (1..=2).contains(&part.len()))
         .filter_map(|part| part.parse::<u32>().ok());
     match (version.next(), version.next()) {
-        (Some(0..=3), _) | (Some(4), None | Some(0..=6)) => (10, 12, 15),
-        (Some(_) | None, _) => (10, 15, 20),
+        (Some(0..=3), _) | (Some(4), None | Some(0..=6)) => {
+            Scale { least: 1_000, likely: 1_200, most: 1_500 }
+        }
+        (Some(_) | None, _) => Scale { least: 1_000, likely: 1_500, most: 2_000 },
     }
 }
 
@@ -118,9 +130,9 @@ mod tests {
             ("claude-sonnet-5-5", Encoding::O200k, false, 15),
             ("us.anthropic.claude-mythos-preview", Encoding::O200k, false, 15),
         ] {
-            let rule = Rule::of(model);
-            assert_eq!((rule.encoding, rule.own, rule.tenths), (encoding, own, tenths), "{model}");
-            assert!(rule.least <= tenths && tenths <= rule.most, "{model}");
+            let Rule { encoding: found, own: is_own, scale, .. } = Rule::of(model);
+            assert_eq!((found, is_own, scale.likely), (encoding, own, 100 * tenths), "{model}");
+            assert!(scale.least <= scale.likely && scale.likely <= scale.most, "{model}");
         }
     }
 }

@@ -3,13 +3,15 @@
 //! The first count with a tokenizer loads its tables: about 100 ms and 45 MiB. Nothing is loaded
 //! before, so a host whose calls all report their usage never pays for it.
 
+mod class;
 mod encoding;
 mod images;
 mod pieces;
 
-use crate::provider::{Api, Countable};
+use crate::provider::{Api, Countable, Message};
 use crate::units::Tokens;
-use encoding::Rule;
+pub(super) use class::Class;
+pub(super) use encoding::{Rule, Scale};
 use pieces::Pieces;
 
 /// Tokens around each message and around the whole conversation (tiktoken-rs,
@@ -40,34 +42,29 @@ pub(super) struct Between {
     pub(super) most: Option<u64>,
 }
 
-/// Counts `text` as the model of this name would, as nearly as is known.
-pub(super) fn count(model: &str, api: Api, text: &Countable) -> Count {
-    let rule = Rule::of(model);
+/// What the tokens of a model are to those that are counted for it, on either side of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scales {
+    pub(super) input: Scale,
+    pub(super) output: Scale,
+}
+
+/// Counts `text` as the model of this name would, as nearly as is known, whose tokens are to those
+/// of its `rule` as `scales` says.
+pub(super) fn count(
+    model: &str,
+    rule: &Rule,
+    api: Api,
+    text: &Countable,
+    scales: &Scales,
+) -> Count {
     let reasons = rule.reasons && puts_out_text(api);
-    let mut exact = rule.own && !reasons && !text.cut && !text.input_open && text.images == 0;
-    let mut tokens_in = |text: &str| {
-        let mut pieces = Pieces::of(text);
-        let count: u64 = pieces.by_ref().map(|piece| rule.encoding.count(piece)).sum();
-        exact &= pieces.exact;
-        count
-    };
-    let input: u64 = text
-        .input
-        .iter()
-        .map(|message| {
-            let role = if message.role.is_empty() { 0 } else { tokens_in(&message.role) };
-            role + tokens_in(message.text.expose())
-        })
-        .sum();
-    // What isn't seen isn't counted, the frame of an unseen request included.
-    let frame = if is_conversation(api) && !text.input.is_empty() {
-        PER_MESSAGE * text.input.len() as u64 + PER_CONVERSATION
-    } else {
-        0
-    };
-    let output = tokens_in(text.output.expose());
-    let input = Scaled::by(&rule, input + frame);
-    let output = Scaled::by(&rule, output);
+    let input = tokens_in_input(rule, api, &text.input);
+    let output = tokens_in(rule, text.output.expose());
+    let only_text = !text.cut && !text.input_open && text.images == 0;
+    let exact = rule.own && !reasons && only_text && input.exact && output.exact;
+    let input = Scaled::by(scales.input, input.count);
+    let output = Scaled::by(scales.output, output.count);
     let tokens =
         Tokens { input_uncached: input.likely, output_visible: output.likely, ..Tokens::default() };
     let images = images::most_tokens(model, text.images).filter(|_| !text.input_open);
@@ -83,6 +80,36 @@ pub(super) fn count(model: &str, api: Api, text: &Countable) -> Count {
     }
 }
 
+/// Tokens of a tokenizer of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Raw {
+    pub(super) count: u64,
+    /// The text was cut only where the tokenizer would have cut it.
+    exact: bool,
+}
+
+/// Counts a text by `rule`.
+pub(super) fn tokens_in(rule: &Rule, text: &str) -> Raw {
+    let mut pieces = Pieces::of(text);
+    let count = pieces.by_ref().map(|piece| rule.encoding.count(piece)).sum();
+    Raw { count, exact: pieces.exact }
+}
+
+/// Counts the messages of a request by `rule`, and what the form puts around them.
+pub(super) fn tokens_in_input(rule: &Rule, api: Api, input: &[Message]) -> Raw {
+    // What isn't seen isn't counted, the frame of an unseen request included.
+    let frame = if is_conversation(api) && !input.is_empty() {
+        PER_MESSAGE * input.len() as u64 + PER_CONVERSATION
+    } else {
+        0
+    };
+    let texts = input.iter().flat_map(|message| [&*message.role, message.text.expose()]);
+    texts.filter(|text| !text.is_empty()).fold(Raw { count: frame, exact: true }, |sum, text| {
+        let Raw { count, exact } = tokens_in(rule, text);
+        Raw { count: sum.count + count, exact: sum.exact && exact }
+    })
+}
+
 /// What a number of tokens of another tokenizer comes to: `least <= likely <= most`.
 #[derive(Clone, Copy)]
 struct Scaled {
@@ -92,12 +119,12 @@ struct Scaled {
 }
 
 impl Scaled {
-    fn by(rule: &Rule, count: u64) -> Self {
-        let tenths = |tenths: u64| count.saturating_mul(tenths);
+    fn by(scale: Scale, count: u64) -> Self {
+        let thousandths = |part: u64| count.saturating_mul(part);
         Self {
-            least: tenths(rule.least) / 10,
-            likely: tenths(rule.tenths).div_ceil(10),
-            most: tenths(rule.most).div_ceil(10),
+            least: thousandths(scale.least) / 1_000,
+            likely: thousandths(scale.likely).div_ceil(1_000),
+            most: thousandths(scale.most).div_ceil(1_000),
         }
     }
 }
@@ -141,10 +168,15 @@ mod tests {
         Countable { input, output: Payload::from(output.to_owned()), ..Countable::default() }
     }
 
+    fn count_by_table(model: &str, api: Api, text: &Countable) -> Count {
+        let rule = Rule::of(model);
+        count(model, &rule, api, text, &Scales { input: rule.scale, output: rule.scale })
+    }
+
     #[track_caller]
     fn check(model: &str, api: Api, text: &Countable, input: u64, output: u64, exact: bool) {
         let tokens = Tokens { input_uncached: input, output_visible: output, ..Tokens::default() };
-        let count = count(model, api, text);
+        let count = count_by_table(model, api, text);
         assert_eq!((count.tokens, count.exact), (tokens, exact));
         assert!(count.input.least <= input && count.input.most.is_none_or(|most| input <= most));
         assert!(count.seen.least <= output && count.seen.most.is_none_or(|most| output <= most));
@@ -168,7 +200,7 @@ mod tests {
         let most = |model, images, input_open| {
             let hello = text(&[("user", "hello world")], "hello");
             let text = Countable { images, input_open, ..hello };
-            let count = count(model, Api::ChatCompletions, &text);
+            let count = count_by_table(model, Api::ChatCompletions, &text);
             assert!(!count.exact);
             count.input.most
         };
@@ -183,8 +215,8 @@ mod tests {
     fn a_model_that_may_reason_is_never_counted_exactly() {
         let hello = text(&[("user", "hello world")], "hello");
         check("gpt-5-mini", Api::ChatCompletions, &hello, 9, 1, false);
-        assert!(count("gpt-5-mini", Api::ChatCompletions, &hello).reasons);
-        assert!(!count("gpt-4o", Api::ChatCompletions, &hello).reasons);
+        assert!(count_by_table("gpt-5-mini", Api::ChatCompletions, &hello).reasons);
+        assert!(!count_by_table("gpt-4o", Api::ChatCompletions, &hello).reasons);
     }
 
     #[test]

@@ -51,6 +51,8 @@ fn seen(pid: u32, host: &str, seconds: std::ops::Range<u64>) -> UsageRecord {
         inconsistent: false,
         retrieved: false,
         retrieved_by: None,
+        retrieved_with: None,
+        result_of: None,
         duplicate_of: None,
         settles: None,
         retry: None,
@@ -145,6 +147,22 @@ fn what_was_queued_is_billed_when_it_is_read_back_and_to_who_made_it() {
     assert_eq!(bill.process.pid, 1);
 }
 
+/// Results of a batch come with their creator already billed.
+#[test]
+fn who_has_fetched_a_result_stays_known_when_it_settles_another() {
+    let fetched = UsageRecord {
+        retrieved_by: Some(seen(2, API, 0..1).identity),
+        ..read_back(seen(1, API, 10..11))
+    };
+    let open = read_back(without_numbers(seen(1, API, 0..1)));
+    let records =
+        check(vec![open, fetched.clone(), fetched], &["bill", "settles 0", "repeat of 1"]);
+    for record in &records[1..] {
+        assert!(record.identity.0.ends_with("u1"), "{}", record.identity.0);
+        assert!(record.retrieved_by.as_ref().unwrap().0.ends_with("u2"));
+    }
+}
+
 /// The caller hung up, was billed an estimate, and fetched the answer afterwards.
 #[test]
 fn an_estimate_is_made_up_for_not_doubled() {
@@ -179,6 +197,7 @@ fn the_same_answer_at_a_gateway_and_behind_it_is_one_bill() {
         output_max: None,
         cost_usd_min: Some(PicoUsd(least)),
         cost_usd_max: None,
+        calibrated: false,
     };
     let estimate = |least| UsageRecord {
         bounds: Some(bounds(least)),

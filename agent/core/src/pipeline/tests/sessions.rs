@@ -54,6 +54,26 @@ fn calls_are_handed_out_while_the_session_goes_on() {
     assert_eq!(bench.calls[3].state, CallState::Aborted);
 }
 
+/// Of a session only output is learnt from: the provider holds what was said before.
+#[test]
+fn the_output_of_a_session_has_something_to_teach() {
+    let mut bench = session("api.openai.com", "/v1/responses");
+    let text = r#"{"type":"response.output_text.delta","delta":"a low dam"}"#;
+    let thought = r#"{"type":"response.reasoning_text.delta","delta":"a dam?"}"#;
+    let silent = COMPLETED.replace("usage", "unused");
+    for (said, completed) in [(text, &*silent), (text, COMPLETED), (thought, COMPLETED)] {
+        bench.says(Write, CREATE);
+        bench.says(Read, r#"{"type":"response.created","response":{"id":"resp_1"}}"#);
+        bench.says(Read, said);
+        bench.says(Read, completed);
+    }
+    let taught = |call: &ModelCall| {
+        call.sample.as_ref().map(|text| (text.input.len(), text.output.expose().to_owned()))
+    };
+    let taught: Vec<_> = bench.calls.iter().map(taught).collect();
+    assert_eq!(taught, [None, Some((0, "a low dam".to_owned())), None]);
+}
+
 #[test]
 fn a_session_of_no_known_form_is_ignored_after_a_few_messages() {
     for path in ["/socket", "/realtime"] {

@@ -3,6 +3,7 @@
 
 mod body;
 mod response;
+mod text;
 
 use std::slice;
 
@@ -12,7 +13,7 @@ use super::aside::{Aside, Outcome, Seen};
 use super::form::{self, Answer, Asked, Form};
 use super::request::{Question, Said};
 use super::route::{Endpoint, Route, Verb, endpoint, route};
-use super::{Api, CallState, Countable, ModelCall, PriceContext, Usage};
+use super::{Api, CallState, ModelCall, PriceContext, Usage};
 use crate::http::{BodyKind, Ending, Method, Remarks, RequestHead, ResponseHead, Side};
 use crate::units::{ConnectionId, Role, Timestamp, Tokens, Unit};
 
@@ -226,7 +227,7 @@ impl Exchange {
         let form = self.response.as_mut().and_then(Response::take_form);
         let several = form.as_ref().and_then(|form| form.several());
         if several.is_none_or(|several| several.begun)
-            && let Some(call) = self.last_call(form.as_deref(), ending)
+            && let Some(call) = self.last_call(form, ending)
         {
             self.ready.push(call);
         }
@@ -234,20 +235,20 @@ impl Exchange {
     }
 
     /// The call whose answer was going on when the exchange ended, if it is one.
-    fn last_call(&mut self, form: Option<&dyn Form>, ending: Ending) -> Option<ModelCall> {
-        let api = match (form, &self.route) {
+    fn last_call(&mut self, form: Option<Box<dyn Form>>, ending: Ending) -> Option<ModelCall> {
+        let api = match (&form, &self.route) {
             (Some(form), _) if form.answer().recognised => form.api(),
             (_, Some(route)) => self.asked_for(route)?,
             _ => return None,
         };
         let breaks_off = self.response.as_ref().is_some_and(|one| one.body.breaks_off());
-        let finished = !breaks_off && form.is_some_and(|form| is_finished(form, ending));
-        let mut call = self.call(api, self.state(form, finished, ending));
+        let finished = !breaks_off && form.as_deref().is_some_and(|form| is_finished(form, ending));
+        let mut call = self.call(api, self.state(form.as_deref(), finished, ending));
         // What goes on in the background is a call once, when it comes to an end.
-        if call.retrieved && form.is_some_and(|form| form.answer().pending) {
+        if call.retrieved && form.as_ref().is_some_and(|form| form.answer().pending) {
             return None;
         }
-        let Some(form) = form else { return Some(call) };
+        let Some(mut form) = form else { return Some(call) };
         call.usage = form.usage().or_else(|| self.asked_pieces(&call));
         add_answer(&mut call, form.answer());
         if let Some(response) = &self.response {
@@ -256,7 +257,7 @@ impl Exchange {
         if let Some(failure) = self.response.as_ref().and_then(|response| response.body.failure()) {
             call.error_type = failure.error_type.clone().or(call.error_type);
         }
-        self.add_text(&mut call, form.answer(), finished);
+        self.add_text(&mut call, &mut *form, finished);
         Some(call)
     }
 
@@ -323,7 +324,9 @@ impl Exchange {
             },
             max_output: said.and_then(Said::most_output),
             retrieved: self.reads_back(),
+            result_of: self.route.as_ref().and_then(Route::result_of),
             countable: None,
+            sample: None,
             response_id: None,
             error_type: None,
             credential: self.head.as_ref().and_then(|head| head.credential.as_deref().cloned()),
@@ -333,29 +336,6 @@ impl Exchange {
             ended: self.latest,
             lost_bytes: self.lost_bytes,
         }
-    }
-
-    /// Adds the text to count where the answer didn't say all of its usage.
-    fn add_text(&mut self, call: &mut ModelCall, answer: &Answer, finished: bool) {
-        let refused = call.status.is_none_or(|status| status >= 400)
-            || call.state == CallState::Error && answer.text.expose().is_empty();
-        let final_usage = finished
-            || call.state == CallState::Error
-            || self.response.as_ref().is_some_and(|response| response.body.is_over());
-        // What is read back was counted when it was made, or is no text.
-        let uncountable = call.retrieved || answer.pending || !is_text(call.api);
-        if refused || uncountable || call.usage.is_some() && final_usage {
-            return;
-        }
-        let mut text = match (&call.usage, self.question.take()) {
-            (None, Some(question)) => question.into_countable(),
-            (None, None) => Countable { cut: true, input_open: true, ..Countable::default() },
-            (Some(_), _) => Countable::default(),
-        };
-        let left_out = self.response.as_ref().is_some_and(|response| response.body.left_out());
-        text.cut |= answer.text_cut || left_out || call.state != CallState::Complete;
-        text.output = answer.text.clone();
-        call.countable = Some(text);
     }
 
     /// Whether a stream was asked for.
@@ -440,6 +420,7 @@ impl Exchange {
             provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
             model: said.and_then(|said| said.model.clone()),
             results: self.is_of_results(),
+            unseen: self.head.is_none(),
         };
         let named: Vec<Api> = named.map(|route| route.apis().collect()).unwrap_or_default();
         let others = looks_like.iter().filter(|api| !named.contains(api));
@@ -452,6 +433,7 @@ impl Exchange {
         let asked = Asked {
             provider: self.endpoint.as_ref().map_or("", |endpoint| endpoint.provider),
             model: self.head.as_ref().and_then(|head| head.query_model.clone()),
+            unseen: self.head.is_none(),
             ..Asked::default()
         };
         candidates.iter().filter_map(|&api| form::session(api, &asked)).collect()
@@ -571,12 +553,4 @@ const fn may_ask(head: &RequestHead, route: Option<&Route>) -> bool {
             | BodyKind::Grpc
             | BodyKind::Other => false,
         }
-}
-
-/// Whether input and output of a call of the form `api` are text, so that it can be counted.
-const fn is_text(api: Api) -> bool {
-    !matches!(
-        api,
-        Api::Images | Api::Transcriptions | Api::Speech | Api::CountTokens | Api::Rerank | Api::Ocr
-    )
 }
