@@ -49,6 +49,7 @@ pub fn numbered_call(number: u64) -> UsageRecord {
         speed: None,
         region: None,
         traffic_type: None,
+        spilled_over: false,
         counts: Counts::default(),
         parts: Vec::new(),
         inconsistent: false,

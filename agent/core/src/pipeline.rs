@@ -55,7 +55,8 @@ pub struct Stats {
     pub served: u64,
     /// Connections on which the process speaks gRPC, whose messages are not read.
     pub grpc: u64,
-    /// Connections that went over to another protocol than WebSocket, or to a session of no use.
+    /// Connections that went over to another protocol than HTTP/2 or WebSocket, or to a session of no
+    /// use.
     pub upgraded: u64,
     /// Connections that became tunnels.
     pub tunnels: u64,

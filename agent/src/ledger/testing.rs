@@ -97,6 +97,7 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         speed: None,
         region: None,
         traffic_type: None,
+        spilled_over: false,
         counts: Counts::default(),
         parts: Vec::new(),
         inconsistent: false,

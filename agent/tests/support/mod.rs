@@ -115,6 +115,7 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
         speed: None,
         region: None,
         traffic_type: None,
+        spilled_over: false,
         counts: Counts::default(),
         parts: Vec::new(),
         inconsistent: false,

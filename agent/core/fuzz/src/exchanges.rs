@@ -23,10 +23,11 @@ pub trait Connection {
 }
 
 macro_rules! connection {
-    ($($version:ty),*) => {$(
+    ($($version:ty: $goes_over:expr),*) => {$(
         impl Connection for $version {
             fn feed(&mut self, way: Direction, data: &[u8], key: &FingerprintKey, watch: &mut Watch) {
-                self.feed(way, data, key, |event| watch.take(&event));
+                let went_on = self.feed(way, data, key, |event| watch.take(&event));
+                watch.over |= $goes_over(went_on);
             }
 
             fn lose(&mut self, way: Direction, bytes: u64, key: &FingerprintKey, watch: &mut Watch) {
@@ -44,7 +45,10 @@ macro_rules! connection {
     )*};
 }
 
-connection!(h1::Connection, h2::Connection);
+connection!(
+    h1::Connection: |upgrade: Option<h1::Upgrade<'_>>| upgrade.is_some(),
+    h2::Connection: |()| false
+);
 
 /// What is known of an exchange.
 #[derive(Default)]
@@ -60,12 +64,13 @@ struct Known {
 #[derive(Default)]
 pub struct Watch {
     exchanges: BTreeMap<u64, Known>,
-    unreadable: bool,
+    /// Nothing more comes of it: it can't be read, or goes on as another version.
+    over: bool,
 }
 
 impl Watch {
     fn take(&mut self, event: &Event<'_>) {
-        assert!(!self.unreadable, "{event:?} after the connection was given up");
+        assert!(!self.over, "{event:?} after the connection was given up");
         match *event {
             Event::Request { exchange, .. } => {
                 let newest = self.exchanges.keys().next_back();
@@ -75,7 +80,7 @@ impl Watch {
             Event::Response { exchange, ref head, .. } => {
                 let known = self.exchanges.entry(exchange).or_default();
                 assert!(!std::mem::replace(&mut known.response, true) && !known.ended[1]);
-                known.session = head.status == 101;
+                known.session = head.websocket.is_some();
             }
             Event::Body { exchange, side, data } => {
                 assert!(!data.is_empty());
@@ -92,7 +97,7 @@ impl Watch {
                 let ended = &mut known.ended[usize::from(side == Side::Response)];
                 assert!(!std::mem::replace(ended, true), "{exchange} {side:?} ended twice");
             }
-            Event::Unreadable(_) => self.unreadable = true,
+            Event::Unreadable(_) => self.over = true,
         }
     }
 }
@@ -105,10 +110,10 @@ pub fn drive(mut connection: impl Connection, most: usize, data: &[u8]) {
     while let Ok(step) = Step::next(&mut bytes) {
         match step {
             Step::Segment { direction, gap, data, .. } => {
-                if gap > 0 && !watch.unreadable {
+                if gap > 0 && !watch.over {
                     connection.lose(direction, gap, &key, &mut watch);
                 }
-                if !watch.unreadable {
+                if !watch.over {
                     connection.feed(direction, data, &key, &mut watch);
                 }
             }
@@ -117,7 +122,7 @@ pub fn drive(mut connection: impl Connection, most: usize, data: &[u8]) {
         }
         assert!(connection.footprint() <= most, "{} bytes", connection.footprint());
     }
-    if !watch.unreadable {
+    if !watch.over {
         connection.close(&mut watch);
         // A request whose answer has ended before it has no end of its own.
         assert!(watch.exchanges.values().all(|known| known.ended[1]), "an answer has no end");
@@ -130,7 +135,7 @@ pub fn drive_raw(mut connection: impl Connection, data: &[u8]) {
     let key = FingerprintKey::new([7; 32]);
     let mut watch = Watch::default();
     for direction in [Direction::Write, Direction::Read] {
-        if !watch.unreadable {
+        if !watch.over {
             connection.feed(direction, data, &key, &mut watch);
         }
     }

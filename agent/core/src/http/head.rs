@@ -21,7 +21,7 @@ pub enum Method {
     Get,
     /// What every model call is.
     Post,
-    /// Its answer turns the connection into a tunnel.
+    /// Its answer turns the connection into a tunnel, or a stream of HTTP/2 into a WebSocket.
     Connect,
     /// Any other.
     Other,
@@ -42,6 +42,8 @@ pub struct RequestHead {
     pub host: Option<String>,
     /// Whether it asks for a WebSocket.
     pub websocket: bool,
+    /// Whether it offers to go on as HTTP/2 (RFC 7540, section 3.2).
+    pub(super) offers_http2: bool,
     /// Whether `anthropic-version` is there.
     pub anthropic_version: bool,
     /// Whether it says a version or a session of the Model Context Protocol.
@@ -65,6 +67,8 @@ pub struct ResponseHead {
     pub remarks: Box<Remarks>,
     /// What follows is a WebSocket, and how it is spoken.
     pub websocket: Option<websocket::Extensions>,
+    /// What follows is HTTP/2, as the request has offered.
+    pub(super) http2: bool,
     /// What the body is.
     pub body: BodyHead,
 }
@@ -176,7 +180,8 @@ impl RequestHead {
             host: authority
                 .and_then(|host| bounded(host.as_bytes()))
                 .or_else(|| field(fields, "host").and_then(bounded)),
-            websocket: upgrades_to_websocket(fields),
+            websocket: upgrades_to(fields, b"websocket"),
+            offers_http2: offers_http2(fields),
             anthropic_version: has("anthropic-version"),
             mcp: has("mcp-protocol-version") || has("mcp-session-id"),
             a2a: has("a2a-version"),
@@ -197,16 +202,18 @@ impl ResponseHead {
             chunked: false,
         };
         let websocket = Some(websocket::Extensions::default());
-        Self { status: 101, remarks: Box::default(), websocket, body }
+        Self { status: 101, remarks: Box::default(), websocket, http2: false, body }
     }
 
     /// What is kept of an answer.
     pub(super) fn new(status: u16, fields: &[Field<'_>]) -> Result<Self, HeadError> {
-        let switches = status == 101 && upgrades_to_websocket(fields);
+        let switches_to = |protocol| status == 101 && upgrades_to(fields, protocol);
+        let websocket = switches_to(b"websocket");
         Ok(Self {
             status,
             remarks: Box::new(Remarks::new(fields)),
-            websocket: switches.then(|| websocket::Extensions::agreed(fields)).flatten(),
+            websocket: websocket.then(|| websocket::Extensions::agreed(fields)).flatten(),
+            http2: switches_to(b"h2c"),
             body: BodyHead::new(fields)?,
         })
     }
@@ -278,10 +285,15 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
     (Some(host), if path.len() == target.len() && rest.is_empty() { "/" } else { rest })
 }
 
-/// Whether `Upgrade` names the WebSocket protocol and no other.
-fn upgrades_to_websocket(fields: &[Field<'_>]) -> bool {
-    field(fields, "upgrade")
-        .is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+/// Whether `Upgrade` names that protocol and no other.
+fn upgrades_to(fields: &[Field<'_>], protocol: &[u8]) -> bool {
+    field(fields, "upgrade").is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(protocol))
+}
+
+/// Whether `Upgrade` names HTTP/2 without TLS among others.
+fn offers_http2(fields: &[Field<'_>]) -> bool {
+    let names = fields_named(fields, "upgrade").flat_map(|value| value.split(|&byte| byte == b','));
+    names.map(<[u8]>::trim_ascii).any(|name| name.eq_ignore_ascii_case(b"h2c"))
 }
 
 fn pairs<'a>(headers: &[httparse::Header<'a>]) -> Vec<Field<'a>> {

@@ -61,8 +61,8 @@ pub enum Event<'a> {
         /// Its head.
         head: RequestHead,
     },
-    /// The final answer began; interim ones (1xx) are passed over, except for the one that turns the
-    /// exchange into a session.
+    /// The final answer began; interim ones (1xx) are passed over, except for the one of HTTP/1.1
+    /// that turns the exchange into a session.
     Response {
         /// Which exchange.
         exchange: u64,
@@ -114,7 +114,7 @@ pub enum Event<'a> {
 /// Why a connection can't be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unreadable {
-    /// It was upgraded to another protocol (`101 Switching Protocols`) than WebSocket, or to a
+    /// It was upgraded to another protocol (`101 Switching Protocols`) than HTTP/2 or WebSocket, or to a
     /// session that is of no use.
     Upgraded,
     /// It became a tunnel (`CONNECT`).

@@ -1,6 +1,6 @@
 //! What an answer's head says of the call beside its body. Amazon says there what other providers
 //! say in the body (botocore's `bedrock-runtime` model: `InvokeModelResponse`), and so does
-//! text-generation-inference unless it is asked for details.
+//! text-generation-inference unless it is asked for details. Azure says there how it was served.
 
 use super::head::{Field, bounded, field};
 
@@ -18,6 +18,9 @@ pub struct Remarks {
     /// The latency it was served with, `standard` or `optimized`
     /// (`x-amzn-bedrock-performanceconfig-latency`).
     pub speed: Option<String>,
+    /// It was asked of capacity bought in advance, which was used up, and served at the price of other
+    /// calls (Azure's `x-ms-is-spilled-over: true`, or `x-ms-spillover-from-deployment`).
+    pub spilled_over: bool,
     /// What went wrong (`x-amzn-errortype`), without the place of its definition.
     pub error_type: Option<String>,
 }
@@ -35,6 +38,9 @@ impl Remarks {
             service_tier: text("x-amzn-bedrock-service-tier")
                 .or_else(|| text("x-gemini-service-tier")),
             speed: text("x-amzn-bedrock-performanceconfig-latency"),
+            spilled_over: text("x-ms-is-spilled-over")
+                .is_some_and(|said| said.eq_ignore_ascii_case("true"))
+                || text("x-ms-spillover-from-deployment").is_some(),
             error_type: text("x-amzn-errortype")
                 .and_then(|kind| kind.split(':').next().map(str::to_owned)),
         }
@@ -64,6 +70,13 @@ mod tests {
                 "x-amzn-errortype",
                 "ThrottlingException:http://internal.amazon.com/coral/",
                 Remarks { error_type: some("ThrottlingException"), ..Remarks::default() },
+            ),
+            ("x-ms-is-spilled-over", "false", Remarks::default()),
+            ("x-ms-is-spilled-over", "True", Remarks { spilled_over: true, ..Remarks::default() }),
+            (
+                "x-ms-spillover-from-deployment",
+                "ptu",
+                Remarks { spilled_over: true, ..Remarks::default() },
             ),
             (
                 "x-amzn-bedrock-performanceconfig-latency",

@@ -111,6 +111,7 @@ impl Meter {
             speed: call.context.speed,
             region: call.context.region,
             traffic_type: call.context.traffic_type,
+            spilled_over: call.context.spilled_over,
             counts: usage.counts,
             parts: usage.parts,
             inconsistent: usage.inconsistent,

@@ -181,6 +181,10 @@ pub struct UsageRecord {
     /// Vertex's `usageMetadata.trafficType`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic_type: Option<String>,
+    /// It was asked of capacity bought in advance, which was used up, and is billed as if it had been
+    /// asked of none (Azure's spillover).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub spilled_over: bool,
     /// What the provider bills by the piece: web searches, pages, …
     #[serde(default, skip_serializing_if = "Counts::is_empty")]
     pub counts: Counts,

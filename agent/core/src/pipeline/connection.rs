@@ -67,6 +67,9 @@ impl Connection {
             self.http.lose(direction, arrival.hole, key, |event| events.take(event));
         }
         self.http.feed(direction, arrival.data, key, |event| events.take(event));
+        for exchange in std::mem::take(&mut events.dull_sessions) {
+            self.http.pass_over(exchange);
+        }
         if events.grpc && !std::mem::replace(&mut self.speaks_grpc, true) {
             effects.push(Effect::Grpc);
         }
@@ -161,6 +164,8 @@ struct Events<'a> {
     effects: &'a mut Vec<Effect>,
     /// A request of gRPC began.
     grpc: bool,
+    /// Exchanges that have turned into sessions of no use.
+    dull_sessions: Vec<u64>,
 }
 
 impl<'a> Events<'a> {
@@ -170,7 +175,7 @@ impl<'a> Events<'a> {
         now: Timestamp,
         effects: &'a mut Vec<Effect>,
     ) -> Self {
-        Self { id, exchanges, now, effects, grpc: false }
+        Self { id, exchanges, now, effects, grpc: false, dull_sessions: Vec::new() }
     }
 
     fn take(&mut self, event: Event<'_>) {
@@ -207,8 +212,9 @@ impl<'a> Events<'a> {
                 let now = self.now;
                 if let Some(known) = self.find(exchange) {
                     known.message(side, text, now);
-                    let ready = known.take_ready();
+                    let (ready, is_dull) = (known.take_ready(), known.is_dull());
                     self.effects.extend(calls(ready));
+                    self.dull_sessions.extend(is_dull.then_some(exchange));
                 }
             }
             Event::Lost { exchange, side, bytes } => {

@@ -230,6 +230,8 @@ pub struct PriceContext {
     pub region: Option<String>,
     /// Vertex's `usageMetadata.trafficType`.
     pub traffic_type: Option<String>,
+    /// It was asked of capacity bought in advance, which was used up (Azure's spillover).
+    pub spilled_over: bool,
 }
 
 /// How a call ended.

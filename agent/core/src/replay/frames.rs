@@ -3,6 +3,8 @@
 use flate2::{Compress, Compression, Crc, FlushCompress};
 
 use super::Problem;
+use super::encode::Payload;
+use super::words::Words;
 use crate::units::Direction;
 
 /// One message of an AWS event stream: `total length | headers length | CRC of both | headers |
@@ -38,18 +40,8 @@ fn crc32(data: &[u8]) -> [u8; 4] {
     crc.sum().to_be_bytes()
 }
 
-/// A WebSocket frame to be (RFC 6455, section 5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) opcode: u8,
-    /// More frames of the same message follow.
-    pub(super) more: bool,
-    /// Its payload is compressed (RFC 7692).
-    pub(super) compressed: bool,
-}
-
 /// The number of an opcode.
-pub(super) fn opcode(word: &str) -> Option<u8> {
+fn opcode(word: &str) -> Option<u8> {
     Some(match word {
         "continuation" => 0,
         "text" => 1,
@@ -64,48 +56,76 @@ pub(super) fn opcode(word: &str) -> Option<u8> {
 /// The key that clients mask with here. Real ones are random.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-impl Frame {
-    /// The frame's bytes. What a client writes is masked.
-    pub(super) fn encode(self, direction: Direction, payload: &[u8]) -> Vec<u8> {
-        let flags = u8::from(!self.more) << 7 | u8::from(self.compressed) << 6;
-        let mask_flag = match direction {
-            Direction::Write => 0x80,
-            Direction::Read => 0,
-        };
-        let mut out = vec![flags | self.opcode];
-        match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-            (Ok(short), _) if short < 126 => out.push(mask_flag | short),
-            (_, Ok(medium)) => {
-                out.push(mask_flag | 126);
-                out.extend(medium.to_be_bytes());
-            }
-            _ => {
-                out.push(mask_flag | 127);
-                out.extend((payload.len() as u64).to_be_bytes());
-            }
+/// Writes the WebSocket frames of one direction (RFC 6455, section 5.2).
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    /// What it compresses messages with that refer to each other.
+    deflate: Option<Deflate>,
+}
+
+impl Frames {
+    /// A frame and its block: `OPCODE [more] [deflate | deflate-context] [FORM]`.
+    pub(super) fn frame(
+        &mut self,
+        direction: Direction,
+        mut words: Words<'_>,
+        block: &[&str],
+    ) -> Result<Vec<u8>, Problem> {
+        let word = words.need("an opcode")?;
+        let opcode = opcode(word).ok_or_else(|| Problem::Unknown(word.to_owned()))?;
+        let more = words.take("more");
+        let (afresh, onwards) = (words.take("deflate"), words.take("deflate-context"));
+        let (payload, block) = Payload::of(words, block)?;
+        let mut data = payload.encode(&block)?;
+        if afresh {
+            data = Deflate::new().message(&data)?;
+        } else if onwards {
+            data = self.deflate.get_or_insert_with(Deflate::new).message(&data)?;
         }
-        match direction {
-            Direction::Write => {
-                out.extend(MASK);
-                out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key));
-            }
-            Direction::Read => out.extend_from_slice(payload),
-        }
-        out
+        let flags = u8::from(!more) << 7 | u8::from(afresh || onwards) << 6;
+        Ok(encode(direction, flags | opcode, &data))
     }
+}
+
+/// A frame's bytes. What a client writes is masked.
+fn encode(direction: Direction, first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask_flag = match direction {
+        Direction::Write => 0x80,
+        Direction::Read => 0,
+    };
+    let mut out = vec![first];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(short), _) if short < 126 => out.push(mask_flag | short),
+        (_, Ok(medium)) => {
+            out.push(mask_flag | 126);
+            out.extend(medium.to_be_bytes());
+        }
+        _ => {
+            out.push(mask_flag | 127);
+            out.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    match direction {
+        Direction::Write => {
+            out.extend(MASK);
+            out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key));
+        }
+        Direction::Read => out.extend_from_slice(payload),
+    }
+    out
 }
 
 /// Compresses the messages of one direction of a WebSocket (RFC 7692, section 7.2.1).
 #[derive(Debug)]
-pub(super) struct Deflate(Compress);
+struct Deflate(Compress);
 
 impl Deflate {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self(Compress::new(Compression::default(), false))
     }
 
     /// Compresses one message, with what came before as context.
-    pub(super) fn message(&mut self, data: &[u8]) -> Result<Vec<u8>, Problem> {
+    fn message(&mut self, data: &[u8]) -> Result<Vec<u8>, Problem> {
         let failed = |_never| Problem::Coding("deflate".to_owned());
         let start = self.0.total_in();
         let mut out = Vec::with_capacity(data.len() + 64);

@@ -1,11 +1,13 @@
 //! HTTP/2 frames, from what they mean (RFC 9113, section 6).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::Problem;
 use super::encode::Payload;
+use super::frames::Frames;
 use super::words::{Words, value};
 use crate::http::h2::STATIC;
+use crate::units::Direction;
 
 /// What a client says first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -35,10 +37,13 @@ pub(super) struct Frame {
 /// Writes the frames of one direction.
 #[derive(Debug)]
 pub(super) struct Encoder {
+    direction: Direction,
     /// Newest first.
     sent: VecDeque<(String, String)>,
     /// How many bytes `sent` may take.
     capacity: usize,
+    /// Those of WebSockets, by stream.
+    frames: HashMap<u32, Frames>,
 }
 
 /// What may follow the type of a frame.
@@ -104,8 +109,9 @@ impl Options {
 }
 
 impl Encoder {
-    pub(super) const fn new() -> Self {
-        Self { sent: VecDeque::new(), capacity: DEFAULT_TABLE }
+    pub(super) fn new(direction: Direction) -> Self {
+        let (sent, frames) = (VecDeque::new(), HashMap::new());
+        Self { direction, sent, capacity: DEFAULT_TABLE, frames }
     }
 
     /// A frame: `TYPE [OPTION…] [FORM]` and its block. Of a header block, the lines are
@@ -126,8 +132,8 @@ impl Encoder {
         let (kind, flags, payload) = match word {
             "preface" => return Ok(Frame { bytes: PREFACE.to_vec(), lost }),
             "data" => {
-                let (payload, block) = Payload::of(words, block)?;
-                let (flags, payload) = options.wrap(&[], &payload.encode(&block)?);
+                let (flags, payload) =
+                    options.wrap(&[], &self.content(options.stream, words, block)?);
                 (0, flags | u8::from(options.end), payload)
             }
             "headers" => {
@@ -162,6 +168,20 @@ impl Encoder {
         bytes.extend(options.stream.to_be_bytes());
         bytes.extend(payload);
         Ok(Frame { bytes, lost })
+    }
+
+    /// What a DATA frame carries: `ws` and a WebSocket frame, or a form.
+    fn content(
+        &mut self,
+        stream: u32,
+        mut words: Words<'_>,
+        block: &[&str],
+    ) -> Result<Vec<u8>, Problem> {
+        if words.take("ws") {
+            return self.frames.entry(stream).or_default().frame(self.direction, words, block);
+        }
+        let (payload, block) = Payload::of(words, block)?;
+        payload.encode(&block)
     }
 
     /// A header block, or a part of one. What was sent before is referred to; what wasn't is sent

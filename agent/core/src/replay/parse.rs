@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::block::{Entry, entries};
 use super::encode::{LAST_CHUNK, Payload, chunk, unquote};
-use super::frames::{Deflate, Frame, opcode};
+use super::frames::Frames;
 use super::h2;
 use super::words::{Words, name, value};
 use super::{
@@ -48,7 +48,7 @@ struct Reader {
 struct Way {
     /// The offset after the last byte.
     next: u64,
-    deflate: Option<Deflate>,
+    frames: Frames,
     h2: Option<h2::Encoder>,
 }
 
@@ -252,42 +252,21 @@ impl Reader {
             Some("h2") => {
                 words.next();
                 let way = self.way(connection, direction);
-                let frame = way.h2.get_or_insert_with(h2::Encoder::new).frame(words, block)?;
+                let encoder = way.h2.get_or_insert_with(|| h2::Encoder::new(direction));
+                let frame = encoder.frame(words, block)?;
                 self.partly(connection, direction, frame)
             }
             Some("ws") => {
                 words.next();
-                self.frame(connection, direction, words, block)
+                let frame =
+                    self.way(connection, direction).frames.frame(direction, words, block)?;
+                self.segment(connection, direction, frame)
             }
             _ => {
                 let (payload, block) = Payload::of(words, block)?;
                 self.segment(connection, direction, payload.encode(&block)?)
             }
         }
-    }
-
-    /// A WebSocket frame: `OPCODE [more] [compressed | deflate | deflate-context] [PAYLOAD]`.
-    fn frame(
-        &mut self,
-        connection: ConnectionId,
-        direction: Direction,
-        mut words: Words<'_>,
-        block: &[&str],
-    ) -> Result<(), Problem> {
-        let word = words.need("an opcode")?;
-        let opcode = opcode(word).ok_or_else(|| Problem::Unknown(word.to_owned()))?;
-        let more = words.take("more");
-        let (afresh, onwards) = (words.take("deflate"), words.take("deflate-context"));
-        let (payload, block) = Payload::of(words, block)?;
-        let mut data = payload.encode(&block)?;
-        if afresh {
-            data = Deflate::new().message(&data)?;
-        } else if onwards {
-            let way = self.way(connection, direction);
-            data = way.deflate.get_or_insert_with(Deflate::new).message(&data)?;
-        }
-        let frame = Frame { opcode, more, compressed: afresh || onwards };
-        self.segment(connection, direction, frame.encode(direction, &data))
     }
 
     /// A frame of HTTP/2, of which a part may be lost.

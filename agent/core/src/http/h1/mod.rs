@@ -2,7 +2,8 @@
 //!
 //! Which direction carries requests is found from the first head, so both ends of a connection can
 //! be read, and a connection can be joined at any time. Answers are matched to requests in order.
-//! An exchange that turns into a WebSocket is read on as one, also by whoever joins after that.
+//! An exchange that turns into a WebSocket is read on as one, also by whoever joins after that. A
+//! connection that goes on as HTTP/2 is handed over.
 
 mod chunked;
 mod reader;
@@ -44,6 +45,19 @@ struct Waiting {
     request_open: bool,
     /// Whether the head of its answer was seen.
     answered: bool,
+    /// It has offered to go on as HTTP/2.
+    offers_http2: bool,
+}
+
+/// A connection goes on as HTTP/2 (RFC 7540, section 3.2).
+#[derive(Debug)]
+pub struct Upgrade<'a> {
+    /// Which end is ours.
+    pub role: Role,
+    /// The exchange whose answer comes next, in stream 1. It is the latest.
+    pub exchange: u64,
+    /// The first bytes of HTTP/2, of those that the answer's head came with.
+    pub rest: &'a [u8],
 }
 
 impl Connection {
@@ -70,7 +84,7 @@ impl Connection {
         mut emit: impl FnMut(Event<'_>),
     ) -> Self {
         let mut this = Self { role: Some(role), session: Some(session), ..Self::new(exchange) };
-        this.open(None);
+        this.open(None, false);
         emit(Event::Response { exchange, role, head: ResponseHead::of_session() });
         this
     }
@@ -81,12 +95,11 @@ impl Connection {
         self.role.is_some()
     }
 
-    /// Whether all that is going on is one answer, awaited or begun.
+    /// Whether all that is going on is one answer, awaited or begun, and HTTP/1.1 comes after it.
     #[must_use]
     pub fn is_awaiting_answer_only(&self) -> bool {
-        self.session.is_none()
-            && self.waiting.len() == 1
-            && self.waiting.iter().all(|waiting| !waiting.request_open)
+        let is_closed = |waiting: &Waiting| !waiting.request_open && !waiting.offers_http2;
+        self.session.is_none() && self.waiting.len() == 1 && self.waiting.iter().all(is_closed)
     }
 
     /// Whether an exchange has turned into a session, which goes on.
@@ -102,20 +115,22 @@ impl Connection {
         self.read.footprint() + self.write.footprint() + session
     }
 
-    /// Takes one segment: what one call of the TLS library carried, or a part of it.
-    pub fn feed(
+    /// Takes one segment: what one call of the TLS library carried, or a part of it. If the
+    /// connection goes on as HTTP/2, says so, and is of no more use itself.
+    pub fn feed<'a>(
         &mut self,
         direction: Direction,
-        data: &[u8],
+        data: &'a [u8],
         key: &FingerprintKey,
         mut emit: impl FnMut(Event<'_>),
-    ) {
+    ) -> Option<Upgrade<'a>> {
         if self.session.is_some() {
             self.converse(direction, data, &mut emit);
         } else if !data.is_empty() {
             self.reader(direction).segment_begins(data);
-            self.drain(direction, data, key, &mut emit);
+            return self.drain(direction, data, key, &mut emit);
         }
+        None
     }
 
     /// Passes over bytes that were lost.
@@ -155,28 +170,35 @@ impl Connection {
                 emit(Event::End { exchange, side: Side::Request, ending: Ending::Closed });
             }
             let ending = match &session {
-                Some(session) if session.is_lost(Side::Response) => Ending::Lost,
+                Some(session) => session.cut_off(),
                 None if waiting.answered && proper => Ending::Whole,
-                Some(_) | None => Ending::Closed,
+                None => Ending::Closed,
             };
             emit(Event::End { exchange, side: Side::Response, ending });
         }
     }
 
-    fn drain(
+    fn drain<'a>(
         &mut self,
         direction: Direction,
-        mut input: &[u8],
+        mut input: &'a [u8],
         key: &FingerprintKey,
         emit: &mut impl FnMut(Event<'_>),
-    ) {
+    ) -> Option<Upgrade<'a>> {
         while self.readable
             && self.session.is_none()
             && let Some(frame) = self.reader(direction).next(&mut input, key)
         {
             match frame {
                 Frame::Head(Head::Request(head)) => self.request(direction, head, emit),
-                Frame::Head(Head::Response(head)) => self.response(direction, head, emit),
+                Frame::Head(Head::Response(head)) => {
+                    if head.http2
+                        && let Some((role, exchange)) = self.go_over(direction)
+                    {
+                        return Some(Upgrade { role, exchange, rest: input });
+                    }
+                    self.response(direction, head, emit);
+                }
                 Frame::Body(data) => {
                     if let Some((exchange, side)) = self.current(direction) {
                         emit(Event::Body { exchange, side, data });
@@ -187,6 +209,7 @@ impl Connection {
             }
         }
         self.converse(direction, input, emit);
+        None
     }
 
     /// Takes bytes of a session, if there is one.
@@ -199,19 +222,10 @@ impl Connection {
         }
     }
 
-    /// Ends the session if nothing more of it can be read. One whose answers can't be is gone on
-    /// with: what is asked says how many calls are missing.
+    /// Ends the session if nothing more of it can be read.
     fn end_session(&mut self, emit: &mut impl FnMut(Event<'_>)) {
-        let Some(session) = &self.session else { return };
-        let ending = if session.is_closed(Side::Response) {
-            Ending::Whole
-        } else if session.is_lost(Side::Response)
-            && (session.is_lost(Side::Request) || session.is_closed(Side::Request))
-        {
-            Ending::Lost
-        } else {
-            return;
-        };
+        let ending = self.session.as_ref().and_then(websocket::Session::ending);
+        let Some(ending) = ending else { return };
         self.readable = false;
         self.session = None;
         for waiting in std::mem::take(&mut self.waiting) {
@@ -266,7 +280,7 @@ impl Connection {
             self.end(direction.opposite(), Ending::Lost, emit);
         }
         self.reader(direction).begin_body(Framing::of_request(&head.body));
-        let exchange = self.open(Some(head.method));
+        let exchange = self.open(Some(head.method), head.offers_http2);
         emit(Event::Request { exchange, role, head });
     }
 
@@ -292,7 +306,7 @@ impl Connection {
             return;
         }
         if self.waiting.is_empty() {
-            self.open(None);
+            self.open(None, false);
         }
         let Some(waiting) = self.waiting.front_mut() else { return };
         waiting.answered = true;
@@ -330,11 +344,27 @@ impl Connection {
         }
     }
 
-    fn open(&mut self, method: Option<Method>) -> u64 {
+    /// Goes over to HTTP/2, if the only request that waits has offered it and ended right before.
+    fn go_over(&mut self, direction: Direction) -> Option<(Role, u64)> {
+        let is_next = self.reader(direction.opposite()).is_between_messages();
+        let is_answer = self.side(direction) == Some(Side::Response);
+        match self.waiting.make_contiguous() {
+            [Waiting { exchange, offers_http2: true, .. }] if is_next && is_answer => {
+                let upgrade = (self.role?, *exchange);
+                self.waiting.clear();
+                self.readable = false;
+                Some(upgrade)
+            }
+            _ => None,
+        }
+    }
+
+    fn open(&mut self, method: Option<Method>, offers_http2: bool) -> u64 {
         let exchange = self.begun;
         self.begun = self.begun.saturating_add(1);
         let request_open = method.is_some();
-        self.waiting.push_back(Waiting { exchange, method, request_open, answered: false });
+        let answered = false;
+        self.waiting.push_back(Waiting { exchange, method, request_open, answered, offers_http2 });
         exchange
     }
 

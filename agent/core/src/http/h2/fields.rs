@@ -4,6 +4,7 @@ use super::hpack::Fields;
 use crate::http::Side;
 use crate::http::coding::UNSAID;
 use crate::http::head::{Field, Method, RequestHead, ResponseHead};
+use crate::http::websocket::Extensions;
 use crate::secret::FingerprintKey;
 
 impl Fields {
@@ -28,12 +29,40 @@ impl Fields {
         let target = self.text(":path").unwrap_or_default();
         let authority = self.text(":authority");
         let fields = self.all()?;
-        RequestHead::new(method, target, authority, &fields, key).ok()
+        let head = RequestHead::new(method, target, authority, &fields, key).ok()?;
+        Some(RequestHead { websocket: self.asks_for_websocket(method), ..head })
     }
 
     /// The head of an answer.
     pub(super) fn response(&self) -> Option<ResponseHead> {
         ResponseHead::new(self.status()?, &self.all()?).ok()
+    }
+
+    /// The head of the answer to a request that asks for a WebSocket: any that says "yes" agrees to
+    /// it (RFC 8441, section 5).
+    pub(super) fn handshake(&self) -> Option<ResponseHead> {
+        let head = self.response()?;
+        let agrees = (200..300).contains(&head.status);
+        let websocket = if agrees { self.agreed() } else { None };
+        Some(ResponseHead { websocket, ..head })
+    }
+
+    /// Whether the request asks for a WebSocket (RFC 8441, section 4). Only a CONNECT that asks for
+    /// some protocol has a scheme; where it isn't known for which, what follows will tell.
+    fn asks_for_websocket(&self, method: Method) -> bool {
+        method == Method::Connect
+            && match self.value(":protocol") {
+                Some(protocol) => protocol == b"websocket",
+                None => self.incomplete && self.value(":scheme").is_some(),
+            }
+    }
+
+    /// How the WebSocket that an answer agrees to is spoken, if all of that is known.
+    fn agreed(&self) -> Option<Extensions> {
+        if self.incomplete && self.value("sec-websocket-extensions").is_none() {
+            return Some(Extensions::unsaid());
+        }
+        Extensions::agreed(&self.all()?)
     }
 
     fn value(&self, name: &str) -> Option<&[u8]> {

@@ -4,11 +4,15 @@
 //! a segment starts: header fields that refer to what was sent before are then unknown, and an
 //! exchange is known by what is left and by its bodies. `SETTINGS` and flow control are passed over:
 //! they change nothing for who only reads along (`hpack.rs` says why not even the table's size).
+//!
+//! A stream may turn into a WebSocket (RFC 8441), which goes on in its DATA frames and is read as on
+//! HTTP/1.1. If the request or the answer was not seen, nobody knows that it is one.
 
 mod fields;
 mod frame;
 mod hpack;
 mod reader;
+mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -17,8 +21,9 @@ use std::collections::VecDeque;
 
 use self::hpack::Fields;
 use self::reader::{Reader, Skipped, Step};
+use self::stream::Stream;
 pub(crate) use self::table::STATIC;
-use super::{Ending, Event, Side};
+use super::{Ending, Event, Method, Side};
 use crate::secret::FingerprintKey;
 use crate::units::{Direction, Role};
 
@@ -42,20 +47,6 @@ pub struct Connection {
     begun: u64,
 }
 
-#[derive(Debug)]
-struct Stream {
-    id: u32,
-    exchange: u64,
-    /// The request is known and goes on.
-    request_open: bool,
-    /// The head of the answer is known.
-    answered: bool,
-    /// The head of the answer may be what is missing.
-    damaged: bool,
-    /// Bytes that are missing of the request, of which nobody was told yet.
-    untold: u64,
-}
-
 impl Connection {
     /// A connection that is read from here on. Its exchanges are counted from `first_exchange`.
     #[must_use]
@@ -70,6 +61,19 @@ impl Connection {
         }
     }
 
+    /// A connection that was HTTP/1.1 up to here: what was asked last is answered in stream 1 (RFC
+    /// 7540, section 3.2).
+    #[must_use]
+    pub fn upgraded(role: Role, exchange: u64) -> Self {
+        let (client, server) = (Reader::at_preface(), Reader::at_frame());
+        let (read, write) = match role {
+            Role::Client => (server, client),
+            Role::Server => (client, server),
+        };
+        let (role, streams) = (Some(role), vec![Stream::new(1, exchange)]);
+        Self { read, write, role, streams, ..Self::new(exchange.saturating_add(1)) }
+    }
+
     /// Whether it was shown to speak HTTP/2.
     #[must_use]
     pub const fn is_recognised(&self) -> bool {
@@ -80,7 +84,8 @@ impl Connection {
     #[must_use]
     pub fn footprint(&self) -> usize {
         let streams = self.streams.capacity() * size_of::<Stream>();
-        self.read.footprint() + self.write.footprint() + streams
+        let sessions: usize = self.streams.iter().map(Stream::footprint).sum();
+        self.read.footprint() + self.write.footprint() + streams + sessions
     }
 
     /// Takes one segment: what one call of the TLS library carried, or a part of it.
@@ -106,16 +111,22 @@ impl Connection {
         mut emit: impl FnMut(Event<'_>),
     ) {
         match self.reader(direction).skip(bytes) {
-            Skipped::Within { stream, bytes } => {
-                if let Some((exchange, side)) = self.body(direction, stream) {
-                    emit(Event::Lost { exchange, side, bytes });
-                }
+            Skipped::Within { stream, bytes, exact } => {
+                self.carry(direction, stream, &mut emit, |stream, side, emit| {
+                    stream.lose(side, bytes, exact, emit)
+                });
             }
             Skipped::Elsewhere => {}
             Skipped::Adrift => self.adrift(direction, bytes, &mut emit),
         }
         // The hole may have reached the end of a frame.
         self.drain(direction, &[], key, &mut emit);
+    }
+
+    /// Passes over what is still to come of that exchange, which has turned into a session of no use.
+    pub fn pass_over(&mut self, exchange: u64) {
+        let streams = self.streams.iter_mut();
+        streams.filter(|stream| stream.exchange == exchange).for_each(Stream::pass_over);
     }
 
     /// Ends every exchange that is not over, because the connection is.
@@ -145,9 +156,9 @@ impl Connection {
                     self.unread(direction, stream, lost, last, emit);
                 }
                 Step::Data { stream, data } => {
-                    if let Some((exchange, side)) = self.body(direction, stream) {
-                        emit(Event::Body { exchange, side, data });
-                    }
+                    self.carry(direction, stream, emit, |stream, side, emit| {
+                        stream.feed(side, data, emit)
+                    });
                 }
                 Step::End { stream } => self.end(direction, stream, emit),
                 Step::Reset { stream } => {
@@ -184,15 +195,19 @@ impl Connection {
         self.streams.iter().position(|it| it.id == stream)
     }
 
-    /// The message whose body `direction` carries in `stream`, if its head is known.
-    fn body(&self, direction: Direction, stream: u32) -> Option<(u64, Side)> {
-        let side = self.side(direction)?;
-        let stream = self.streams.get(self.place(stream)?)?;
-        let goes_on = match side {
-            Side::Request => stream.request_open,
-            Side::Response => stream.answered,
-        };
-        goes_on.then_some((stream.exchange, side))
+    /// Does `what` to a stream, to the side of it that `direction` carries. If the exchange is over
+    /// then, says so.
+    fn carry<E: FnMut(Event<'_>)>(
+        &mut self,
+        direction: Direction,
+        stream: u32,
+        emit: &mut E,
+        what: impl FnOnce(&mut Stream, Side, &mut E) -> bool,
+    ) {
+        let (Some(side), Some(place)) = (self.side(direction), self.place(stream)) else { return };
+        if self.streams.get_mut(place).is_some_and(|stream| what(stream, side, emit)) {
+            self.finish(place, Ending::Whole, emit);
+        }
     }
 
     fn fields(
@@ -239,7 +254,11 @@ impl Connection {
             return; // Trailers.
         }
         let head = fields.request(key);
-        let exchange = self.open(stream, head.is_some(), emit).exchange;
+        let opened = self.open(stream, emit);
+        let exchange = opened.exchange;
+        if let Some(head) = &head {
+            opened.ask(head.method == Method::Connect && head.websocket);
+        }
         if let (Some(head), Some(role)) = (head, self.role) {
             emit(Event::Request { exchange, role, head });
         }
@@ -249,23 +268,17 @@ impl Connection {
         let Some(role) = self.role else { return };
         let known = self.place(stream).and_then(|place| self.streams.get_mut(place));
         let head = match (&known, fields.status()) {
-            (Some(known), _) if known.answered => return, // Trailers.
+            (Some(known), _) if known.is_answered() => return, // Trailers.
             (_, Some(100..200)) => return,
             (None, None) => return,
+            (Some(known), _) if known.is_offer() => fields.handshake(),
             (_, _) => fields.response(),
         };
         let known = match known {
             Some(known) => known,
-            None => self.open(stream, false, emit),
+            None => self.open(stream, emit),
         };
-        (known.answered, known.damaged) = (head.is_some(), head.is_none());
-        let (exchange, untold) = (known.exchange, std::mem::take(&mut known.untold));
-        if let Some(head) = head {
-            emit(Event::Response { exchange, role, head });
-            if untold > 0 {
-                emit(Event::Lost { exchange, side: Side::Request, bytes: untold });
-            }
-        }
+        known.answer(head, role, emit);
     }
 
     /// A header block came that can't be read.
@@ -278,19 +291,11 @@ impl Connection {
         emit: &mut impl FnMut(Event<'_>),
     ) {
         let Some(side) = self.side(direction) else { return };
-        let place = self.place(stream);
-        let known = place.and_then(|place| self.streams.get_mut(place));
+        let known = self.place(stream).and_then(|place| self.streams.get_mut(place));
         match (side, known) {
-            // What comes after the end of a message is no part of it.
-            (Side::Request, Some(known)) if !known.request_open => {}
-            (_, Some(known)) => {
-                known.damaged |= side == Side::Response && !known.answered;
-                if bytes > 0 {
-                    emit(Event::Lost { exchange: known.exchange, side, bytes });
-                }
-            }
+            (_, Some(known)) => known.lose_block(side, bytes, emit),
             (Side::Request, None) if !stream.is_multiple_of(2) && !self.ended.contains(&stream) => {
-                self.open(stream, false, emit).untold = bytes;
+                self.open(stream, emit).lose_request(bytes);
             }
             (Side::Request | Side::Response, None) => {}
         }
@@ -299,58 +304,31 @@ impl Connection {
         }
     }
 
-    fn open(
-        &mut self,
-        id: u32,
-        request_open: bool,
-        emit: &mut impl FnMut(Event<'_>),
-    ) -> &mut Stream {
+    fn open(&mut self, id: u32, emit: &mut impl FnMut(Event<'_>)) -> &mut Stream {
         if self.streams.len() >= MAX_STREAMS {
             self.finish(0, Ending::Lost, emit);
         }
         let exchange = self.begun;
         self.begun = self.begun.saturating_add(1);
-        self.streams.push_mut(Stream {
-            id,
-            exchange,
-            request_open,
-            answered: false,
-            damaged: false,
-            untold: 0,
-        })
+        self.streams.push_mut(Stream::new(id, exchange))
     }
 
     /// A message ended by its own framing.
     fn end(&mut self, direction: Direction, stream: u32, emit: &mut impl FnMut(Event<'_>)) {
-        let (Some(side), Some(place)) = (self.side(direction), self.place(stream)) else { return };
-        match side {
-            Side::Request => self.end_request(place, Ending::Whole, emit),
-            Side::Response => self.finish(place, Ending::Whole, emit),
-        }
-    }
-
-    fn end_request(&mut self, place: usize, ending: Ending, emit: &mut impl FnMut(Event<'_>)) {
-        if let Some(stream) = self.streams.get_mut(place)
-            && std::mem::replace(&mut stream.request_open, false)
-        {
-            emit(Event::End { exchange: stream.exchange, side: Side::Request, ending });
-        }
+        self.carry(direction, stream, emit, |stream, side, emit| match side {
+            Side::Request => stream.hang_up(emit),
+            Side::Response => true,
+        });
     }
 
     /// The exchange is over.
     fn finish(&mut self, place: usize, ending: Ending, emit: &mut impl FnMut(Event<'_>)) {
-        // A request that goes on when its answer ends is of no more use to anybody.
-        let request = if ending == Ending::Whole { Ending::Closed } else { ending };
-        self.end_request(place, request, emit);
-        let Stream { id, exchange, answered, damaged, .. } = self.streams.remove(place);
+        let stream = self.streams.remove(place);
         if self.ended.len() >= MAX_ENDED {
             self.ended.pop_front();
         }
-        self.ended.push_back(id);
-        // An answer can't end whole before it began.
-        let lost = damaged || ending == Ending::Whole && !answered;
-        let ending = if lost { Ending::Lost } else { ending };
-        emit(Event::End { exchange, side: Side::Response, ending });
+        self.ended.push_back(stream.id);
+        stream.finish(ending, emit);
     }
 
     /// The place in `direction` is lost, and perhaps `bytes` of every message that it carries.
@@ -358,20 +336,11 @@ impl Connection {
         let Some(side) = self.side(direction) else { return };
         let mut place = 0;
         while let Some(stream) = self.streams.get_mut(place) {
-            let goes_on = side == Side::Response || stream.request_open;
-            if goes_on && bytes > 0 {
-                emit(Event::Lost { exchange: stream.exchange, side, bytes });
+            if stream.adrift(side, bytes, emit) {
+                self.finish(place, Ending::Lost, emit);
+            } else {
+                place += 1;
             }
-            match side {
-                Side::Request => self.end_request(place, Ending::Lost, emit),
-                Side::Response if stream.answered => {
-                    self.finish(place, Ending::Lost, emit);
-                    continue;
-                }
-                // Its answer may yet begin.
-                Side::Response => stream.damaged = true,
-            }
-            place += 1;
         }
     }
 }

@@ -43,8 +43,9 @@ pub(super) enum Step<'a> {
 /// What became of a hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Skipped {
-    /// It lies within one frame. So many bytes of that stream's body are missing.
-    Within { stream: u32, bytes: u64 },
+    /// It lies within one frame. So many bytes of that stream's body are missing, or at most so many
+    /// if that isn't `exact`.
+    Within { stream: u32, bytes: u64, exact: bool },
     /// It lies within one frame and took none of any body.
     Elsewhere,
     /// It reached beyond a frame: nobody knows what it took, or where the next frame is.
@@ -128,6 +129,16 @@ impl Reader {
             is_sure: false,
             is_expected: false,
         }
+    }
+
+    /// A reader of what a client says from its preface on.
+    pub(super) fn at_preface() -> Self {
+        Self { state: State::Preface { matched: 0 }, ..Self::at_frame() }
+    }
+
+    /// A reader of what certainly begins with a frame.
+    pub(super) fn at_frame() -> Self {
+        Self { state: State::Head, is_sure: true, ..Self::new() }
     }
 
     /// Says that this direction begins with the connection, and the connection is HTTP/2.
@@ -446,7 +457,7 @@ impl Data {
             let lost = self.left;
             (self.left, self.padding, self.padding_unsaid) = (self.left - bytes, 0, false);
             self.padding = self.left;
-            return Skipped::Within { stream, bytes: u64::from(lost) };
+            return Skipped::Within { stream, bytes: u64::from(lost), exact: false };
         }
         let of_body = bytes.min(self.left - self.padding);
         self.left -= bytes;
@@ -454,7 +465,7 @@ impl Data {
         if of_body == 0 {
             Skipped::Elsewhere
         } else {
-            Skipped::Within { stream, bytes: u64::from(of_body) }
+            Skipped::Within { stream, bytes: u64::from(of_body), exact: true }
         }
     }
 }

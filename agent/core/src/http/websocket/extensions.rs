@@ -18,6 +18,12 @@ pub(super) struct Compression {
 }
 
 impl Extensions {
+    /// What may have been agreed to where nobody knows: each message says whether it is compressed,
+    /// and who keeps what came before can read those that don't refer to it.
+    pub(in crate::http) fn unsaid() -> Self {
+        Self { compression: Some(Compression::default()) }
+    }
+
     /// What the answer with these header fields agrees to; `None` if any of it isn't known, since
     /// that could change what frames look like.
     pub(in crate::http) fn agreed(fields: &[Field<'_>]) -> Option<Self> {

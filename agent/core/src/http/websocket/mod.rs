@@ -15,7 +15,7 @@ mod tests;
 pub use self::extensions::Extensions;
 pub use self::opening::{Found, Opening};
 use self::reader::Reader;
-use super::Side;
+use super::{Ending, Side};
 
 /// Longest message that is read, decompressed, in bytes.
 pub const MAX_MESSAGE: usize = 8 * 1024 * 1024;
@@ -59,7 +59,32 @@ impl Session {
         self.reader_mut(side).lose(bytes, emit);
     }
 
-    /// Whether that side has said that it will say no more.
+    /// Says that no more will come of that side.
+    pub fn hang_up(&mut self, side: Side) {
+        self.reader_mut(side).hang_up();
+    }
+
+    /// How it has ended, if nothing more of it can be read. One whose answers can't be is gone on
+    /// with: what is asked says how many calls are missing.
+    #[must_use]
+    pub const fn ending(&self) -> Option<Ending> {
+        let deaf = self.is_lost(Side::Request) || self.is_closed(Side::Request);
+        if self.is_closed(Side::Response) {
+            Some(Ending::Whole)
+        } else if self.is_lost(Side::Response) && deaf {
+            Some(Ending::Lost)
+        } else {
+            None
+        }
+    }
+
+    /// How it has ended if what carries it is over, in the middle of it.
+    #[must_use]
+    pub const fn cut_off(&self) -> Ending {
+        if self.is_lost(Side::Response) { Ending::Lost } else { Ending::Closed }
+    }
+
+    /// Whether no more will come of that side: it has said so, or was cut off.
     #[must_use]
     pub const fn is_closed(&self, side: Side) -> bool {
         self.reader(side).is_closed()

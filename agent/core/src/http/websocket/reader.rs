@@ -30,7 +30,7 @@ enum State {
     /// Before or in a frame's header.
     Header(Header),
     Payload(Payload),
-    /// It has said that it will say no more.
+    /// No more will come.
     Closed,
     /// Nothing is known of where frames begin.
     Lost,
@@ -117,6 +117,14 @@ impl Reader {
             }
             State::Header(_) | State::Payload(_) => self.give_up(&mut emit),
             State::Closed | State::Lost => {}
+        }
+    }
+
+    /// No more will come. What has begun and not ended was never said.
+    pub(super) fn hang_up(&mut self) {
+        if !self.is_lost() {
+            self.clear();
+            self.state = State::Closed;
         }
     }
 

@@ -21,7 +21,9 @@ pub(super) enum Terms<'a> {
 /// the standard prices only if it is no region at all: elsewhere most providers add a tenth, but not
 /// to all models, and rows don't say yet to which.
 pub(super) fn of(context: &PriceContext) -> Terms<'_> {
-    let PriceContext { service_tier, batch, speed, region, traffic_type } = context;
+    // What has spilled over is billed as what was never meant for capacity bought in advance.
+    let PriceContext { service_tier, batch, speed, region, traffic_type, spilled_over: _ } =
+        context;
     let traffic = match traffic_type.as_deref() {
         None | Some("ON_DEMAND") => None,
         Some("ON_DEMAND_PRIORITY") => Some("priority"),

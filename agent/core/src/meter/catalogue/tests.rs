@@ -118,6 +118,7 @@ fn conditions_that_the_catalogue_has_no_price_for_have_none() {
         (PriceContext { region: word("global"), ..standard() }, Some("10.00")),
         (PriceContext { region: word("eu"), ..standard() }, None),
         (PriceContext { traffic_type: word("ON_DEMAND"), ..standard() }, Some("10.00")),
+        (PriceContext { spilled_over: true, ..standard() }, Some("10.00")),
         (PriceContext { traffic_type: word("ON_DEMAND_FLEX"), ..standard() }, Some("5.00")),
         (PriceContext { traffic_type: word("PROVISIONED_THROUGHPUT"), ..standard() }, None),
     ] {

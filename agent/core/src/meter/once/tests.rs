@@ -45,6 +45,7 @@ fn seen(pid: u32, host: &str, seconds: std::ops::Range<u64>) -> UsageRecord {
         speed: None,
         region: None,
         traffic_type: None,
+        spilled_over: false,
         counts: Counts::default(),
         parts: Vec::new(),
         inconsistent: false,

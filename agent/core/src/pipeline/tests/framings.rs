@@ -121,3 +121,44 @@ fn a_hole_in_a_framed_stream_costs_what_it_hits() {
         assert_eq!(call.usage.map(|usage| usage.tokens.input_uncached), input, "{path}");
     }
 }
+
+/// An image in an event may be longer than any event that is held. What is said behind it counts, and
+/// what isn't said for want of the event's end is not taken for said.
+#[test]
+fn an_event_of_any_length_is_read_to_its_end() {
+    let long = format!(
+        r#"{{"type":"image_generation.completed","b64_json":"{}","usage":{{"input_tokens":7,"output_tokens":2}}}}"#,
+        "A".repeat(12 << 20)
+    );
+    let stream = events(&[r#"{"type":"image_generation.partial_image"}"#, &long], true);
+    let asked = request(
+        "/v1/images/generations",
+        r#"{"model":"gpt-image-1","prompt":"a cat","stream":true}"#,
+    );
+    let end = stream.len() - 40;
+    for (seen, hole, state, has_usage) in [
+        (0..stream.len(), 0, CallState::Complete, true),
+        (0..end, 0, CallState::Aborted, false),
+        (0..end - 100, 100, CallState::Truncated, false),
+        (0..11 << 20, 10, CallState::Truncated, false),
+    ] {
+        let mut bench = Bench::new();
+        bench.bytes(Write, asked.as_bytes());
+        for part in stream.as_bytes()[seen.clone()].chunks(16 * 1024) {
+            bench.bytes(Read, part);
+            assert!(bench.pipeline.footprint < 40 << 20);
+        }
+        bench.hole(Read, hole);
+        if hole > 0 {
+            let after = seen.end + usize::try_from(hole).unwrap();
+            bench.bytes(Read, &stream.as_bytes()[after..]);
+        }
+        bench.close();
+        let call = bench.only();
+        assert_eq!((call.state, call.usage.is_some()), (state, has_usage), "{seen:?} {hole}");
+        if let Some(usage) = call.usage {
+            let tokens = Tokens { input_uncached: 7, output_image: 2, ..Tokens::default() };
+            assert_eq!(usage.tokens, tokens);
+        }
+    }
+}

@@ -94,6 +94,62 @@ fn a_session_of_no_known_form_is_ignored_after_a_few_messages() {
     }
 }
 
+/// A frame of HTTP/2 of a length below 64 KiB.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[0, length[0], length[1], kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// `POST https://h/v1/chat/completions` in a stream, with its body.
+fn post(stream: u8) -> Vec<u8> {
+    let block = b"\x83\x87\x01\x01h\x04\x14/v1/chat/completions\x0f\x10\x10application/json";
+    [frame(1, 4, stream, block), frame(0, 1, stream, CHAT.as_bytes())].concat()
+}
+
+/// The answer to it.
+fn answer(stream: u8) -> Vec<u8> {
+    let block = b"\x88\x0f\x10\x10application/json";
+    [frame(1, 4, stream, block), frame(0, 1, stream, CHAT_ANSWER.as_bytes())].concat()
+}
+
+#[test]
+fn a_session_of_no_use_in_a_stream_leaves_the_others() {
+    let connect = b"\x02\x07CONNECT\x00\x09:protocol\x09websocket\x87\x04\x02/s\x01\x01h";
+    let mut bench = Bench::new();
+    bench.bytes(Write, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    bench.bytes(Write, &frame(1, 4, 1, connect));
+    bench.bytes(Read, &frame(1, 4, 1, b"\x88"));
+    for _ in 0..20 {
+        bench.bytes(Read, &frame(0, 0, 1, &message(Read, r#"{"type":"message"}"#)));
+    }
+    let room = vec![b'x'; 60_000];
+    for _ in 0..20 {
+        bench.bytes(Read, &frame(0, 0, 1, &[b"\x01\x7f\0\0\0\0\0\0\xea\x60", &room[..]].concat()));
+    }
+    assert!(bench.pipeline.footprint < 100_000);
+    bench.bytes(Write, &post(3));
+    bench.bytes(Read, &answer(3));
+    assert_eq!(bench.steering, []);
+    assert_eq!(bench.only().api, Api::ChatCompletions);
+}
+
+#[test]
+fn what_a_dull_request_may_turn_into_is_not_skipped() {
+    let ask = |upgrade| format!("GET /health HTTP/1.1\r\nHost: h\r\n{upgrade}\r\n");
+    let mut bench = Bench::new();
+    bench.bytes(Write, ask("").as_bytes());
+    assert_eq!(bench.steering.len(), 1);
+    let mut bench = Bench::new();
+    bench.bytes(Write, ask("Upgrade: h2c\r\n").as_bytes());
+    assert_eq!(bench.steering, []);
+    bench.bytes(Read, b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n");
+    bench.bytes(Read, &frame(4, 0, 0, b""));
+    bench.bytes(Write, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    bench.bytes(Write, &post(3));
+    bench.bytes(Read, &[frame(1, 5, 1, b"\x88"), answer(3)].concat());
+    assert_eq!(bench.only().state, CallState::Complete);
+}
+
 #[test]
 fn a_session_on_a_host_that_is_not_known_is_recognised_by_its_messages() {
     for (asked, answered, api) in [

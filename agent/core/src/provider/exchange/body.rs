@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::http::event_stream::{self, Message};
 use crate::http::ndjson::Lines;
-use crate::http::sse::Splitter;
+use crate::http::sse::{Piece, Splitter};
 use crate::http::{BodyKind, Side};
 use crate::provider::form::Form;
 use crate::provider::json::{Item, Scanner, Texts, Token};
@@ -137,12 +137,12 @@ impl Body {
                 Item::Value(path, token) => read(forms, path, token),
                 Item::End => end_text(forms),
             }),
-            Self::Events { splitter, scanner, done } => splitter.feed(plain, |data| {
-                if data == b"[DONE]" {
-                    *done = true;
-                } else {
-                    read_text(scanner, data, forms);
-                }
+            Self::Events { splitter, scanner, done } => splitter.feed(plain, |piece| match piece {
+                Piece::Whole(b"[DONE]") => *done = true,
+                Piece::Whole(data) => read_text(scanner, data, forms),
+                Piece::Begin => scanner.restart(),
+                Piece::Part(part) => scanner.feed(part, |path, token| read(forms, path, token)),
+                Piece::End => text_ends(scanner, forms),
             }),
             Self::Lines { lines, scanner } => {
                 lines.feed(plain, |line| read_text(scanner, line, forms));
@@ -180,7 +180,7 @@ impl Body {
             Self::Unknown | Self::Dull => 0,
             Self::Messages { scanner, .. } => scanner.footprint(),
             Self::Json(texts) => texts.footprint(),
-            Self::Events { splitter, .. } => splitter.footprint(),
+            Self::Events { splitter, scanner, .. } => splitter.footprint() + scanner.footprint(),
             Self::Lines { lines, .. } => lines.footprint(),
             Self::Amazon { reader, .. } => reader.footprint(),
         }
@@ -211,11 +211,25 @@ impl Body {
         }
     }
 
+    /// Whether it breaks off in a text of which something was read already, though it is one of many.
+    pub(super) const fn breaks_off(&self) -> bool {
+        match self {
+            Self::Events { splitter, .. } => splitter.is_within_event(),
+            Self::Unknown
+            | Self::Json(_)
+            | Self::Lines { .. }
+            | Self::Amazon { .. }
+            | Self::Messages { .. }
+            | Self::Dull => false,
+        }
+    }
+
     /// Whether part of a text was too long to be read.
     pub(super) fn left_out(&self) -> bool {
         match self {
             Self::Json(texts) => texts.left_out(),
-            Self::Events { .. } | Self::Lines { .. } | Self::Amazon { .. } => false,
+            Self::Events { scanner, .. } => scanner.left_out(),
+            Self::Lines { .. } | Self::Amazon { .. } => false,
             Self::Messages { .. } | Self::Unknown | Self::Dull => false,
         }
     }
@@ -247,11 +261,15 @@ fn end_text(forms: &mut [Box<dyn Form>]) {
     forms.iter_mut().for_each(|form| form.end_text(Side::Response));
 }
 
-/// Reads a text that is there as a whole. One that is damaged, or that the body has broken off in,
-/// doesn't end.
+/// Reads a text that is there as a whole.
 fn read_text(scanner: &mut Scanner, text: &[u8], forms: &mut Vec<Box<dyn Form>>) {
     scanner.restart();
     scanner.feed(text, |path, token| read(forms, path, token));
+    text_ends(scanner, forms);
+}
+
+/// No more of a text will come. One that is damaged, or that the body has broken off in, doesn't end.
+fn text_ends(scanner: &Scanner, forms: &mut Vec<Box<dyn Form>>) {
     if scanner.is_whole() {
         end_text(forms);
     }

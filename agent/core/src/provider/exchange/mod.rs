@@ -241,7 +241,8 @@ impl Exchange {
             (_, Some(route)) => self.asked_for(route)?,
             _ => return None,
         };
-        let finished = form.as_deref().is_some_and(|form| is_finished(form, ending));
+        let breaks_off = self.response.as_ref().is_some_and(|one| one.body.breaks_off());
+        let finished = !breaks_off && form.as_deref().is_some_and(|form| is_finished(form, ending));
         let mut call = self.call(api, self.state(form.as_deref(), finished, ending));
         // What goes on in the background is a call once, when it comes to an end.
         if call.retrieved && form.as_ref().is_some_and(|form| form.answer().pending) {
@@ -315,6 +316,10 @@ impl Exchange {
                     .response
                     .as_ref()
                     .and_then(|answer| answer.remarks.service_tier.clone()),
+                spilled_over: self
+                    .response
+                    .as_ref()
+                    .is_some_and(|answer| answer.remarks.spilled_over),
                 ..PriceContext::default()
             },
             max_output: said.and_then(Said::most_output),
@@ -500,7 +505,9 @@ fn add_answer(call: &mut ModelCall, answer: &Answer) {
     call.error_type.clone_from(&answer.error_type);
     let region = answer.context.region.clone().or(call.context.region.take());
     let tier = answer.context.service_tier.clone().or(call.context.service_tier.take());
-    call.context = PriceContext { region, service_tier: tier, ..answer.context.clone() };
+    let spilled_over = call.context.spilled_over;
+    call.context =
+        PriceContext { region, service_tier: tier, spilled_over, ..answer.context.clone() };
 }
 
 /// What the answer's head says where the body doesn't.
@@ -527,7 +534,7 @@ fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
 const fn verb(head: &RequestHead) -> Option<Verb> {
     match head.method {
         Method::Post => Some(Verb::Ask),
-        Method::Get if head.websocket => Some(Verb::Converse),
+        Method::Get | Method::Connect if head.websocket => Some(Verb::Converse),
         Method::Get => Some(Verb::Retrieve),
         Method::Head | Method::Connect | Method::Other => None,
     }
