@@ -32,6 +32,8 @@ pub const WRITE_HELD_ENTER: &str = "write_held_enter";
 pub const WRITE_RETURN: &str = "write_return";
 /// Continues [`WRITE_RETURN`].
 pub const WRITE_MORE: &str = "write_more";
+/// Uretprobe on `SSL_new()`: a connection that was at the address it returns has ended.
+pub const OPEN_RETURN: &str = "open_return";
 /// Uprobe on `SSL_free(ssl)`, `SSL_clear(ssl)` and `gnutls_deinit(session)`.
 pub const CLOSE_ENTER: &str = "close_enter";
 /// Uprobe on the dynamic loader's `_dl_debug_state()`.

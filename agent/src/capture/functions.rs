@@ -2,13 +2,15 @@
 
 use weir_ebpf::name;
 
+use super::boringssl;
+
 /// A function and its probes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Function {
     /// As libraries export it.
     pub(super) symbol: &'static str,
     /// Runs at its entry.
-    pub(super) enter: &'static str,
+    pub(super) enter: Option<&'static str>,
     /// Runs at its return.
     pub(super) leave: Option<&'static str>,
 }
@@ -69,7 +71,7 @@ const fn function(
     enter: &'static str,
     leave: Option<&'static str>,
 ) -> Function {
-    Function { symbol, enter, leave }
+    Function { symbol, enter: Some(enter), leave }
 }
 
 /// What a file is to us.
@@ -79,6 +81,17 @@ pub(super) enum Kind {
     Tls,
     /// It loads libraries.
     Loader,
+}
+
+/// The functions to probe in a program that has BoringSSL inside. Where connections end is not known
+/// there, but where one begins, any that was at its address before has ended.
+pub(super) fn inside(found: boringssl::Functions) -> Vec<(Function, u64)> {
+    let new = Function { symbol: "SSL_new", enter: None, leave: Some(name::OPEN_RETURN) };
+    vec![
+        (function("SSL_read", name::READ_ENTER, Some(name::READ_RETURN)), found.read),
+        (function("SSL_write", name::WRITE_ENTER, Some(name::WRITE_RETURN)), found.write),
+        (new, found.new),
+    ]
 }
 
 /// The names to look up in a file.

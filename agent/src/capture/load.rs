@@ -12,7 +12,7 @@ use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 11] = [
+const UPROBES: [&str; 12] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
     name::READ_RETURN,
@@ -22,6 +22,7 @@ const UPROBES: [&str; 11] = [
     name::WRITE_HELD_ENTER,
     name::WRITE_RETURN,
     name::WRITE_MORE,
+    name::OPEN_RETURN,
     name::CLOSE_ENTER,
     name::LOADER_ENTER,
 ];

@@ -7,6 +7,7 @@
 //! dropped, probing ends.
 
 mod attach;
+mod boringssl;
 mod btf;
 mod drain;
 mod elf;

@@ -49,6 +49,11 @@ pub enum Outcome {
     },
     /// It is a dynamic loader, watched for libraries that are loaded late.
     Loader,
+    /// It has a TLS library inside, whose functions could not be found.
+    NoSymbols {
+        /// Which.
+        library: &'static str,
+    },
     /// It could not be searched.
     Unreadable {
         /// Why.

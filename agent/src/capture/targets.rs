@@ -12,8 +12,9 @@ use aya::programs::uprobe::{UProbeLink, UProbeScope};
 use aya::programs::{ProgramError, UProbe};
 use rustix::fs::{FileType, Mode, OFlags, major, minor};
 
+use super::boringssl::{Search, Searches};
 use super::elf::{self, ElfError, Exports};
-use super::functions::{Function, Kind, symbols, wanted};
+use super::functions::{Function, Kind, inside, symbols, wanted};
 use super::mapping::{FileId, executable};
 use super::status::{Outcome, Target};
 
@@ -44,6 +45,7 @@ const INSTALLED_NAMES: [&str; 5] = ["libssl", "libgnutls", "ld-linux", "ld-musl"
 pub(super) struct Targets {
     ebpf: Ebpf,
     files: HashMap<FileId, Known>,
+    searches: Searches,
 }
 
 /// What is known of a file.
@@ -65,7 +67,7 @@ struct Probes {
 
 impl Targets {
     pub(super) fn new(ebpf: Ebpf) -> Self {
-        Self { ebpf, files: HashMap::new() }
+        Self { ebpf, files: HashMap::new(), searches: Searches::new() }
     }
 
     /// Attaches to the libraries that the host has installed.
@@ -158,8 +160,16 @@ impl Targets {
     }
 
     fn attach_all(&mut self, file: &File, exports: &Exports) -> (Option<Outcome>, Probes) {
-        let Some((kind, functions)) = wanted(&exports.offsets) else {
-            return (None, Probes::default());
+        let (kind, functions) = match wanted(&exports.offsets) {
+            Some(wanted) => wanted,
+            None => match self.searches.search(file) {
+                Search::Absent => return (None, Probes::default()),
+                Search::Unclear => {
+                    let outcome = Outcome::NoSymbols { library: "BoringSSL" };
+                    return (Some(outcome), Probes::default());
+                }
+                Search::Found(functions) => (Kind::Tls, inside(functions)),
+            },
         };
         match self.attach_functions(file, &functions) {
             Ok(probes) => {
@@ -192,7 +202,9 @@ impl Targets {
             }
         }
         for (function, offset) in functions {
-            probes.enter.push(self.attach(function.enter, file, *offset)?);
+            if let Some(enter) = function.enter {
+                probes.enter.push(self.attach(enter, file, *offset)?);
+            }
         }
         Ok(probes)
     }

@@ -143,6 +143,9 @@ fn shown(target: &Target) -> CaptureTarget {
     let outcome = match &target.outcome {
         Outcome::Attached { functions } => format!("attached ({})", functions.join(", ")),
         Outcome::Loader => "attached (dynamic loader)".to_owned(),
+        Outcome::NoSymbols { library } => {
+            format!("{library} is inside, but its functions could not be found")
+        }
         Outcome::Unreadable { reason } => format!("unreadable: {reason}"),
         Outcome::Refused { reason } => format!("refused: {reason}"),
     };

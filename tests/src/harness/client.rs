@@ -47,13 +47,15 @@ pub enum Kind {
     GnuTls,
     /// The same over HTTP/2.
     GnuTlsHttp2,
+    /// Bun `openai`, whose TLS is BoringSSL inside.
+    Bun,
     /// GnuTLS by itself, which holds back what is sent. Not one of [`Kind::ALL`].
     GnuTlsCorked,
 }
 
 impl Kind {
     /// All that people use.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::OpenAiSync,
         Self::OpenAiAsync,
         Self::AnthropicSync,
@@ -67,6 +69,7 @@ impl Kind {
         Self::OpenAiWebSocket,
         Self::GnuTls,
         Self::GnuTlsHttp2,
+        Self::Bun,
     ];
 
     /// A short name for labels and tests.
@@ -87,6 +90,7 @@ impl Kind {
             Self::GnuTls => "gnutls",
             Self::GnuTlsHttp2 => "gnutls-http2",
             Self::GnuTlsCorked => "gnutls-corked",
+            Self::Bun => "bun-openai",
         }
     }
 
@@ -98,7 +102,8 @@ impl Kind {
             | Self::OpenAiAsync
             | Self::OpenAiHttp2
             | Self::Node
-            | Self::NodeHttp2 => &["chat", "responses", "embeddings"],
+            | Self::NodeHttp2
+            | Self::Bun => &["chat", "responses", "embeddings"],
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
             Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
             Self::GoHttp2 => &["chat", "messages"],
@@ -297,6 +302,7 @@ impl Client {
             }
             Kind::OpenAiWebSocket => (place.python.clone(), Some("openai_session.py")),
             Kind::Node | Kind::NodeHttp2 => (place.node.clone(), Some("openai_calls.mjs")),
+            Kind::Bun => (place.bun.clone(), Some("openai_calls.mjs")),
             Kind::Curl | Kind::CurlHttp2 => (PathBuf::from("/bin/bash"), Some("curl_calls.sh")),
             Kind::GoHttp2 => (place.go_client.clone(), None),
             Kind::GnuTls | Kind::GnuTlsHttp2 => {

@@ -18,6 +18,8 @@ pub struct Place {
     pub node: PathBuf,
     /// The folder in which npm installed the SDK.
     pub node_folder: PathBuf,
+    /// Bun.
+    pub bun: PathBuf,
     /// The client that is written in Go.
     pub go_client: PathBuf,
     /// The clients' scripts.
@@ -54,6 +56,7 @@ impl Place {
             python,
             system_python: PathBuf::from("/usr/bin/python3"),
             node,
+            bun: node_folder.join("node_modules/@oven/bun-linux-x64-baseline/bin/bun"),
             node_folder,
             go_client,
             clients: here.join("clients"),

@@ -69,6 +69,12 @@ fn write_more(ctx: RetProbeContext) -> u32 {
     0
 }
 
+#[uretprobe]
+fn open_return(ctx: RetProbeContext) -> u32 {
+    connection::close(ctx.ret());
+    0
+}
+
 #[uprobe]
 fn close_enter(ctx: ProbeContext) -> u32 {
     if let Some(address) = ctx.arg(0) {

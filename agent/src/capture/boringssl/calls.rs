@@ -1,0 +1,194 @@
+//! What machine code of x86-64 does with addresses and numbers, as far as it matters here.
+
+use std::collections::BTreeMap;
+
+use iced_x86::{
+    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
+    OpAccess, OpKind, Register,
+};
+
+/// The longest instruction, in bytes.
+pub(super) const INSTRUCTION_MAX: u64 = 15;
+/// Bytes of an instruction that refers to a name.
+pub(super) const REFERENCE_MAX: usize = 7;
+/// Bytes of a direct call.
+pub(super) const CALL_MAX: usize = 5;
+/// How far around a reference the rest of the call's arguments are, in bytes.
+pub(super) const BEFORE: u64 = 40;
+pub(super) const AFTER: u64 = 64;
+
+/// The number of the library that the errors of TLS are of (`ERR_LIB_SSL` in `openssl/err.h`).
+const LIBRARY: u64 = 16;
+/// Reasons are below (`ERR_GET_REASON`).
+const REASONS: u64 = 1 << 12;
+
+/// An instruction that loads the address of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Reference {
+    /// The address of the instruction.
+    pub(super) at: u64,
+    pub(super) name: u64,
+}
+
+/// What a function does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tests {
+    /// It calls the function in question.
+    pub(super) calls: bool,
+    /// It then changes a field of something that isn't on its own stack.
+    pub(super) writes: bool,
+}
+
+impl Reference {
+    /// The least of all.
+    pub(super) const FIRST: Self = Self { at: 0, name: 0 };
+}
+
+/// Finds where `code` loads the address of a name: by `lea` relative to the instruction, or by `mov` of
+/// 32 bits where programs have fixed addresses.
+pub(super) fn references(code: &[u8], address: u64, name: u64, mut found: impl FnMut(Reference)) {
+    let mut add = |at: usize| found(Reference { at: address + at as u64, name });
+    for (at, bytes) in code.windows(REFERENCE_MAX).enumerate() {
+        let [0x48 | 0x4c, 0x8d, mode, d1, d2, d3, d4] = *bytes else { continue };
+        let next = address.wrapping_add((at + REFERENCE_MAX) as u64);
+        let distance = i64::from(i32::from_le_bytes([d1, d2, d3, d4]));
+        if mode & 0xc7 == 0x05 && next.wrapping_add_signed(distance) == name {
+            add(at);
+        }
+    }
+    let Ok(short) = u32::try_from(name) else { return };
+    for at in memchr::memmem::find_iter(code, &short.to_le_bytes()) {
+        match code[..at] {
+            [.., 0x41, 0xb8..=0xbf] => add(at - 2),
+            [.., 0xb8..=0xbf] => add(at - 1),
+            _ => {}
+        }
+    }
+}
+
+/// Finds what `code` calls, and what looks like it.
+pub(super) fn targets(code: &[u8], address: u64, mut found: impl FnMut(u64)) {
+    for at in memchr::memchr_iter(0xe8, code) {
+        if let Some(distance) = code[at + 1..].first_chunk() {
+            let next = address.wrapping_add((at + CALL_MAX) as u64);
+            found(next.wrapping_add_signed(i64::from(i32::from_le_bytes(*distance))));
+        }
+    }
+}
+
+/// The reason of the error that is raised where `reference` is. `code` is what is around it, from `from`
+/// on.
+///
+/// The arguments are `(library, unused, reason, file, line)`, or `(library, reason, file, line)` where
+/// the compiler has dropped what isn't used. They are loaded in any order, some before the reference;
+/// where instructions begin there is not known, so every way to read on to it is tried.
+pub(super) fn reason(code: &[u8], from: u64, reference: Reference) -> Option<u32> {
+    let place = usize::try_from(reference.at.checked_sub(from)?).ok()?;
+    let ways = (0..=place).filter_map(|start| {
+        let known = constants(code.get(start..)?, from + start as u64, reference.at)?;
+        let is_error = known.get(&Register::RDI) == Some(&LIBRARY);
+        let reason = match reference.name {
+            name if known.get(&Register::RCX) == Some(&name) => known.get(&Register::RDX),
+            name if known.get(&Register::RDX) == Some(&name) => known.get(&Register::RSI),
+            _ => None,
+        };
+        let reason =
+            u32::try_from(*reason.filter(|reason| is_error && **reason < REASONS)?).ok()?;
+        Some((known.len(), reason))
+    });
+    ways.max_by_key(|(known, _)| *known).map(|(_, reason)| reason)
+}
+
+/// What registers hold when the code has run from `address` on, through `via`, to the next call or jump.
+/// `None` if that isn't what it does.
+fn constants(code: &[u8], address: u64, via: u64) -> Option<BTreeMap<Register, u64>> {
+    let mut known = BTreeMap::new();
+    let mut info = InstructionInfoFactory::new();
+    for instruction in decode(code, address) {
+        if instruction.is_invalid() || instruction.ip() < via && instruction.next_ip() > via {
+            return None;
+        }
+        match instruction.flow_control() {
+            FlowControl::Next => {}
+            FlowControl::Call | FlowControl::UnconditionalBranch if instruction.ip() > via => {
+                return Some(known);
+            }
+            _ => return None,
+        }
+        for used in info.info(&instruction).used_registers() {
+            if matches!(used.access(), OpAccess::Write | OpAccess::ReadWrite | OpAccess::CondWrite)
+            {
+                known.remove(&used.register().full_register());
+            }
+        }
+        if let Some(value) = constant(&instruction) {
+            known.insert(instruction.op0_register().full_register(), value);
+        }
+    }
+    None
+}
+
+/// What the instruction puts into its first operand, a register, if that depends on nothing.
+fn constant(instruction: &Instruction) -> Option<u64> {
+    match (instruction.mnemonic(), instruction.op1_kind()) {
+        _ if instruction.op0_kind() != OpKind::Register => None,
+        (Mnemonic::Mov, OpKind::Immediate32 | OpKind::Immediate32to64 | OpKind::Immediate64) => {
+            Some(instruction.immediate(1))
+        }
+        (Mnemonic::Xor, OpKind::Register)
+            if instruction.op0_register() == instruction.op1_register() =>
+        {
+            Some(0)
+        }
+        (Mnemonic::Lea, OpKind::Memory) if instruction.is_ip_rel_memory_operand() => {
+            Some(instruction.ip_rel_memory_address())
+        }
+        _ => None,
+    }
+}
+
+/// Whether the code from `start` on has an instruction at `address`, with no end of a function before
+/// it.
+pub(super) fn leads_to(code: &[u8], start: u64, address: u64) -> bool {
+    for instruction in decode(code, start) {
+        if instruction.ip() >= address {
+            return instruction.ip() == address && !instruction.is_invalid();
+        }
+        if instruction.is_invalid() || instruction.code() == Code::Int3 {
+            return false;
+        }
+    }
+    false
+}
+
+/// What the function that begins at `start` does. `code` may go on after its end.
+pub(super) fn tests(code: &[u8], start: u64, callee: u64) -> Tests {
+    let mut done = Tests::default();
+    let mut has_frame = false;
+    let mut info = InstructionInfoFactory::new();
+    for instruction in decode(code, start) {
+        if instruction.is_invalid() || instruction.code() == Code::Int3 {
+            break;
+        }
+        done.calls |= instruction.is_call_near() && instruction.near_branch_target() == callee;
+        has_frame |= instruction.code() == Code::Mov_r64_rm64
+            && instruction.op0_register() == Register::RBP
+            && instruction.op1_register() == Register::RSP;
+        done.writes |= done.calls
+            && info.info(&instruction).used_memory().iter().any(|memory| {
+                let is_stack =
+                    memory.base() == Register::RSP || has_frame && memory.base() == Register::RBP;
+                let is_field = !is_stack
+                    && memory.base() != Register::None
+                    && memory.index() == Register::None
+                    && memory.displacement() > 0;
+                is_field && matches!(memory.access(), OpAccess::Write | OpAccess::ReadWrite)
+            });
+    }
+    done
+}
+
+fn decode(code: &[u8], address: u64) -> impl Iterator<Item = Instruction> {
+    let mut decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+    std::iter::from_fn(move || decoder.can_decode().then(|| decoder.decode()))
+}
