@@ -23,6 +23,7 @@ fn everything_can_be_said() {
     assert_eq!(config.host, "build-7");
     assert_eq!(config.trust_domain, "example.org");
     assert_eq!(config.capture.ring_bytes, ByteSize(65_536));
+    assert_eq!(config.capture.programs, [PathBuf::from("/srv/agents/bun")]);
     assert_eq!(config.ledger.retention_days, Days(30));
     assert_eq!(config.identity.fingerprint_key_file, PathBuf::from("/etc/weir/fleet.key"));
     assert_eq!(config.control.group, "metering");
@@ -34,6 +35,14 @@ fn everything_can_be_said() {
 fn sizes_have_units() {
     let config = parse(include_str!("data/config/good/size_in_units.toml")).unwrap();
     assert_eq!(config.capture.ring_bytes, ByteSize(64 << 20));
+}
+
+#[test]
+fn programs_are_a_list_of_absolute_paths() {
+    for wrong in ["\"/usr/bin/bun\"", "[\"bun\"]", "[1]"] {
+        let error = parse(&format!("capture.programs = {wrong}")).unwrap_err().to_string();
+        assert!(error.contains("1:20: capture.programs: expected"), "{error}");
+    }
 }
 
 #[test]
@@ -75,7 +84,7 @@ fn the_packaged_file_shows_the_defaults() {
         .collect();
     assert_eq!(parse(&said), Ok(Config::default()));
     let settings = packaged.lines().filter(|line| setting(line)).count();
-    assert_eq!(settings, 10, "a key is missing from packaging/weir.toml or from this count");
+    assert_eq!(settings, 11, "a key is missing from packaging/weir.toml or from this count");
 }
 
 #[test]

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 
-use super::CaptureError;
 use super::event::Event;
 use super::status::Shared;
 use super::targets::Targets;
+use super::{CaptureError, Options};
 
 /// Hints that may wait.
 const QUEUE: usize = 4096;
@@ -88,7 +88,7 @@ impl Attacher {
     /// Attaches to what is there, then goes on in a thread.
     pub(super) fn start(
         ebpf: Ebpf,
-        sweep: Duration,
+        options: &Options,
         shared: Arc<Shared>,
     ) -> Result<Self, CaptureError> {
         let (queue, received) = sync_channel(QUEUE);
@@ -96,10 +96,10 @@ impl Attacher {
         let hints =
             Hints { queue, overflowed: Arc::clone(&overflowed), shared: Arc::clone(&shared) };
         let mut targets = Targets::new(ebpf);
-        targets.attach_installed();
+        targets.attach_installed(&options.programs);
         targets.sweep();
         shared.set_targets(targets.list());
-        let sweep = sweep.max(Duration::from_secs(1));
+        let sweep = options.sweep.max(Duration::from_secs(1));
         let worker = Worker {
             targets,
             received,

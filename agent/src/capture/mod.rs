@@ -28,6 +28,7 @@ pub use event::{Event, Malformed, Stamp};
 pub use mapping::FileId;
 pub use status::{Loss, Outcome, Status, Target};
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct Options {
     /// Processes that are not looked at, besides this one; at most
     /// [`weir_ebpf::limit::EXCLUDED`].
     pub excluded: Vec<u32>,
+    /// Programs that are attached to before any process uses them, if they have TLS inside.
+    pub programs: Vec<PathBuf>,
     /// How often all processes are searched for what no event has told of. At least a second.
     pub sweep: Duration,
 }
@@ -59,6 +62,7 @@ impl Default for Options {
         Self {
             ring_bytes: weir_ebpf::limit::RING_BYTES,
             excluded: Vec::new(),
+            programs: Vec::new(),
             sweep: Duration::from_secs(60),
         }
     }
@@ -84,7 +88,7 @@ impl Capture {
     pub fn start(options: &Options) -> Result<(Self, Drain), CaptureError> {
         let probes = load::load(options)?;
         let shared = Arc::new(Shared::new(probes.losses));
-        let attacher = Attacher::start(probes.ebpf, options.sweep, Arc::clone(&shared))?;
+        let attacher = Attacher::start(probes.ebpf, options, Arc::clone(&shared))?;
         let hints = attacher.hints();
         let drain = Drain::new(probes.ring, probes.armed, probes.log, hints, Arc::clone(&shared))?;
         let steering = Arc::new(Mutex::new(probes.steering));

@@ -41,6 +41,13 @@ const LIBRARY_FOLDERS: [&str; 8] = [
 /// the loader maps it.
 const INSTALLED_NAMES: [&str; 5] = ["libssl", "libgnutls", "ld-linux", "ld-musl", "ld.so"];
 
+/// Where the host keeps programs; and in the `bin` of each folder of `/opt`.
+const PROGRAM_FOLDERS: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
+
+/// Programs there that are as large as this, in bytes, are attached to before any process uses them:
+/// those with a language's runtime and a TLS library inside are.
+const LARGE_PROGRAM: u64 = 32 << 20;
+
 /// Every file that was looked at.
 pub(super) struct Targets {
     ebpf: Ebpf,
@@ -70,20 +77,30 @@ impl Targets {
         Self { ebpf, files: HashMap::new(), searches: Searches::new() }
     }
 
-    /// Attaches to the libraries that the host has installed.
-    pub(super) fn attach_installed(&mut self) {
-        for folder in LIBRARY_FOLDERS {
-            let Ok(entries) = fs::read_dir(folder) else { continue };
-            for entry in entries.flatten() {
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                if INSTALLED_NAMES.iter().any(|start| name.starts_with(start))
-                    && let Ok((id, file)) = open(&entry.path())
-                    && !self.files.contains_key(&id)
-                {
-                    self.consider(id, &file, &entry.path().to_string_lossy(), true);
-                }
+    /// Attaches to the libraries that the host has installed, to its large programs, and to `programs`.
+    pub(super) fn attach_installed(&mut self, programs: &[PathBuf]) {
+        for path in LIBRARY_FOLDERS.iter().flat_map(files) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if INSTALLED_NAMES.iter().any(|start| name.starts_with(start)) {
+                self.attach_to_installed(&path, 0);
             }
+        }
+        let packages = files("/opt").map(|folder| folder.join("bin"));
+        for folder in PROGRAM_FOLDERS.iter().map(PathBuf::from).chain(packages) {
+            for path in files(folder) {
+                self.attach_to_installed(&path, LARGE_PROGRAM);
+            }
+        }
+        for path in programs {
+            self.attach_to_installed(path, 0);
+        }
+    }
+
+    fn attach_to_installed(&mut self, path: &Path, least_size: u64) {
+        let Ok((id, file)) = open(path) else { return };
+        let is_large = || file.metadata().is_ok_and(|stat| stat.len() >= least_size);
+        if !self.files.contains_key(&id) && is_large() {
+            self.consider(id, &file, &path.to_string_lossy(), true);
         }
     }
 
@@ -223,6 +240,10 @@ impl Targets {
         let link = program.attach(offset, path, UProbeScope::AllProcesses)?;
         program.take_link(link)
     }
+}
+
+fn files(folder: impl AsRef<Path>) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 /// Opens a regular file. Anything else is not opened at all: opening a device may do things to it.

@@ -45,6 +45,8 @@ pub struct Config {
 pub struct Capture {
     /// Size of the ring that the kernel hands bytes over in: a power of two from 64 KiB to 1 GiB.
     pub ring_bytes: ByteSize,
+    /// Programs that are looked at before anybody runs them.
+    pub programs: Vec<PathBuf>,
 }
 
 /// `[ledger]`
@@ -117,7 +119,7 @@ impl Default for Config {
             socket: PathBuf::from("/run/weir/weir.sock"),
             host: hostname(),
             trust_domain: "weir.local".to_owned(),
-            capture: Capture { ring_bytes: ByteSize(8 << 20) },
+            capture: Capture { ring_bytes: ByteSize(8 << 20), programs: Vec::new() },
             ledger: Ledger { retention_days: Days(400) },
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
             control: Control { group: "weir".to_owned() },

@@ -22,6 +22,7 @@ pub(super) struct Draft {
     host: Option<String>,
     trust_domain: Option<String>,
     ring_bytes: Option<ByteSize>,
+    programs: Option<Vec<PathBuf>>,
     retention_days: Option<Days>,
     fingerprint_key_file: Option<PathBuf>,
     group: Option<String>,
@@ -70,6 +71,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.host, draft.host);
     set(&mut config.trust_domain, draft.trust_domain);
     set(&mut config.capture.ring_bytes, draft.ring_bytes);
+    set(&mut config.capture.programs, draft.programs);
     set(&mut config.ledger.retention_days, draft.retention_days);
     set(&mut config.control.group, draft.group);
     set(&mut config.log.level, draft.level);
@@ -91,23 +93,25 @@ fn set<T>(place: &mut T, value: Option<T>) {
 
 fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     let mut top = Section::top(table, found);
-    let draft = Draft {
+    let mut draft = Draft {
         state_dir: top.take("state_dir", absolute_path),
         socket: top.take("socket", socket_path),
         host: top.take("host", host),
         trust_domain: top.take("trust_domain", trust_domain),
-        ring_bytes: top.table("capture", |section| section.take("ring_bytes", ring_bytes)),
-        retention_days: top.table("ledger", |section| section.take("retention_days", days)),
-        fingerprint_key_file: top
-            .table("identity", |section| section.take("fingerprint_key_file", absolute_path)),
-        group: top.table("control", |section| section.take("group", group)),
         ..Draft::default()
     };
-    let (level, format) = top.table("log", |section| {
+    (draft.ring_bytes, draft.programs) = top.table("capture", |section| {
+        (section.take("ring_bytes", ring_bytes), section.take("programs", programs))
+    });
+    draft.retention_days = top.table("ledger", |section| section.take("retention_days", days));
+    draft.fingerprint_key_file =
+        top.table("identity", |section| section.take("fingerprint_key_file", absolute_path));
+    draft.group = top.table("control", |section| section.take("group", group));
+    (draft.level, draft.format) = top.table("log", |section| {
         (section.take("level", log_level), section.take("format", log_format))
     });
     top.finish();
-    Draft { level, format, ..draft }
+    draft
 }
 
 fn absolute_path(value: &DeValue<'_>) -> Result<PathBuf, String> {
@@ -145,6 +149,18 @@ fn ring_bytes(value: &DeValue<'_>) -> Result<ByteSize, String> {
     let size = count(value).map(ByteSize).or_else(|| string(value)?.parse().ok());
     size.filter(|size| size.0.is_power_of_two() && (1 << 16..=1 << 30).contains(&size.0))
         .ok_or_else(|| "a power of two from \"64KiB\" to \"1GiB\"".to_owned())
+}
+
+fn programs(value: &DeValue<'_>) -> Result<Vec<PathBuf>, String> {
+    /// So many programs are no selection any more.
+    const MOST: usize = 256;
+    let DeValue::Array(paths) = value else {
+        return Err("a list of absolute paths".to_owned());
+    };
+    if paths.len() > MOST {
+        return Err(format!("at most {MOST} paths"));
+    }
+    paths.iter().map(|path| absolute_path(path.get_ref())).collect()
 }
 
 fn days(value: &DeValue<'_>) -> Result<Days, String> {

@@ -61,6 +61,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
     let options = capture::Options {
         ring_bytes: u32::try_from(config.capture.ring_bytes.0)?,
+        programs: config.capture.programs,
         ..capture::Options::default()
     };
     let (capture, drain) = Capture::start(&options).coded()?;

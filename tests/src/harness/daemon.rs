@@ -30,8 +30,13 @@ impl Daemon {
     /// If it ends instead, with what it said.
     pub fn start(place: &Place, home: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(home)?;
+        let bun = serde_json::to_string(&place.bun)?;
+        let config = home.join("weir.toml");
+        fs::write(&config, format!("[capture]\nprograms = [{bun}]\n"))?;
         let log = File::options().create(true).append(true).open(home.join("log"))?;
         let mut child = command(&place.weir, home)
+            .arg("--config")
+            .arg(config)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -48,10 +48,13 @@ impl Reference {
 /// 32 bits where programs have fixed addresses.
 pub(super) fn references(code: &[u8], address: u64, name: u64, mut found: impl FnMut(Reference)) {
     let mut add = |at: usize| found(Reference { at: address + at as u64, name });
-    for (at, bytes) in code.windows(REFERENCE_MAX).enumerate() {
-        let [0x48 | 0x4c, 0x8d, mode, d1, d2, d3, d4] = *bytes else { continue };
+    for lea in memchr::memchr_iter(0x8d, code) {
+        let Some(at) = lea.checked_sub(1) else { continue };
+        let Some([0x48 | 0x4c, _, mode, d1, d2, d3, d4]) = code[at..].first_chunk() else {
+            continue;
+        };
         let next = address.wrapping_add((at + REFERENCE_MAX) as u64);
-        let distance = i64::from(i32::from_le_bytes([d1, d2, d3, d4]));
+        let distance = i64::from(i32::from_le_bytes([*d1, *d2, *d3, *d4]));
         if mode & 0xc7 == 0x05 && next.wrapping_add_signed(distance) == name {
             add(at);
         }

@@ -106,11 +106,14 @@ fn search_image(image: &Image<'_>) -> Search {
     if names.len() > NAMES_MAX {
         return Search::Unclear;
     }
-    let found = references(image, &names).and_then(|references| {
-        let starts = Starts::of(image, &references)?;
-        choose(image, &starts, &reasons(image, &starts, &references))
-    });
-    found.map_or(Search::Unclear, Search::Found)
+    let Some(references) = references(image, &names) else { return Search::Unclear };
+    let Some(starts) = Starts::of(image, &references) else { return Search::Unclear };
+    let reasons = reasons(image, &starts, &references);
+    if reasons.is_empty() {
+        // The name is there for something else, as it is in this program.
+        return Search::Absent;
+    }
+    choose(image, &starts, &reasons).map_or(Search::Unclear, Search::Found)
 }
 
 /// The addresses of the file's name. There is more than one if the program has it twice.

@@ -181,6 +181,13 @@ fn what_is_there_twice_or_not_at_all_is_not_probed() {
 }
 
 #[test]
+fn who_has_the_name_and_raises_no_error_has_none() {
+    let mut program = Program::new(Form::Relative);
+    program.giving(&[]);
+    assert_eq!(search_in(&program.file()), Search::Absent);
+}
+
+#[test]
 fn other_files_have_none() {
     let (program, _) = whole(Form::Relative);
     let file = program.file();
