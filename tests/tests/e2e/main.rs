@@ -11,6 +11,7 @@ mod endings;
 mod load;
 mod matrix;
 mod rest;
+mod runtimes;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         crash::cases(),
         bad_input::cases(),
         rest::cases(),
+        runtimes::cases(),
     ];
     let trials = cases
         .into_iter()

@@ -2,7 +2,7 @@
 
 use weir_tests::harness::client::Stream;
 use weir_tests::harness::who::CAST;
-use weir_tests::harness::{Client, Kind, Load, Scene, Who};
+use weir_tests::harness::{Client, Kind, Load, Scene};
 
 use crate::{Case, Play, case};
 
@@ -23,14 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
             }));
         }
     }
-    cases.push(case("what_a_library_holds_back_is_counted_once", held_back));
     cases
-}
-
-fn held_back() -> anyhow::Result<()> {
-    let mut play = Play::begin()?;
-    play.run(Kind::GnuTlsCorked, Who::Myself, &Load::new("chat", CALLS))?;
-    play.check(CALLS as usize)
 }
 
 fn started_after(kind: Kind, stream: Stream) -> anyhow::Result<()> {
