@@ -18,6 +18,8 @@ mod layout;
 mod load;
 mod log_ring;
 mod mapping;
+mod probes;
+mod site;
 mod status;
 mod targets;
 
@@ -25,7 +27,8 @@ pub use drain::{Drain, Waker};
 pub use error::CaptureError;
 pub use event::{Event, Malformed, Stamp};
 pub use mapping::FileId;
-pub use status::{Loss, Outcome, Status, Target};
+pub use site::{Exits, Site, SiteKind, Sites};
+pub use status::{Loss, Outcome, Probed, Status, Target};
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -83,7 +86,7 @@ impl Capture {
     pub fn start(options: &Options) -> Result<(Self, Drain), CaptureError> {
         let probes = load::load(options)?;
         let shared = Arc::new(Shared::new(probes.losses));
-        let attacher = Attacher::start(probes.ebpf, options.sweep, Arc::clone(&shared))?;
+        let attacher = Attacher::start(probes.prober, options.sweep, Arc::clone(&shared))?;
         let hints = attacher.hints();
         let drain = Drain::new(probes.ring, probes.armed, probes.log, hints, Arc::clone(&shared))?;
         let steering = Arc::new(Mutex::new(probes.steering));

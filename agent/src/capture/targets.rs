@@ -7,14 +7,12 @@ use std::ops::Range;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use aya::Ebpf;
-use aya::programs::uprobe::{UProbeLink, UProbeScope};
-use aya::programs::{ProgramError, UProbe};
 use rustix::fs::{FileType, Mode, OFlags, major, minor};
 
 use super::elf::{self, ElfError, Exports};
-use super::functions::{Function, Kind, symbols, wanted};
+use super::functions::{Kind, symbols, wanted};
 use super::mapping::{FileId, executable};
+use super::probes::{Prober, Probes};
 use super::status::{Outcome, Target};
 
 /// The longest `maps` file that is read: some 100,000 mappings.
@@ -42,7 +40,7 @@ const INSTALLED_NAMES: [&str; 5] = ["libssl", "libgnutls", "ld-linux", "ld-musl"
 
 /// Every file that was looked at.
 pub(super) struct Targets {
-    ebpf: Ebpf,
+    prober: Prober,
     files: HashMap<FileId, Known>,
 }
 
@@ -55,17 +53,9 @@ struct Known {
     _probes: Probes,
 }
 
-/// The probes on a file. Dropped in this order, so that no call is entered that won't be seen to
-/// return.
-#[derive(Default)]
-struct Probes {
-    enter: Vec<UProbeLink>,
-    leave: Vec<UProbeLink>,
-}
-
 impl Targets {
-    pub(super) fn new(ebpf: Ebpf) -> Self {
-        Self { ebpf, files: HashMap::new() }
+    pub(super) fn new(prober: Prober) -> Self {
+        Self { prober, files: HashMap::new() }
     }
 
     /// Attaches to the libraries that the host has installed.
@@ -158,15 +148,13 @@ impl Targets {
     }
 
     fn attach_all(&mut self, file: &File, exports: &Exports) -> (Option<Outcome>, Probes) {
-        let Some((kind, functions)) = wanted(&exports.offsets) else {
+        let Some((kind, functions)) = wanted(&exports.functions) else {
             return (None, Probes::default());
         };
-        match self.attach_functions(file, &functions) {
-            Ok(probes) => {
+        match self.prober.attach(file, &functions) {
+            Ok((functions, probes)) => {
                 let outcome = match kind {
-                    Kind::Tls => Outcome::Attached {
-                        functions: functions.iter().map(|(function, _)| function.symbol).collect(),
-                    },
+                    Kind::Tls => Outcome::Attached { functions },
                     Kind::Loader => Outcome::Loader,
                 };
                 (Some(outcome), probes)
@@ -176,40 +164,6 @@ impl Targets {
                 (Some(Outcome::Refused { reason }), Probes::default())
             }
         }
-    }
-
-    /// All of them or none. Returns come first: a call that is seen to return without having been
-    /// seen to be entered does no harm.
-    fn attach_functions(
-        &mut self,
-        file: &File,
-        functions: &[(Function, u64)],
-    ) -> Result<Probes, ProgramError> {
-        let mut probes = Probes::default();
-        for (function, offset) in functions {
-            if let Some(leave) = function.leave {
-                probes.leave.push(self.attach(leave, file, *offset)?);
-            }
-        }
-        for (function, offset) in functions {
-            probes.enter.push(self.attach(function.enter, file, *offset)?);
-        }
-        Ok(probes)
-    }
-
-    fn attach(
-        &mut self,
-        program: &'static str,
-        file: &File,
-        offset: u64,
-    ) -> Result<UProbeLink, ProgramError> {
-        let program = self.ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?;
-        let program: &mut UProbe = program.try_into()?;
-        // The descriptor is open for the length of this call, so the file that was searched is the
-        // one that is probed.
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let link = program.attach(offset, path, UProbeScope::AllProcesses)?;
-        program.take_link(link)
     }
 }
 
