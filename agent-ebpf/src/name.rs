@@ -19,7 +19,9 @@ pub const READ_ENTER: &str = "read_enter";
 pub const READ_EX_ENTER: &str = "read_ex_enter";
 /// Uretprobe on all that read.
 pub const READ_RETURN: &str = "read_return";
-/// Continues [`READ_RETURN`].
+/// Uprobe just before the return of those that read. Does what [`READ_RETURN`] does.
+pub const READ_EXIT: &str = "read_exit";
+/// Continues [`READ_RETURN`] and [`READ_EXIT`].
 pub const READ_MORE: &str = "read_more";
 /// Uprobe on `SSL_write(ssl, buffer, length)`, `gnutls_record_send` and `gnutls_record_send2`.
 pub const WRITE_ENTER: &str = "write_enter";
@@ -30,10 +32,14 @@ pub const WRITE_EX_ENTER: &str = "write_ex_enter";
 pub const WRITE_HELD_ENTER: &str = "write_held_enter";
 /// Uretprobe on all that write.
 pub const WRITE_RETURN: &str = "write_return";
-/// Continues [`WRITE_RETURN`].
+/// Uprobe just before the return of those that write. Does what [`WRITE_RETURN`] does.
+pub const WRITE_EXIT: &str = "write_exit";
+/// Continues [`WRITE_RETURN`] and [`WRITE_EXIT`].
 pub const WRITE_MORE: &str = "write_more";
 /// Uretprobe on `SSL_new()`: a connection that was at the address it returns has ended.
 pub const OPEN_RETURN: &str = "open_return";
+/// Uprobe just before that return. Does the same.
+pub const OPEN_EXIT: &str = "open_exit";
 /// Uprobe on `SSL_free(ssl)`, `SSL_clear(ssl)` and `gnutls_deinit(session)`.
 pub const CLOSE_ENTER: &str = "close_enter";
 /// Uprobe on the dynamic loader's `_dl_debug_state()`.
@@ -49,6 +55,9 @@ pub const EXITED: &str = "exited";
 pub const SELF_TGID: &str = "SELF_TGID";
 /// `u32`: 1 if [`EXCLUDED`] is to be looked at.
 pub const HAS_EXCLUDED: &str = "HAS_EXCLUDED";
+/// `u32`: 1 if the kernel tells a program at which of its sites it runs. The cookie of a site is by
+/// how many bytes the stack pointer is lower there than at the function's first instruction.
+pub const HAS_COOKIES: &str = "HAS_COOKIES";
 /// `u64`: bytes in the ring above which every record wakes the reader.
 pub const WATERMARK: &str = "WATERMARK";
 /// `u32`: offset of `task_struct.group_leader`.

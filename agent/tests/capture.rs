@@ -263,6 +263,47 @@ fn a_library_of_another_name_is_found_when_it_is_loaded() {
     assert!(seen.iter().any(|(_, stream)| stream.whole() == b"POST /copied"));
 }
 
+/// Where the stack was at a call's first instruction is what tells a call from one inside it: each
+/// site has to say how far it has moved.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn calls_are_seen_wherever_their_sites_are() {
+    // Linux before 5.15 has no way to say so, and no such sites.
+    if !aya::features().bpf_cookie() {
+        return;
+    }
+    let Some(mut probes) = Probes::start() else { return };
+    let mut client = Client::start();
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("sites.so");
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/capture/sites.s");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-nostdlib", "-o"]).arg(&library).arg(source);
+    assert!(compiler.status().unwrap().success());
+    // As above: attaching takes a moment.
+    client.say(&format!("sites {}", library.display()));
+    probes.settle();
+    std::thread::sleep(Duration::from_millis(200));
+    client.say(&format!("sites {}", library.display()));
+    probes.settle();
+    let status = probes.capture.status();
+    let target = status.targets.iter().find(|target| target.path == library.to_string_lossy());
+    let Outcome::Attached { functions } = &target.unwrap().outcome else { panic!("attached") };
+    let write = functions.iter().find(|function| function.symbol == "SSL_write").unwrap();
+    assert_eq!(write.sites.entry.displacement, 8);
+    let weir::capture::Exits::At(exits) = &write.sites.exits else { panic!("no return probe") };
+    let depths: Vec<_> = exits.iter().map(|exit| exit.displacement).collect();
+    assert_eq!(depths, [16, 8]);
+    for (direction, expected) in
+        [(Direction::Write, b"POST /sites".repeat(3)), (Direction::Read, b"GET /sites".repeat(3))]
+    {
+        let seen = probes.of(client.pid(), direction);
+        let stream = seen.iter().find(|(connection, _)| connection.handle == 8192);
+        assert_eq!(stream.unwrap().1.whole(), expected, "{direction:?}");
+    }
+    assert_eq!(probes.lost(), 0);
+}
+
 #[test]
 fn forked_workers_share_an_address_but_not_a_connection() {
     let Some(mut probes) = Probes::start() else { return };

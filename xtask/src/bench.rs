@@ -1,7 +1,10 @@
-//! `cargo xtask bench`: what the pure pipeline costs, measured by criterion.
+//! `cargo xtask bench`: what the pure pipeline costs, measured by criterion, and what the probes cost a
+//! program that calls a TLS library. The second needs root, and says so without it.
 
 use crate::workspace::{Workspace, step};
 
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
-    step("benchmarks", &mut workspace.cargo(["bench", "--package", "weir-core", "--benches"]))
+    step("benchmarks", &mut workspace.cargo(["bench", "--package", "weir-core", "--benches"]))?;
+    let probes = ["bench", "--package", "weir", "--bench", "round_trips"];
+    step("the price of the probes", &mut workspace.cargo(probes))
 }

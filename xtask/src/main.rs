@@ -46,7 +46,7 @@ enum Task {
     /// The rules of the code base that no other tool checks: which room may import which, the
     /// length of files, leftovers.
     Tidy,
-    /// The benchmarks of the pure pipeline. Compare what one run prints, not runs or machines.
+    /// The benchmarks of the pure pipeline and of the probes. Compare what one run prints, not runs or machines.
     Bench,
     Fuzz(fuzz::Arguments),
     Prices(prices::Args),

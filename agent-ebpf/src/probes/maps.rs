@@ -45,6 +45,8 @@ pub(crate) static SELF_TGID: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static HAS_EXCLUDED: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
+pub(crate) static HAS_COOKIES: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
 pub(crate) static WATERMARK: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static TASK_GROUP_LEADER: Global<u32> = Global::new(0);

@@ -11,9 +11,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aya::Ebpf;
-
 use super::event::Event;
+use super::probes::Prober;
 use super::status::Shared;
 use super::targets::Targets;
 use super::{CaptureError, Options};
@@ -87,7 +86,7 @@ pub(super) struct Attacher {
 impl Attacher {
     /// Attaches to what is there, then goes on in a thread.
     pub(super) fn start(
-        ebpf: Ebpf,
+        prober: Prober,
         options: &Options,
         shared: Arc<Shared>,
     ) -> Result<Self, CaptureError> {
@@ -95,7 +94,7 @@ impl Attacher {
         let overflowed = Arc::new(AtomicBool::new(false));
         let hints =
             Hints { queue, overflowed: Arc::clone(&overflowed), shared: Arc::clone(&shared) };
-        let mut targets = Targets::new(ebpf);
+        let mut targets = Targets::new(prober);
         targets.attach_installed(&options.programs);
         targets.sweep();
         shared.set_targets(targets.list());

@@ -20,10 +20,21 @@ const MACHINE: object::elf::Machine = object::elf::EM_AARCH64;
 /// What an executable file is to us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Exports {
-    /// Offset in the file of each function that was asked for, in the order asked.
-    pub(super) offsets: Vec<Option<u64>>,
+    /// Each function that was asked for, in the order asked.
+    pub(super) functions: Vec<Option<Place>>,
     /// The linker's build id, in hexadecimal.
     pub(super) build_id: Option<String>,
+}
+
+/// Where in a file a function's code is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Offset of its first instruction.
+    pub(super) offset: u64,
+    /// Bytes that no other function claims: as its symbol says, or up to the next function.
+    pub(super) length: u64,
+    /// That is all of it.
+    pub(super) is_whole: bool,
 }
 
 /// Why a file could not be searched.
@@ -51,7 +62,7 @@ pub(super) fn exports<R: Read + Seek>(file: R, names: &[&str]) -> Result<Exports
         return Err(ElfError::Foreign);
     }
     let sections = header.sections(endian, data).map_err(|_damaged| ElfError::Damaged)?;
-    let mut found = Exports { offsets: vec![None; names.len()], build_id: None };
+    let mut found = Exports { functions: vec![None; names.len()], build_id: None };
     found.build_id = build_id(header, endian, data);
     let Some(table) = sections.iter().find(|section| section.sh_type(endian) == SHT_DYNSYM) else {
         return Ok(found);
@@ -65,17 +76,43 @@ pub(super) fn exports<R: Read + Seek>(file: R, names: &[&str]) -> Result<Exports
         slice_from_all_bytes::<Sym64<Endianness>>(symbols).map_err(|()| ElfError::Damaged)?;
     let strings = strings.data(endian, data).map_err(|_damaged| ElfError::Damaged)?;
     let strings = StringTable::new(strings, 0, strings.len() as u64);
-    for symbol in symbols {
-        if symbol.st_shndx(endian) == SHN_UNDEF || symbol.st_type() != STT_FUNC {
-            continue;
-        }
+    let functions = || symbols.iter().filter(|symbol| is_function(symbol, endian));
+    let mut addresses = vec![0; names.len()];
+    for symbol in functions() {
         let Ok(name) = symbol.name(endian, strings) else { continue };
         let Some(index) = names.iter().position(|wanted| wanted.as_bytes() == name) else {
             continue;
         };
-        found.offsets[index] = file_offset(header, endian, data, symbol.st_value(endian));
+        let (address, size) = (symbol.st_value(endian), symbol.st_size(endian));
+        addresses[index] = address;
+        found.functions[index] =
+            file_offset(header, endian, data, address).map(|offset| match size {
+                0 => Place { offset, length: u64::MAX, is_whole: false },
+                length => Place { offset, length, is_whole: true },
+            });
+    }
+    if found.functions.iter().any(Option::is_some) {
+        for symbol in functions() {
+            keep_apart(&mut found.functions, &addresses, symbol.st_value(endian));
+        }
     }
     Ok(found)
+}
+
+fn is_function(symbol: &Sym64<Endianness>, endian: Endianness) -> bool {
+    symbol.st_shndx(endian) != SHN_UNDEF && symbol.st_type() == STT_FUNC
+}
+
+/// Ends every function that the function at `address` begins in.
+fn keep_apart(functions: &mut [Option<Place>], addresses: &[u64], address: u64) {
+    for (place, start) in functions.iter_mut().zip(addresses) {
+        if let Some(place) = place
+            && let Some(into) = address.checked_sub(*start)
+            && (1..place.length).contains(&into)
+        {
+            *place = Place { length: into, is_whole: false, ..*place };
+        }
+    }
 }
 
 /// Where in the file the code at `address` is; `None` if it isn't in executable code.
@@ -134,9 +171,20 @@ mod tests {
     #[test]
     fn exported_functions_are_found_and_others_are_not() {
         let found = exports(Cursor::new(libc()), &["malloc", "no_such_function"]).unwrap();
-        assert!(found.offsets[0].is_some_and(|offset| offset > 0));
-        assert_eq!(found.offsets[1], None);
+        assert!(found.functions[0].is_some_and(|place| place.offset > 0 && place.is_whole));
+        assert_eq!(found.functions[1], None);
         assert!(found.build_id.is_some_and(|id| id.len() == 40));
+    }
+
+    #[test]
+    fn a_function_ends_where_another_begins() {
+        let whole = Place { offset: 0x400, length: 64, is_whole: true };
+        let cut = Place { length: 32, is_whole: false, ..whole };
+        for (other, expected) in [(0x1000, whole), (0x1020, cut), (0x1040, whole), (0xfff, whole)] {
+            let mut functions = [None, Some(whole)];
+            keep_apart(&mut functions, &[0, 0x1000], other);
+            assert_eq!(functions, [None, Some(expected)], "{other:#x}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use weir_ebpf::name;
 
 use super::boringssl;
+use super::elf::Place;
+use super::site::Asked;
 
 /// A function and its probes.
 #[derive(Clone, Copy, Debug)]
@@ -11,8 +13,30 @@ pub(super) struct Function {
     pub(super) symbol: &'static str,
     /// Runs at its entry.
     pub(super) enter: Option<&'static str>,
-    /// Runs at its return.
-    pub(super) leave: Option<&'static str>,
+    /// Run when it returns.
+    pub(super) leave: Option<&'static Leave>,
+    /// The arguments that the program at its entry reads, by number.
+    arguments: &'static [usize],
+}
+
+/// The two programs for a function's return. They do the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leave {
+    /// A return probe.
+    pub(super) returned: &'static str,
+    /// At an instruction just before the return.
+    pub(super) exit: &'static str,
+}
+
+const READ: Leave = Leave { returned: name::READ_RETURN, exit: name::READ_EXIT };
+const OPEN: Leave = Leave { returned: name::OPEN_RETURN, exit: name::OPEN_EXIT };
+const WRITE: Leave = Leave { returned: name::WRITE_RETURN, exit: name::WRITE_EXIT };
+
+impl Function {
+    /// What its probes are to learn of a call.
+    pub(super) fn asked(&self) -> Asked {
+        Asked { arguments: self.arguments, returns: self.leave.is_some() }
+    }
 }
 
 /// The functions of one library, whatever its file is called.
@@ -32,12 +56,12 @@ const FAMILIES: [Family; 3] = [
         required: 2,
         any: false,
         functions: &[
-            function("SSL_read", name::READ_ENTER, Some(name::READ_RETURN)),
-            function("SSL_write", name::WRITE_ENTER, Some(name::WRITE_RETURN)),
-            function("SSL_read_ex", name::READ_EX_ENTER, Some(name::READ_RETURN)),
-            function("SSL_write_ex", name::WRITE_EX_ENTER, Some(name::WRITE_RETURN)),
-            function("SSL_free", name::CLOSE_ENTER, None),
-            function("SSL_clear", name::CLOSE_ENTER, None),
+            function("SSL_read", name::READ_ENTER, &[0, 1], Some(&READ)),
+            function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE)),
+            function("SSL_read_ex", name::READ_EX_ENTER, &[0, 1, 3], Some(&READ)),
+            function("SSL_write_ex", name::WRITE_EX_ENTER, &[0, 1, 3], Some(&WRITE)),
+            function("SSL_free", name::CLOSE_ENTER, &[0], None),
+            function("SSL_clear", name::CLOSE_ENTER, &[0], None),
         ],
     },
     // GnuTLS. `_send` ends in a jump to `_send2`, where there is one, so both are one call.
@@ -46,12 +70,12 @@ const FAMILIES: [Family; 3] = [
         required: 2,
         any: false,
         functions: &[
-            function("gnutls_record_recv", name::READ_ENTER, Some(name::READ_RETURN)),
-            function("gnutls_record_send", name::WRITE_ENTER, Some(name::WRITE_RETURN)),
-            function("gnutls_record_recv_seq", name::READ_ENTER, Some(name::READ_RETURN)),
-            function("gnutls_record_send2", name::WRITE_ENTER, Some(name::WRITE_RETURN)),
-            function("gnutls_record_uncork", name::WRITE_HELD_ENTER, Some(name::WRITE_RETURN)),
-            function("gnutls_deinit", name::CLOSE_ENTER, None),
+            function("gnutls_record_recv", name::READ_ENTER, &[0, 1], Some(&READ)),
+            function("gnutls_record_send", name::WRITE_ENTER, &[0, 1], Some(&WRITE)),
+            function("gnutls_record_recv_seq", name::READ_ENTER, &[0, 1], Some(&READ)),
+            function("gnutls_record_send2", name::WRITE_ENTER, &[0, 1], Some(&WRITE)),
+            function("gnutls_record_uncork", name::WRITE_HELD_ENTER, &[0], Some(&WRITE)),
+            function("gnutls_deinit", name::CLOSE_ENTER, &[0], None),
         ],
     },
     // glibc's and musl's dynamic loaders. musl exports both names for one function.
@@ -60,8 +84,8 @@ const FAMILIES: [Family; 3] = [
         required: 0,
         any: true,
         functions: &[
-            function("_dl_debug_state", name::LOADER_ENTER, None),
-            function("dl_debug_state", name::LOADER_ENTER, None),
+            function("_dl_debug_state", name::LOADER_ENTER, &[], None),
+            function("dl_debug_state", name::LOADER_ENTER, &[], None),
         ],
     },
 ];
@@ -69,9 +93,10 @@ const FAMILIES: [Family; 3] = [
 const fn function(
     symbol: &'static str,
     enter: &'static str,
-    leave: Option<&'static str>,
+    arguments: &'static [usize],
+    leave: Option<&'static Leave>,
 ) -> Function {
-    Function { symbol, enter: Some(enter), leave }
+    Function { symbol, enter: Some(enter), leave, arguments }
 }
 
 /// What a file is to us.
@@ -85,13 +110,12 @@ pub(super) enum Kind {
 
 /// The functions to probe in a program that has BoringSSL inside. Where connections end is not known
 /// there, but where one begins, any that was at its address before has ended.
-pub(super) fn inside(found: boringssl::Functions) -> Vec<(Function, u64)> {
-    let new = Function { symbol: "SSL_new", enter: None, leave: Some(name::OPEN_RETURN) };
-    vec![
-        (function("SSL_read", name::READ_ENTER, Some(name::READ_RETURN)), found.read),
-        (function("SSL_write", name::WRITE_ENTER, Some(name::WRITE_RETURN)), found.write),
-        (new, found.new),
-    ]
+pub(super) fn inside(found: boringssl::Functions) -> Vec<(Function, Place)> {
+    let new = Function { symbol: "SSL_new", enter: None, leave: Some(&OPEN), arguments: &[] };
+    let read = function("SSL_read", name::READ_ENTER, &[0, 1], Some(&READ));
+    let write = function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE));
+    let place = |offset| Place { offset, length: u64::MAX, is_whole: false };
+    vec![(read, place(found.read)), (write, place(found.write)), (new, place(found.new))]
 }
 
 /// The names to look up in a file.
@@ -100,10 +124,10 @@ pub(super) fn symbols() -> Vec<&'static str> {
     functions.map(|function| function.symbol).collect()
 }
 
-/// The functions to probe in a file that has those of [`symbols`] that have an offset.
-pub(super) fn wanted(offsets: &[Option<u64>]) -> Option<(Kind, Vec<(Function, u64)>)> {
-    let mut rest = offsets;
-    let mut found: Option<(Kind, Vec<(Function, u64)>)> = None;
+/// The functions to probe in a file that has those of [`symbols`] that have a place.
+pub(super) fn wanted(places: &[Option<Place>]) -> Option<(Kind, Vec<(Function, Place)>)> {
+    let mut rest = places;
+    let mut found: Option<(Kind, Vec<(Function, Place)>)> = None;
     for family in &FAMILIES {
         let (here, after) = rest.split_at_checked(family.functions.len())?;
         rest = after;
@@ -111,7 +135,7 @@ pub(super) fn wanted(offsets: &[Option<u64>]) -> Option<(Kind, Vec<(Function, u6
             continue;
         }
         let present = family.functions.iter().zip(here);
-        let present = present.filter_map(|(function, offset)| Some((*function, (*offset)?)));
+        let present = present.filter_map(|(function, place)| Some((*function, (*place)?)));
         let most = if family.any { 1 } else { family.functions.len() };
         let mut present: Vec<_> = present.take(most).collect();
         match &mut found {
@@ -131,9 +155,10 @@ mod tests {
 
     #[track_caller]
     fn check(exported: &[&str], expected: Option<(Kind, &[&str])>) {
-        let offsets: Vec<Option<u64>> =
-            symbols().iter().map(|symbol| exported.contains(symbol).then_some(1)).collect();
-        let found = wanted(&offsets);
+        let place = Place { offset: 1, length: 1, is_whole: true };
+        let places: Vec<Option<Place>> =
+            symbols().iter().map(|symbol| exported.contains(symbol).then_some(place)).collect();
+        let found = wanted(&places);
         let found = found.map(|(kind, functions)| {
             (kind, functions.iter().map(|(function, _)| function.symbol).collect::<Vec<_>>())
         });

@@ -6,9 +6,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 
 use super::CaptureError;
+use super::site::Abilities;
 
 /// Ring buffers and boot-time clocks came with 5.8.
 const OLDEST: (u32, u32) = (5, 8);
+
+/// Probes on no-ops of five bytes became cheap with 6.18, and calls that are emulated were put on the
+/// shadow stack (`arch/x86/kernel/uprobes.c`, `branch_emulate_op`).
+const OPTIMISED: (u32, u32) = (6, 18);
 
 /// Refuses kernels that are too old.
 pub(super) fn check_kernel() -> Result<(), CaptureError> {
@@ -20,6 +25,16 @@ pub(super) fn check_kernel() -> Result<(), CaptureError> {
         }
         // A release that can't be understood is no reason to refuse: the kernel itself will.
         Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// What the kernel can do for probes beyond what is needed.
+pub(super) fn abilities() -> Abilities {
+    let features = aya::features();
+    let uname = rustix::system::uname();
+    Abilities {
+        cookies: features.bpf_cookie() && features.bpf_perf_link(),
+        calls: version(&uname.release().to_string_lossy()).is_ok_and(|it| it >= OPTIMISED),
     }
 }
 
@@ -38,8 +53,8 @@ pub(super) fn check_capabilities() -> Result<(), CaptureError> {
     if missing.is_empty() { Ok(()) } else { Err(CaptureError::NoPrivilege { missing }) }
 }
 
-/// Locked memory for the maps on old kernels, and a descriptor for each of some ten probes of each
-/// library. Whether that was allowed shows when they are needed.
+/// Locked memory for the maps on old kernels, and a descriptor for each of some ten to twenty probes of
+/// each library. Whether that was allowed shows when they are needed.
 pub(super) fn raise_limits() {
     let _old_kernels_only = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
     let files = getrlimit(Resource::Nofile);

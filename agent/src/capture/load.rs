@@ -8,21 +8,25 @@ use weir_ebpf::{limit, name};
 
 use super::error::CaptureError;
 use super::log_ring::ToTracing;
+use super::probes::Prober;
 use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 12] = [
+const UPROBES: [&str; 15] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
     name::READ_RETURN,
+    name::READ_EXIT,
     name::READ_MORE,
     name::WRITE_ENTER,
     name::WRITE_EX_ENTER,
     name::WRITE_HELD_ENTER,
     name::WRITE_RETURN,
+    name::WRITE_EXIT,
     name::WRITE_MORE,
     name::OPEN_RETURN,
+    name::OPEN_EXIT,
     name::CLOSE_ENTER,
     name::LOADER_ENTER,
 ];
@@ -39,7 +43,7 @@ pub(super) type SteeringMap = HashMap<MapData, [u8; 16], [u8; 16]>;
 
 /// The loaded object, taken apart.
 pub(super) struct Probes {
-    pub(super) ebpf: Ebpf,
+    pub(super) prober: Prober,
     pub(super) ring: RingBuf<MapData>,
     pub(super) armed: Array<MapData, u32>,
     pub(super) losses: PerCpuArray<MapData, [u64; 2]>,
@@ -59,6 +63,8 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
     let ring_bytes = options.ring_bytes.clamp(64 << 10, 1 << 30).next_power_of_two();
     let watermark = u64::from(ring_bytes) / limit::WATERMARK_DIVISOR;
     let own = std::process::id();
+    let kernel = host::abilities();
+    let has_cookies = u32::from(kernel.cookies);
     let has_excluded = u32::from(!options.excluded.is_empty());
     let mut loader = EbpfLoader::new();
     loader
@@ -68,6 +74,7 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
         .map_max_entries(name::RING, ring_bytes)
         .override_global(name::SELF_TGID, &own, true)
         .override_global(name::HAS_EXCLUDED, &has_excluded, true)
+        .override_global(name::HAS_COOKIES, &has_cookies, true)
         .override_global(name::WATERMARK, &watermark, true);
     for (global, offset) in &offsets {
         loader.override_global(global, offset, true);
@@ -85,7 +92,7 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
         steering: take(&mut ebpf, name::STEERING)?,
         continued,
         log,
-        ebpf,
+        prober: Prober::new(ebpf, kernel),
     })
 }
 

@@ -19,6 +19,8 @@ mod layout;
 mod load;
 mod log_ring;
 mod mapping;
+mod probes;
+mod site;
 mod status;
 mod targets;
 
@@ -26,7 +28,8 @@ pub use drain::{Drain, Waker};
 pub use error::CaptureError;
 pub use event::{Event, Malformed, Stamp};
 pub use mapping::FileId;
-pub use status::{Loss, Outcome, Status, Target};
+pub use site::{Exits, Site, SiteKind, Sites};
+pub use status::{Loss, Outcome, Probed, Status, Target};
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,7 +91,7 @@ impl Capture {
     pub fn start(options: &Options) -> Result<(Self, Drain), CaptureError> {
         let probes = load::load(options)?;
         let shared = Arc::new(Shared::new(probes.losses));
-        let attacher = Attacher::start(probes.ebpf, options, Arc::clone(&shared))?;
+        let attacher = Attacher::start(probes.prober, options, Arc::clone(&shared))?;
         let hints = attacher.hints();
         let drain = Drain::new(probes.ring, probes.armed, probes.log, hints, Arc::clone(&shared))?;
         let steering = Arc::new(Mutex::new(probes.steering));

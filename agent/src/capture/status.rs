@@ -7,6 +7,7 @@ use aya::maps::{MapData, PerCpuArray};
 use weir_ebpf::loss::Cause;
 
 use super::mapping::FileId;
+use super::site::Sites;
 
 /// A snapshot.
 #[derive(Clone, Debug, Default)]
@@ -42,10 +43,10 @@ pub struct Target {
 /// What came of attaching to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Probes are on these functions, each on entry and return.
+    /// Probes are on these functions.
     Attached {
-        /// By symbol.
-        functions: Vec<&'static str>,
+        /// All that are probed.
+        functions: Vec<Probed>,
     },
     /// It is a dynamic loader, watched for libraries that are loaded late.
     Loader,
@@ -64,6 +65,15 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+}
+
+/// A function with probes on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// Its symbol.
+    pub symbol: &'static str,
+    /// Where they are.
+    pub sites: Sites,
 }
 
 /// What was lost for one cause, since the start.

@@ -7,15 +7,13 @@ use std::ops::Range;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use aya::Ebpf;
-use aya::programs::uprobe::{UProbeLink, UProbeScope};
-use aya::programs::{ProgramError, UProbe};
 use rustix::fs::{FileType, Mode, OFlags, major, minor};
 
 use super::boringssl::{Search, Searches};
 use super::elf::{self, ElfError, Exports};
-use super::functions::{Function, Kind, inside, symbols, wanted};
+use super::functions::{Kind, inside, symbols, wanted};
 use super::mapping::{FileId, executable};
+use super::probes::{Prober, Probes};
 use super::status::{Outcome, Target};
 
 /// The longest `maps` file that is read: some 100,000 mappings.
@@ -50,7 +48,7 @@ const LARGE_PROGRAM: u64 = 32 << 20;
 
 /// Every file that was looked at.
 pub(super) struct Targets {
-    ebpf: Ebpf,
+    prober: Prober,
     files: HashMap<FileId, Known>,
     searches: Searches,
 }
@@ -64,17 +62,9 @@ struct Known {
     _probes: Probes,
 }
 
-/// The probes on a file. Dropped in this order, so that no call is entered that won't be seen to
-/// return.
-#[derive(Default)]
-struct Probes {
-    enter: Vec<UProbeLink>,
-    leave: Vec<UProbeLink>,
-}
-
 impl Targets {
-    pub(super) fn new(ebpf: Ebpf) -> Self {
-        Self { ebpf, files: HashMap::new(), searches: Searches::new() }
+    pub(super) fn new(prober: Prober) -> Self {
+        Self { prober, files: HashMap::new(), searches: Searches::new() }
     }
 
     /// Attaches to the libraries that the host has installed, to its large programs, and to `programs`.
@@ -177,7 +167,7 @@ impl Targets {
     }
 
     fn attach_all(&mut self, file: &File, exports: &Exports) -> (Option<Outcome>, Probes) {
-        let (kind, functions) = match wanted(&exports.offsets) {
+        let (kind, functions) = match wanted(&exports.functions) {
             Some(wanted) => wanted,
             None => match self.searches.search(file) {
                 Search::Absent => return (None, Probes::default()),
@@ -188,12 +178,10 @@ impl Targets {
                 Search::Found(functions) => (Kind::Tls, inside(functions)),
             },
         };
-        match self.attach_functions(file, &functions) {
-            Ok(probes) => {
+        match self.prober.attach(file, &functions) {
+            Ok((functions, probes)) => {
                 let outcome = match kind {
-                    Kind::Tls => Outcome::Attached {
-                        functions: functions.iter().map(|(function, _)| function.symbol).collect(),
-                    },
+                    Kind::Tls => Outcome::Attached { functions },
                     Kind::Loader => Outcome::Loader,
                 };
                 (Some(outcome), probes)
@@ -203,42 +191,6 @@ impl Targets {
                 (Some(Outcome::Refused { reason }), Probes::default())
             }
         }
-    }
-
-    /// All of them or none. Returns come first: a call that is seen to return without having been
-    /// seen to be entered does no harm.
-    fn attach_functions(
-        &mut self,
-        file: &File,
-        functions: &[(Function, u64)],
-    ) -> Result<Probes, ProgramError> {
-        let mut probes = Probes::default();
-        for (function, offset) in functions {
-            if let Some(leave) = function.leave {
-                probes.leave.push(self.attach(leave, file, *offset)?);
-            }
-        }
-        for (function, offset) in functions {
-            if let Some(enter) = function.enter {
-                probes.enter.push(self.attach(enter, file, *offset)?);
-            }
-        }
-        Ok(probes)
-    }
-
-    fn attach(
-        &mut self,
-        program: &'static str,
-        file: &File,
-        offset: u64,
-    ) -> Result<UProbeLink, ProgramError> {
-        let program = self.ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?;
-        let program: &mut UProbe = program.try_into()?;
-        // The descriptor is open for the length of this call, so the file that was searched is the
-        // one that is probed.
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let link = program.attach(offset, path, UProbeScope::AllProcesses)?;
-        program.take_link(link)
     }
 }
 

@@ -73,6 +73,34 @@ pub struct CaptureTarget {
     pub path: String,
     /// `attached`, or why it is not.
     pub outcome: String,
+    /// The functions in it that are probed, and where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<CaptureFunction>,
+}
+
+/// A function with probes on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureFunction {
+    /// Its symbol.
+    pub symbol: String,
+    /// Where it is seen to be entered.
+    pub entry: CaptureSite,
+    /// A return probe is set each time it is entered.
+    #[serde(default)]
+    pub return_probe: bool,
+    /// Where it is seen to return, if there is no return probe and its return matters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exits: Vec<CaptureSite>,
+}
+
+/// An instruction with a breakpoint on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureSite {
+    /// The function and the bytes from its first instruction: `SSL_read+0x16`.
+    pub at: String,
+    /// What a hit costs: `emulated` about 1 µs, `nop5` half of that; `entry` is the first
+    /// instruction, whatever it is, and may be 10 µs.
+    pub kind: String,
 }
 
 impl DoctorReport {

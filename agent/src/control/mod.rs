@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use weir_core::units::Timestamp;
 
 pub use client::{Client, ClientError, Lines};
-pub use doctor::{CaptureTarget, Check, DoctorReport, Status};
+pub use doctor::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport, Status};
 pub use server::{Control, serve};
 pub use socket::{Socket, SocketError};
 pub use verification::{Verification, verify};

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::vitals::Vitals;
 use super::watch::losses;
-use crate::capture::{Capture, Outcome, Target};
-use crate::control::{CaptureTarget, Check, DoctorReport};
+use crate::capture::{Capture, Exits, Outcome, Probed, Site, Target};
+use crate::control::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport};
 use crate::ledger::{Health, Reader};
 use crate::preflight;
 
@@ -140,14 +140,30 @@ fn prices(calls: u64) -> Check {
 }
 
 fn shown(target: &Target) -> CaptureTarget {
-    let outcome = match &target.outcome {
-        Outcome::Attached { functions } => format!("attached ({})", functions.join(", ")),
-        Outcome::Loader => "attached (dynamic loader)".to_owned(),
-        Outcome::NoSymbols { library } => {
-            format!("{library} is inside, but its functions could not be found")
+    let (outcome, functions) = match &target.outcome {
+        Outcome::Attached { functions } => {
+            ("attached".to_owned(), functions.iter().map(shown_function).collect())
         }
-        Outcome::Unreadable { reason } => format!("unreadable: {reason}"),
-        Outcome::Refused { reason } => format!("refused: {reason}"),
+        Outcome::Loader => ("attached (dynamic loader)".to_owned(), Vec::new()),
+        Outcome::NoSymbols { library } => {
+            (format!("{library} is inside, but its functions could not be found"), Vec::new())
+        }
+        Outcome::Unreadable { reason } => (format!("unreadable: {reason}"), Vec::new()),
+        Outcome::Refused { reason } => (format!("refused: {reason}"), Vec::new()),
     };
-    CaptureTarget { path: target.path.clone(), outcome }
+    CaptureTarget { path: target.path.clone(), outcome, functions }
+}
+
+fn shown_function(Probed { symbol, sites }: &Probed) -> CaptureFunction {
+    let shown = |site: &Site| CaptureSite {
+        at: format!("{symbol}+{:#x}", site.offset),
+        kind: site.kind.to_string(),
+    };
+    let (return_probe, exits) = match &sites.exits {
+        Exits::Unwatched => (false, Vec::new()),
+        Exits::Returned => (true, Vec::new()),
+        Exits::At(exits) => (false, exits.iter().map(shown).collect()),
+    };
+    let entry = shown(&sites.entry);
+    CaptureFunction { symbol: (*symbol).to_owned(), entry, return_probe, exits }
 }

@@ -122,6 +122,16 @@ def cmd_copy(path):
     r.L.SSL_write(a, b"POST /copied", 12)
     r.L.SSL_read(b, ctypes.create_string_buffer(64), 64)
 
+def cmd_sites(path):
+    """A library that only says what it was told; where a connection is an address, any will do."""
+    L = ctypes.CDLL(path)
+    L.SSL_write.argtypes = L.SSL_read.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
+    cmd_sites.address = ssl = getattr(cmd_sites, "address", 0) + 4096
+    for _ in range(3):
+        assert L.SSL_write(ssl, b"POST /sites", 11) == 11
+        assert L.SSL_write(ssl, b"POST /never", -1) == -1
+        assert L.SSL_read(ssl, b"GET /sites", 10) == 10
+
 def cmd_fork(_):
     a, b = pair()
     a.write(b"POST /parent"); drain(b, 12)

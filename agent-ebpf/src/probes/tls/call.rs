@@ -81,13 +81,18 @@ pub(super) fn enter(ctx: &ProbeContext, way: Way, says: Says) {
     if stamp::watched_tgid().is_none() {
         return;
     }
-    let (Some(address), Some(buffer)) = (ctx.arg(0), ctx.arg(1)) else {
+    let Some(address) = ctx.arg(0) else {
         return;
     };
-    let size = match says {
-        Says::Returned => 0,
-        Says::Left => ctx.arg(3).unwrap_or(0),
-        Says::Nothing => NOT_COUNTED,
+    // Only these arguments are sure to be in their registers still: user space knows of them
+    // (`agent/src/capture/functions.rs`).
+    let (buffer, size) = match says {
+        Says::Returned => (ctx.arg(1), Some(0)),
+        Says::Left => (ctx.arg(1), ctx.arg(3)),
+        Says::Nothing => (Some(0), Some(NOT_COUNTED)),
+    };
+    let (Some(buffer), Some(size)) = (buffer, size) else {
+        return;
     };
     let stack = register::entry_stack(ctx);
     let thread = stamp::pid_tgid();
@@ -109,16 +114,16 @@ pub(super) fn enter(ctx: &ProbeContext, way: Way, says: Says) {
     }
 }
 
-/// Finds out how many bytes there were, and has them copied if they are wanted.
+/// Finds out how many bytes there were, and has them copied if they are wanted. `stack` is what the
+/// stack pointer was at entry.
 #[inline(always)]
-pub(super) fn leave(ctx: &RetProbeContext, way: Way) {
+pub(super) fn leave(ctx: &RetProbeContext, way: Way, stack: u64) {
     let thread = stamp::pid_tgid();
     let Some(call) = way.calls().get_ptr_mut(thread) else {
         return;
     };
     // SAFETY: only this thread writes its entry, and nothing removes it before we do.
     let call = unsafe { &mut *call };
-    let stack = register::entry_stack_of_returned(ctx);
     if stack < call.stack {
         return;
     }

@@ -1,6 +1,9 @@
-//! The calls of OpenSSL and those like it, and of GnuTLS. Arguments are kept from entry to return, because only the return
-//! says how many bytes there were; what a connection has sent and received is counted whether it
-//! is copied or not, so that a position always means the same byte.
+//! The calls of OpenSSL and those like it, and of GnuTLS. Arguments are kept from entry to return,
+//! because only the return says how many bytes there were; what a connection has sent and received
+//! is counted whether it is copied or not, so that a position always means the same byte.
+//!
+//! Neither is seen exactly at the entry or the return: user space chooses the instructions
+//! (`agent/src/capture/site`), and the cookie says how far the stack pointer has moved until there.
 
 mod call;
 mod connection;
@@ -10,6 +13,7 @@ mod register;
 pub(crate) use call::Call;
 pub(crate) use connection::Connection;
 
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
@@ -29,7 +33,13 @@ fn read_ex_enter(ctx: ProbeContext) -> u32 {
 
 #[uretprobe]
 fn read_return(ctx: RetProbeContext) -> u32 {
-    call::leave(&ctx, Way::Read);
+    call::leave(&ctx, Way::Read, register::entry_stack_of_returned(&ctx));
+    0
+}
+
+#[uprobe]
+fn read_exit(ctx: ProbeContext) -> u32 {
+    call::leave(&returning(&ctx), Way::Read, register::entry_stack(&ctx));
     0
 }
 
@@ -59,7 +69,13 @@ fn write_held_enter(ctx: ProbeContext) -> u32 {
 
 #[uretprobe]
 fn write_return(ctx: RetProbeContext) -> u32 {
-    call::leave(&ctx, Way::Write);
+    call::leave(&ctx, Way::Write, register::entry_stack_of_returned(&ctx));
+    0
+}
+
+#[uprobe]
+fn write_exit(ctx: ProbeContext) -> u32 {
+    call::leave(&returning(&ctx), Way::Write, register::entry_stack(&ctx));
     0
 }
 
@@ -76,9 +92,21 @@ fn open_return(ctx: RetProbeContext) -> u32 {
 }
 
 #[uprobe]
+fn open_exit(ctx: ProbeContext) -> u32 {
+    connection::close(returning(&ctx).ret());
+    0
+}
+
+#[uprobe]
 fn close_enter(ctx: ProbeContext) -> u32 {
     if let Some(address) = ctx.arg(0) {
         connection::close(address);
     }
     0
+}
+
+/// At a site just before the return the result is where it will be after it.
+#[inline(always)]
+fn returning(ctx: &ProbeContext) -> RetProbeContext {
+    RetProbeContext::new(ctx.as_ptr())
 }

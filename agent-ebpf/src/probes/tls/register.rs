@@ -1,12 +1,27 @@
 //! Registers that aya has no name for.
 
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
-/// The stack pointer at a function's first instruction.
+use crate::maps::HAS_COOKIES;
+
+/// What the stack pointer was at the first instruction of the function that runs.
 #[inline(always)]
 pub(super) fn entry_stack(ctx: &ProbeContext) -> u64 {
     // SAFETY: the kernel passes the registers of the traced thread.
-    stack(unsafe { &*ctx.regs })
+    stack(unsafe { &*ctx.regs }).wrapping_add(displacement(ctx))
+}
+
+/// By how many bytes it is lower now. A kernel without cookies has no site where it is; the global
+/// is constant, so such a kernel's verifier doesn't look at the call of a helper that it lacks.
+#[inline(always)]
+fn displacement(ctx: &ProbeContext) -> u64 {
+    if HAS_COOKIES.load() == 0 {
+        return 0;
+    }
+    // SAFETY: the helper takes the context that the program was given.
+    unsafe { bpf_get_attach_cookie(ctx.as_ptr()) }
 }
 
 /// What the stack pointer was at the first instruction of the function that has just returned.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::cli::name::printable;
 use crate::cli::output::{counted, grouped};
-use crate::control::DoctorReport;
+use crate::control::{CaptureFunction, DoctorReport};
 
 pub(super) fn text(report: &DoctorReport) -> String {
     let mut page = Page::default();
@@ -21,6 +21,9 @@ pub(super) fn text(report: &DoctorReport) -> String {
         for target in &report.capture {
             let (path, outcome) = (printable(&target.path), printable(&target.outcome));
             page.line(format_args!("  {path}: {outcome}"));
+            for function in &target.functions {
+                page.line(format_args!("    {}", printable(&described(function))));
+            }
         }
     }
     page.counts("Lost since the start", &report.losses);
@@ -50,6 +53,14 @@ pub(super) fn text(report: &DoctorReport) -> String {
         }
     }
     page.0
+}
+
+/// `SSL_read+0x16 emulated, SSL_read+0x38 emulated`: the entry, then the return.
+fn described(function: &CaptureFunction) -> String {
+    let sites = std::iter::once(&function.entry).chain(&function.exits);
+    let sites = sites.map(|site| format!("{} {}", site.at, site.kind));
+    let returns = function.return_probe.then(|| "return probe".to_owned());
+    sites.chain(returns).collect::<Vec<_>>().join(", ")
 }
 
 #[derive(Default)]
@@ -82,7 +93,18 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{CaptureTarget, Check};
+    use crate::control::{CaptureSite, CaptureTarget, Check};
+
+    /// The first of `sites` is the entry.
+    fn function(sites: &[&str], return_probe: bool) -> CaptureFunction {
+        let mut sites = sites.iter().map(|site| {
+            let (at, kind) = site.split_once(' ').unwrap();
+            CaptureSite { at: at.to_owned(), kind: kind.to_owned() }
+        });
+        let entry = sites.next().unwrap();
+        let (symbol, _offset) = entry.at.split_once('+').unwrap();
+        CaptureFunction { symbol: symbol.to_owned(), entry, return_probe, exits: sites.collect() }
+    }
 
     #[test]
     fn everything_is_said() {
@@ -95,6 +117,11 @@ mod tests {
             capture: vec![CaptureTarget {
                 path: "/usr/lib/x86_64-linux-gnu/libssl.so.3".to_owned(),
                 outcome: "attached".to_owned(),
+                functions: vec![
+                    function(&["SSL_read+0x16 emulated", "SSL_read+0x38 emulated"], false),
+                    function(&["SSL_read_ex+0x0 entry"], true),
+                    function(&["SSL_free+0x3 emulated"], false),
+                ],
             }],
             losses: [("ring_full".to_owned(), 0), ("truncated".to_owned(), 1024)].into(),
             served_connections: 1,

@@ -1,0 +1,128 @@
+//! Where on a function its probes go.
+//!
+//! A breakpoint costs a microsecond if the kernel emulates the instruction that it displaces, and
+//! ten if it has to run that instruction elsewhere and trap again. Most functions begin with one
+//! of the second kind, but their arguments are in their registers for a while longer. So the
+//! entry is seen at the first instruction that is cheap, and the return in one of two ways:
+//!
+//! - By a return probe, if the stack has not moved until then. It is a breakpoint at the entry as
+//!   well, which exchanges the return address on top of the stack: at the same instruction it is
+//!   cheap too. Anywhere else there would be two breakpoints to enter a function, and moving the
+//!   one would make the whole dearer.
+//! - At cheap instructions that every way out passes when the result is there already.
+//!
+//! Where neither can be shown to be right, all is left at the first instruction.
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::fmt;
+
+/// Where the probes of one function are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sites {
+    /// Where the function is seen to be entered.
+    pub entry: Site,
+    /// Where it is seen to return.
+    pub exits: Exits,
+}
+
+/// An instruction with a breakpoint on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Bytes from the function's first instruction.
+    pub offset: u32,
+    /// What becomes of the instruction.
+    pub kind: SiteKind,
+    /// By how many bytes the stack pointer is lower than at the function's first instruction.
+    pub displacement: u32,
+}
+
+/// How the kernel gets past a breakpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SiteKind {
+    /// It does itself what the instruction would have done.
+    Emulated,
+    /// It replaces a no-op of five bytes by a call, and there are no more traps (Linux 6.18).
+    Nop5,
+    /// The function's first instruction, whatever it is: most are executed out of line.
+    Entry,
+}
+
+/// How a function is seen to return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exits {
+    /// Nobody wants to know.
+    Unwatched,
+    /// By a return probe, set when the function is entered.
+    Returned,
+    /// At these instructions, one of which is on every way out.
+    At(Vec<Site>),
+}
+
+impl Site {
+    const FIRST: Self = Self { offset: 0, kind: SiteKind::Entry, displacement: 0 };
+}
+
+impl fmt::Display for SiteKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Emulated => "emulated",
+            Self::Nop5 => "nop5",
+            Self::Entry => "entry",
+        })
+    }
+}
+
+/// The instructions of a function.
+#[derive(Clone, Debug)]
+pub(super) struct Code {
+    /// From its first instruction on.
+    pub(super) bytes: Vec<u8>,
+    /// That is all of it, and nobody else's.
+    pub(super) is_whole: bool,
+}
+
+/// What is to be learnt of a function's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The arguments, by number.
+    pub(super) arguments: &'static [usize],
+    /// When it returns, and with what result.
+    pub(super) returns: bool,
+}
+
+/// What the kernel is able to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Abilities {
+    /// A program can be told at which of its sites it runs (Linux 5.15).
+    pub(super) cookies: bool,
+    /// No-ops of five bytes are cheap, and a call that is emulated is entered on the shadow stack
+    /// too, so that its return is not taken for an attack (Linux 6.18).
+    pub(super) calls: bool,
+}
+
+impl Sites {
+    /// At the function's first instruction: right for every function.
+    pub(super) fn plain(asked: Asked) -> Self {
+        Self { entry: Site::FIRST, exits: Exits::unless_unwatched(asked) }
+    }
+
+    /// The cheapest that are known to be right.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn choose(code: &Code, asked: Asked, kernel: Abilities) -> Self {
+        x86::choose(code, asked, kernel).unwrap_or_else(|| Self::plain(asked))
+    }
+
+    /// The first instruction: nothing here can read this machine's code.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn choose(_code: &Code, asked: Asked, _kernel: Abilities) -> Self {
+        Self::plain(asked)
+    }
+}
+
+impl Exits {
+    fn unless_unwatched(asked: Asked) -> Self {
+        if asked.returns { Self::Returned } else { Self::Unwatched }
+    }
+}

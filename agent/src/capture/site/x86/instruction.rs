@@ -1,0 +1,240 @@
+//! One instruction, as far as it matters where a probe may be.
+
+use std::iter::Sum;
+
+use iced_x86::{
+    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
+    OpAccess, Register,
+};
+
+use crate::capture::site::{Abilities, SiteKind};
+
+/// A set of general registers, each in its full width.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Registers(u16);
+
+impl Registers {
+    pub(super) const RAX: Self = Self::numbered(0);
+    pub(super) const RCX: Self = Self::numbered(1);
+    pub(super) const RDX: Self = Self::numbered(2);
+    pub(super) const RSP: Self = Self::numbered(4);
+    pub(super) const RSI: Self = Self::numbered(6);
+    pub(super) const RDI: Self = Self::numbered(7);
+    pub(super) const R8: Self = Self::numbered(8);
+    pub(super) const R9: Self = Self::numbered(9);
+
+    const fn numbered(number: u16) -> Self {
+        Self(1 << number)
+    }
+
+    /// That of which `register` is a part; none if it isn't a general one.
+    pub(super) fn of(register: Register) -> Self {
+        if !register.is_gpr() {
+            return Self::default();
+        }
+        u16::try_from(register.full_register().number()).map_or(Self::default(), Self::numbered)
+    }
+
+    /// Whether a register is in both.
+    pub(super) fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl Sum for Registers {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        Self(all.fold(0, |sum, registers| sum | registers.0))
+    }
+}
+
+/// An instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Bytes from the function's first instruction.
+    pub(super) offset: u32,
+    /// Bytes.
+    pub(super) length: u32,
+    pub(super) flow: Flow,
+    pub(super) shape: Shape,
+    pub(super) written: Registers,
+    pub(super) writes_memory: bool,
+    pub(super) stack: StackMove,
+}
+
+/// Where an instruction leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// To the next one.
+    On,
+    /// There; `None` if that is outside the function.
+    Jump(Option<u32>),
+    /// There or to the next one.
+    Branch(Option<u32>),
+    /// To the next one, when other code has run.
+    Call,
+    /// To the caller.
+    Return,
+    /// Nowhere: it raises an exception.
+    Trap,
+    /// That can't be told.
+    Unknown,
+}
+
+/// What kind of instruction the kernel takes it for (`arch/x86/kernel/uprobes.c`,
+/// `branch_setup_xol_ops` and `push_setup_xol_ops`). Told by its bytes, as the kernel does, and
+/// only without prefixes, about which kernels disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Push,
+    /// A jump, conditional or not.
+    Jump,
+    /// A call of a fixed target.
+    Call,
+    /// Of one byte.
+    Nop,
+    /// Of the five bytes that compilers leave to be patched.
+    Nop5,
+    /// It marks the target of an indirect call, and does nothing.
+    Landing,
+    Other,
+}
+
+impl Shape {
+    fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [0x50..=0x57] | [0x41, 0x50..=0x57] => Self::Push,
+            [0x70..=0x7f | 0xeb, _] => Self::Jump,
+            [0x0f, 0x80..=0x8f, _, _, _, _] | [0xe9, _, _, _, _] => Self::Jump,
+            [0xe8, _, _, _, _] => Self::Call,
+            [0x90] => Self::Nop,
+            [0x0f, 0x1f, 0x44, 0x00, 0x00] => Self::Nop5,
+            [0xf3, 0x0f, 0x1e, 0xfa] => Self::Landing,
+            _ => Self::Other,
+        }
+    }
+
+    /// What becomes of a breakpoint here, if it is cheap.
+    pub(super) fn cheap(self, kernel: Abilities) -> Option<SiteKind> {
+        match self {
+            Self::Push | Self::Jump | Self::Nop => Some(SiteKind::Emulated),
+            Self::Call => kernel.calls.then_some(SiteKind::Emulated),
+            Self::Nop5 => kernel.calls.then_some(SiteKind::Nop5),
+            Self::Landing | Self::Other => None,
+        }
+    }
+}
+
+/// What an instruction does to the stack pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StackMove {
+    /// It lowers it by so many bytes, or raises it if that is negative.
+    Down(i64),
+    /// That depends.
+    Unknown,
+}
+
+/// Where the code is taken to be: far enough from both ends for no jump to wrap around.
+const BASE: u64 = 1 << 40;
+
+/// Reads instructions.
+pub(super) struct Reader<'a> {
+    code: &'a [u8],
+    decoder: Decoder<'a>,
+    facts: InstructionInfoFactory,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(code: &'a [u8]) -> Self {
+        let decoder = Decoder::with_ip(64, code, BASE, DecoderOptions::NONE);
+        Self { code, decoder, facts: InstructionInfoFactory::new() }
+    }
+
+    /// The instruction at `offset`; `None` if there is no valid one, or not all of it.
+    pub(super) fn at(&mut self, offset: u32) -> Option<Step> {
+        let start = offset as usize;
+        self.decoder.set_position(start).ok()?;
+        self.decoder.set_ip(BASE + u64::from(offset));
+        let instruction = self.decoder.decode();
+        if instruction.is_invalid() {
+            return None;
+        }
+        let bytes = self.code.get(start..start.checked_add(instruction.len())?)?;
+        let flow = self.flow(&instruction);
+        let facts = self.facts.info(&instruction);
+        let written = facts.used_registers().iter();
+        let written = written.filter(|used| is_write(used.access()));
+        let written: Registers = written.map(|used| Registers::of(used.register())).sum();
+        Some(Step {
+            offset,
+            length: u32::try_from(bytes.len()).ok()?,
+            flow,
+            shape: Shape::of(bytes),
+            written,
+            writes_memory: facts.used_memory().iter().any(|used| is_write(used.access())),
+            stack: stack_move(&instruction, flow, written),
+        })
+    }
+
+    fn flow(&self, instruction: &Instruction) -> Flow {
+        match instruction.flow_control() {
+            FlowControl::Next => Flow::On,
+            FlowControl::UnconditionalBranch if instruction.is_jmp_short_or_near() => {
+                Flow::Jump(self.target(instruction))
+            }
+            FlowControl::ConditionalBranch => Flow::Branch(self.target(instruction)),
+            FlowControl::Call | FlowControl::IndirectCall | FlowControl::Interrupt => Flow::Call,
+            FlowControl::Return => Flow::Return,
+            FlowControl::Exception => Flow::Trap,
+            FlowControl::UnconditionalBranch
+            | FlowControl::IndirectBranch
+            | FlowControl::XbeginXabortXend => Flow::Unknown,
+        }
+    }
+
+    fn target(&self, instruction: &Instruction) -> Option<u32> {
+        let offset = instruction.near_branch_target().checked_sub(BASE)?;
+        let offset = u32::try_from(offset).ok()?;
+        ((offset as usize) < self.code.len()).then_some(offset)
+    }
+}
+
+fn is_write(access: OpAccess) -> bool {
+    match access {
+        OpAccess::None | OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess => false,
+        OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite => {
+            true
+        }
+    }
+}
+
+fn stack_move(instruction: &Instruction, flow: Flow, written: Registers) -> StackMove {
+    // What a call puts on the stack is taken off by its return.
+    if flow == Flow::Call || !written.meets(Registers::RSP) {
+        return StackMove::Down(0);
+    }
+    let is_explicit = instruction.op0_register() == Register::RSP;
+    match (instruction.mnemonic(), instruction.code()) {
+        (Mnemonic::Push, _) => StackMove::Down(-i64::from(instruction.stack_pointer_increment())),
+        (Mnemonic::Pop, _) if !is_explicit => {
+            StackMove::Down(-i64::from(instruction.stack_pointer_increment()))
+        }
+        (_, Code::Sub_rm64_imm8 | Code::Sub_rm64_imm32) if is_explicit => {
+            StackMove::Down(immediate(instruction))
+        }
+        (_, Code::Add_rm64_imm8 | Code::Add_rm64_imm32) if is_explicit => {
+            StackMove::Down(-immediate(instruction))
+        }
+        (_, Code::Lea_r64_m)
+            if instruction.memory_base() == Register::RSP
+                && instruction.memory_index() == Register::None =>
+        {
+            StackMove::Down((instruction.memory_displacement64() as i64).wrapping_neg())
+        }
+        _ => StackMove::Unknown,
+    }
+}
+
+/// The second operand, sign-extended from 32 bits at most.
+fn immediate(instruction: &Instruction) -> i64 {
+    instruction.immediate(1) as i64
+}
