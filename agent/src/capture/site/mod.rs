@@ -76,6 +76,10 @@ impl fmt::Display for SiteKind {
 
 /// The instructions of a function.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "no other machine's code is understood yet")
+)]
 pub(super) struct Code {
     /// From its first instruction on.
     pub(super) bytes: Vec<u8>,
