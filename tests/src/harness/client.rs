@@ -404,6 +404,14 @@ impl Client {
         Ok((self.caller.clone(), reports))
     }
 
+    /// Whether it has not ended.
+    ///
+    /// # Errors
+    /// If that can't be found out.
+    pub fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// Ends it at once.
     pub fn kill(&mut self) {
         // Both fail only if it has ended already.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use weir_tests::harness::{Kind, Load, Who, wait_until};
+use weir_tests::harness::client::Stream;
+use weir_tests::harness::{Client, Daemon, Kind, Load, Scene, Who, wait_until};
+use weir_tests::play::Play as Directions;
+use weir_tests::truth::State;
 
 use crate::{Case, Play, case};
 
@@ -16,6 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("what_a_library_holds_back_is_counted_once", held_back),
         case("grpc_is_told_of_though_it_is_not_read", grpc),
+        case("daemons_that_come_and_go_harm_nobody", come_and_go),
     ]
 }
 
@@ -41,4 +45,41 @@ fn grpc() -> anyhow::Result<()> {
         Ok(report["unsupported"]["grpc"] == 1)
     })?;
     play.check(0)
+}
+
+/// One program of each way to have TLS inside makes calls for half a minute, while daemons attach to
+/// them and are killed or told to go.
+fn come_and_go() -> anyhow::Result<()> {
+    const KINDS: [Kind; 5] =
+        [Kind::OpenAiSync, Kind::OpenAiAsync, Kind::Node, Kind::GnuTls, Kind::Bun];
+    const CALLS: u32 = 800;
+    let scene = Scene::start()?;
+    let slow = Directions { hold_ms: 40, ..Directions::default() };
+    let load = Load { stream: Stream::Mixed, play: slow, ..Load::new("chat", CALLS) };
+    let mut clients = Vec::new();
+    for kind in KINDS {
+        clients.push(Client::start(&scene, kind, Who::Myself, &load)?);
+    }
+    let mut daemons = 0;
+    while clients.iter_mut().all(|client| client.is_running().unwrap_or(false)) {
+        let home = scene.directory().join(format!("weir-{daemons}"));
+        let daemon = Daemon::start(scene.place(), &home)?;
+        if daemons % 2 == 0 {
+            daemon.kill()?;
+        } else {
+            daemon.stop()?;
+        }
+        daemons += 1;
+    }
+    anyhow::ensure!(daemons >= 2, "only {daemons} daemons came and went");
+    for client in clients {
+        let (caller, reports) = client.finish()?;
+        let failed = reports.iter().find(|report| report.get("error").is_some());
+        anyhow::ensure!(failed.is_none(), "{}: {failed:?}", caller.label);
+    }
+    let calls = scene.server.journal().calls();
+    let whole = calls.iter().filter(|call| call.state == State::Complete).count();
+    let made = KINDS.len() * CALLS as usize;
+    anyhow::ensure!(whole == made && calls.len() == made, "{whole} of {made} calls came through");
+    Ok(())
 }
