@@ -72,26 +72,28 @@ impl Targets {
         for path in LIBRARY_FOLDERS.iter().flat_map(files) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if INSTALLED_NAMES.iter().any(|start| name.starts_with(start)) {
-                self.attach_to_installed(&path, 0);
+                let _gone_or_no_file = self.attach_to_installed(&path, 0);
             }
         }
         let packages = files("/opt").map(|folder| folder.join("bin"));
         for folder in PROGRAM_FOLDERS.iter().map(PathBuf::from).chain(packages) {
             for path in files(folder) {
-                self.attach_to_installed(&path, LARGE_PROGRAM);
+                let _gone_or_no_file = self.attach_to_installed(&path, LARGE_PROGRAM);
             }
         }
         for path in programs {
-            self.attach_to_installed(path, 0);
+            if let Err(error) = self.attach_to_installed(path, 0) {
+                tracing::warn!(path = %path.display(), %error, "can't look at a configured program");
+            }
         }
     }
 
-    fn attach_to_installed(&mut self, path: &Path, least_size: u64) {
-        let Ok((id, file)) = open(path) else { return };
-        let is_large = || file.metadata().is_ok_and(|stat| stat.len() >= least_size);
-        if !self.files.contains_key(&id) && is_large() {
+    fn attach_to_installed(&mut self, path: &Path, least_size: u64) -> io::Result<()> {
+        let (id, file) = open(path)?;
+        if !self.files.contains_key(&id) && file.metadata()?.len() >= least_size {
             self.consider(id, &file, &path.to_string_lossy(), true);
         }
+        Ok(())
     }
 
     /// Looks at what one process has mapped. Says whether something was found.
@@ -171,6 +173,10 @@ impl Targets {
             Some(wanted) => wanted,
             None => match self.searches.search(file) {
                 Search::Absent => return (None, Probes::default()),
+                Search::TooLarge => {
+                    let reason = "it is too large to be searched for a TLS library".to_owned();
+                    return (Some(Outcome::Unreadable { reason }), Probes::default());
+                }
                 Search::Unclear => {
                     let outcome = Outcome::NoSymbols { library: "BoringSSL" };
                     return (Some(outcome), Probes::default());

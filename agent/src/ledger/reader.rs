@@ -12,7 +12,7 @@ use super::anchor::Anchor;
 use super::day::Day;
 use super::dimension::{RowKey, Traits};
 use super::entry::{Entry, Loss};
-use super::error::LedgerError;
+use super::error::{IndexError, LedgerError};
 use super::index::{Extent, Gap, Hour, Index, touches};
 use super::log::days;
 use super::position::Position;
@@ -130,19 +130,11 @@ impl Reader {
     /// # Errors
     /// If the log or the index can't be read.
     pub fn answered(&self, response_id: &str) -> Result<Option<UsageRecord>, LedgerError> {
-        let index = self.0.index();
-        let committed = self.0.status().committed;
-        let Some(index) = index.as_ref() else { return Ok(None) };
-        for day in days(&self.0.log_dir)?.into_iter().rev() {
-            let at = index.answer(day, response_id);
-            let at = at.map_err(|source| index_error(&self.0.state_dir, source))?;
-            if let Some(offset) = at
-                && let Some(Entry::Call(record)) = self.entry_at(day, offset, committed)?
-            {
-                return Ok(Some(*record));
-            }
-        }
-        Ok(None)
+        self.indexed(
+            |days| days.reverse(),
+            |index, day| index.answer(day, response_id),
+            |entry| if let Entry::Call(record) = entry { Some(*record) } else { None },
+        )
     }
 
     /// The first record that says whose a batch or a file of its results is, of those that were stored
@@ -155,17 +147,33 @@ impl Reader {
         key: BatchKey,
         oldest: Timestamp,
     ) -> Result<Option<BatchRecord>, LedgerError> {
+        let oldest = Day::of(oldest);
+        self.indexed(
+            |days| days.retain(|day| *day >= oldest),
+            |index, day| index.batch(day, key),
+            |entry| if let Entry::Batch(record) = entry { Some(*record) } else { None },
+        )
+    }
+
+    /// The first entry that the index knows the place of and that is wanted, of the days that `choose`
+    /// leaves, in the order in which it leaves them.
+    fn indexed<T>(
+        &self,
+        choose: impl FnOnce(&mut Vec<Day>),
+        place: impl Fn(&Index, Day) -> Result<Option<u64>, IndexError>,
+        wanted: impl Fn(Entry) -> Option<T>,
+    ) -> Result<Option<T>, LedgerError> {
         let index = self.0.index();
         let committed = self.0.status().committed;
         let Some(index) = index.as_ref() else { return Ok(None) };
-        let oldest = Day::of(oldest);
-        for day in days(&self.0.log_dir)?.into_iter().filter(|day| *day >= oldest) {
-            let at = index.batch(day, key);
-            let at = at.map_err(|source| index_error(&self.0.state_dir, source))?;
+        let mut days = days(&self.0.log_dir)?;
+        choose(&mut days);
+        for day in days {
+            let at = place(index, day).map_err(|source| index_error(&self.0.state_dir, source))?;
             if let Some(offset) = at
-                && let Some(Entry::Batch(record)) = self.entry_at(day, offset, committed)?
+                && let Some(found) = self.entry_at(day, offset, committed)?.and_then(&wanted)
             {
-                return Ok(Some(*record));
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -399,7 +407,7 @@ fn from_index(
     index: &Index,
     query: &UsageQuery,
     sums: &mut Sums<'_>,
-) -> Result<Vec<Range<Position>>, super::IndexError> {
+) -> Result<Vec<Range<Position>>, IndexError> {
     let extents = index.extents()?;
     let mut days: Vec<_> = extents.iter().map(|extent| extent.day).collect();
     days.dedup();

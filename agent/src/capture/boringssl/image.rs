@@ -15,8 +15,8 @@ const PART: usize = 1 << 20;
 const CODE_MIN: u64 = 512 << 10;
 /// Larger programs are not searched, in bytes.
 const FILE_MAX: u64 = 1 << 30;
-/// The longest index of functions that is read, in bytes: eight million of them.
-const INDEX_MAX: u64 = 64 << 20;
+/// The longest index of functions that is read, in bytes: two million of them.
+const INDEX_MAX: u64 = 16 << 20;
 
 pub(super) struct Image<'a> {
     file: &'a File,
@@ -33,9 +33,24 @@ pub(super) struct Segment {
     pub(super) executable: bool,
 }
 
+/// Why a file is not searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoImage {
+    /// It can't have what is searched for.
+    Unfit,
+    /// It would take too long.
+    TooLarge,
+}
+
 impl<'a> Image<'a> {
-    /// What `file` is made of, if it is a program of this machine's kind that is large enough.
-    pub(super) fn of(file: &'a File) -> Option<Self> {
+    /// What `file` is made of, if it is a program of this machine's kind and of a size to be searched.
+    pub(super) fn of(file: &'a File) -> Result<Self, NoImage> {
+        let (image, size) = Self::parse(file).ok_or(NoImage::Unfit)?;
+        if size <= FILE_MAX { Ok(image) } else { Err(NoImage::TooLarge) }
+    }
+
+    /// The same of any size, and that.
+    fn parse(file: &'a File) -> Option<(Self, u64)> {
         if !cfg!(target_arch = "x86_64") {
             return None;
         }
@@ -65,7 +80,7 @@ impl<'a> Image<'a> {
         let code = segments.iter().filter(|segment| segment.executable);
         let is_worth_it =
             code.map(|segment| segment.length).fold(0, u64::saturating_add) >= CODE_MIN;
-        (is_worth_it && size <= FILE_MAX).then_some(Self { file, segments, index })
+        is_worth_it.then_some((Self { file, segments, index }, size))
     }
 
     /// Hands the segments that are wanted to `visit`, part by part, each with its address. A part begins

@@ -23,7 +23,7 @@ use lru::LruCache;
 use memchr::memmem;
 
 use self::calls::{Reference, Tests};
-use self::image::Image;
+use self::image::{Image, NoImage};
 use self::starts::Starts;
 
 /// The end of the name under which each build knows the file, and the byte that ends it.
@@ -32,7 +32,7 @@ const SOURCE: &[u8] = b"ssl/ssl_lib.cc\0";
 const NAME_MAX: usize = 256;
 /// A file that has more names of it, or uses them more often, is not what it seems.
 const NAMES_MAX: usize = 4;
-const REFERENCES_MAX: usize = 4096;
+const REFERENCES_MAX: usize = 512;
 /// Most files that are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
@@ -56,14 +56,16 @@ pub(super) struct Functions {
 pub(super) enum Search {
     /// No.
     Absent,
+    /// It is too large to be searched.
+    TooLarge,
     /// Yes, but its functions can't be told for certain.
     Unclear,
     /// Yes, here.
     Found(Functions),
 }
 
-/// What was found before, so that a program that is started again is not read again: that takes some
-/// two milliseconds a megabyte. The least recently used are forgotten.
+/// What was found before, so that a program that is started again is not read again. The least recently
+/// used are forgotten.
 pub(super) struct Searches(LruCache<Version, Search>);
 
 /// A file as it is. Only root could give it another content and the same times.
@@ -95,7 +97,11 @@ impl Searches {
 }
 
 fn search(file: &File) -> Search {
-    Image::of(file).map_or(Search::Absent, |image| search_image(&image))
+    match Image::of(file) {
+        Ok(image) => search_image(&image),
+        Err(NoImage::Unfit) => Search::Absent,
+        Err(NoImage::TooLarge) => Search::TooLarge,
+    }
 }
 
 fn search_image(image: &Image<'_>) -> Search {
