@@ -14,7 +14,7 @@ const PART: usize = 1 << 20;
 /// The code of BoringSSL alone is larger than this, in bytes: no time is spent on smaller programs.
 const CODE_MIN: u64 = 512 << 10;
 /// Larger programs are not searched, in bytes.
-const FILE_MAX: u64 = 1 << 30;
+pub(super) const FILE_MAX: u64 = 1 << 30;
 /// The longest index of functions that is read, in bytes: two million of them.
 const INDEX_MAX: u64 = 16 << 20;
 

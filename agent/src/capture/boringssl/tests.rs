@@ -188,6 +188,20 @@ fn who_has_the_name_and_raises_no_error_has_none() {
 }
 
 #[test]
+fn what_would_take_too_long_is_said_not_to_be_searched() {
+    let (program, functions) = whole(Form::Relative);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&program.file()).unwrap();
+    for (size, expected) in
+        [(image::FILE_MAX, Search::Found(functions)), (image::FILE_MAX + 1, Search::TooLarge)]
+    {
+        // What is added takes no room.
+        file.set_len(size).unwrap();
+        assert_eq!(search(&file), expected);
+    }
+}
+
+#[test]
 fn other_files_have_none() {
     let (program, _) = whole(Form::Relative);
     let file = program.file();
