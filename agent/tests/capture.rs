@@ -53,8 +53,12 @@ struct Probes {
 
 impl Probes {
     fn start() -> Option<Self> {
+        Self::start_with(Options::default())
+    }
+
+    fn start_with(options: Options) -> Option<Self> {
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let options = Options { ring_bytes: 64 << 20, ..Options::default() };
+        let options = Options { ring_bytes: 64 << 20, ..options };
         match Capture::start(&options) {
             Ok((capture, drain)) => Some(Self {
                 capture,
@@ -189,6 +193,25 @@ fn every_length_is_carried_whole() {
             assert_eq!(whole.len(), length, "{direction:?}");
             assert!(whole.starts_with(&b"POST "[..length.min(5)]));
         }
+    }
+    assert_eq!(probes.lost(), 0);
+}
+
+/// As before Linux 6.6.
+#[test]
+fn probes_with_a_link_each_see_the_same() {
+    let Some(mut probes) = Probes::start_with(Options { multi: false, ..Options::default() })
+    else {
+        return;
+    };
+    let mut client = Client::start();
+    client.say("write 0");
+    client.say("write 100000");
+    probes.settle();
+    for direction in [Direction::Read, Direction::Write] {
+        let seen = probes.of(client.pid(), direction);
+        assert_eq!(seen.len(), 1, "{direction:?}");
+        assert_eq!(seen[0].1.whole().len(), 100_000, "{direction:?}");
     }
     assert_eq!(probes.lost(), 0);
 }

@@ -166,7 +166,10 @@ impl Worker {
                     self.search_all();
                     let _caller_has_gone = done.try_send(());
                 }
-                Ok(Hint::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Hint::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    self.targets.remove();
+                    return;
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if self.overflowed.swap(false, Ordering::Relaxed) || Instant::now() >= self.next_sweep {

@@ -4,7 +4,6 @@ use std::io;
 
 use aya::EbpfError;
 use aya::maps::MapError;
-use aya::programs::ProgramError;
 
 /// Why the probes could not be started, or told something. Each kind has another remedy.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +59,11 @@ pub enum CaptureError {
         name: &'static str,
         /// What it said, the verifier's log included.
         #[source]
-        source: Box<ProgramError>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The embedded object can't be read a second time.
+    #[error("the probes could not be prepared")]
+    Prepare(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The embedded object lacks something: it is not the one this binary was written for.
     #[error("the probes' object has no {name}")]
     Incomplete {

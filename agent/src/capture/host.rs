@@ -15,6 +15,9 @@ const OLDEST: (u32, u32) = (5, 8);
 /// shadow stack (`arch/x86/kernel/uprobes.c`, `branch_emulate_op`).
 const OPTIMISED: (u32, u32) = (6, 18);
 
+/// `BPF_TRACE_UPROBE_MULTI` came with 6.6.
+const MULTI: (u32, u32) = (6, 6);
+
 /// Refuses kernels that are too old.
 pub(super) fn check_kernel() -> Result<(), CaptureError> {
     let uname = rustix::system::uname();
@@ -26,6 +29,12 @@ pub(super) fn check_kernel() -> Result<(), CaptureError> {
         // A release that can't be understood is no reason to refuse: the kernel itself will.
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+/// Whether one link can have many probes, as it can from 6.6 on.
+pub(super) fn has_multi_links() -> bool {
+    let uname = rustix::system::uname();
+    version(&uname.release().to_string_lossy()).is_ok_and(|it| it >= MULTI)
 }
 
 /// What the kernel can do for probes beyond what is needed.
@@ -53,7 +62,7 @@ pub(super) fn check_capabilities() -> Result<(), CaptureError> {
     if missing.is_empty() { Ok(()) } else { Err(CaptureError::NoPrivilege { missing }) }
 }
 
-/// Locked memory for the maps on old kernels, and a descriptor for each of some ten to twenty probes of
+/// Locked memory for the maps on old kernels, and a descriptor for each of some ten links to
 /// each library. Whether that was allowed shows when they are needed.
 pub(super) fn raise_limits() {
     let _old_kernels_only = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });

@@ -1,6 +1,8 @@
 //! Loads the object into the kernel.
 
-use aya::maps::{Array, HashMap, MapData, PerCpuArray, ProgramArray, RingBuf};
+use std::collections::HashMap as Names;
+
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, ProgramArray, RingBuf};
 use aya::programs::{RawTracePoint, UProbe};
 use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
@@ -8,6 +10,7 @@ use weir_ebpf::{limit, name};
 
 use super::error::CaptureError;
 use super::log_ring::ToTracing;
+use super::multi;
 use super::probes::Prober;
 use super::{Options, host, layout};
 
@@ -31,6 +34,9 @@ const UPROBES: [&str; 15] = [
     name::LOADER_ENTER,
 ];
 
+/// Programs that others go on in, and where those look for them.
+const CONTINUED: [(u32, &str); 2] = [(0, name::READ_MORE), (1, name::WRITE_MORE)];
+
 const TRACEPOINTS: [(&str, &str); 3] = [
     (name::EXECUTED, "sched_process_exec"),
     (name::FORKED, "sched_process_fork"),
@@ -49,7 +55,7 @@ pub(super) struct Probes {
     pub(super) losses: PerCpuArray<MapData, [u64; 2]>,
     pub(super) steering: SteeringMap,
     /// To be kept open: the kernel empties a program array when the last descriptor is closed.
-    pub(super) continued: ProgramArray<MapData>,
+    pub(super) continued: Map,
     pub(super) log: EbpfLogger<ToTracing>,
 }
 
@@ -80,11 +86,22 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
         loader.override_global(global, offset, true);
     }
     let mut ebpf = loader.load(OBJECT).map_err(classify)?;
+    let prepared = (options.multi && host::has_multi_links())
+        .then(|| multi::Prepared::new(OBJECT, &ebpf))
+        .transpose()
+        .map_err(|error| CaptureError::Prepare(Box::new(error)))?;
     // Programs refer to the maps, so the log's reader has to be there before they are loaded.
     let log = EbpfLogger::init_with_logger(&mut ebpf, ToTracing).map_err(CaptureError::Log)?;
-    load_programs(&mut ebpf)?;
+    let multi = prepared.as_ref().map(load_multi).transpose()?;
+    if multi.is_none() {
+        load_single(&mut ebpf)?;
+    }
+    follow_processes(&mut ebpf)?;
     exclude(&mut ebpf, &options.excluded)?;
-    let continued = continue_programs(&mut ebpf)?;
+    let continued = match &multi {
+        Some(multi) => continue_multi(&mut ebpf, multi)?,
+        None => continue_single(&mut ebpf)?,
+    };
     Ok(Probes {
         ring: take(&mut ebpf, name::RING)?,
         armed: take(&mut ebpf, name::ARMED)?,
@@ -92,17 +109,30 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
         steering: take(&mut ebpf, name::STEERING)?,
         continued,
         log,
-        prober: Prober::new(ebpf, kernel),
+        prober: Prober::new(ebpf, multi, kernel),
     })
 }
 
-fn load_programs(ebpf: &mut Ebpf) -> Result<(), CaptureError> {
+fn load_multi(prepared: &multi::Prepared) -> Result<multi::Programs, CaptureError> {
+    let load = |name| {
+        let refused = |source| CaptureError::Program { name, source: Box::new(source) };
+        Ok((name, prepared.load(name).map_err(refused)?))
+    };
+    let loaded: Result<Names<_, _>, CaptureError> = UPROBES.into_iter().map(load).collect();
+    Ok(multi::Programs::new(loaded?))
+}
+
+fn load_single(ebpf: &mut Ebpf) -> Result<(), CaptureError> {
     for name in UPROBES {
         let refused = |source| CaptureError::Program { name, source: Box::new(source) };
         let program = ebpf.program_mut(name).ok_or(CaptureError::Incomplete { name })?;
         let program: &mut UProbe = program.try_into().map_err(refused)?;
         program.load().map_err(refused)?;
     }
+    Ok(())
+}
+
+fn follow_processes(ebpf: &mut Ebpf) -> Result<(), CaptureError> {
     for (name, tracepoint) in TRACEPOINTS {
         let refused = |source| CaptureError::Program { name, source: Box::new(source) };
         let program = ebpf.program_mut(name).ok_or(CaptureError::Incomplete { name })?;
@@ -121,19 +151,31 @@ fn exclude(ebpf: &mut Ebpf, excluded: &[u32]) -> Result<(), CaptureError> {
     Ok(())
 }
 
-fn continue_programs(ebpf: &mut Ebpf) -> Result<ProgramArray<MapData>, CaptureError> {
-    let mut map: ProgramArray<MapData> = take(ebpf, name::CONTINUE)?;
-    for (index, name) in [(0, name::READ_MORE), (1, name::WRITE_MORE)] {
-        let refused = |source| CaptureError::Program { name, source: Box::new(source) };
-        let program = ebpf.program(name).ok_or(CaptureError::Incomplete { name })?;
-        let program: &UProbe = program.try_into().map_err(refused)?;
-        let fd = program.fd().map_err(refused)?;
-        map.set(index, fd, 0).map_err(CaptureError::Map)?;
+fn continue_multi(ebpf: &mut Ebpf, multi: &multi::Programs) -> Result<Map, CaptureError> {
+    let name = name::CONTINUE;
+    let map = ebpf.take_map(name).ok_or(CaptureError::Incomplete { name })?;
+    for (index, name) in CONTINUED {
+        let program = multi.get(name).ok_or(CaptureError::Incomplete { name })?;
+        multi::set_program(&map, index, program).map_err(CaptureError::Io)?;
     }
     Ok(map)
 }
 
-fn take<M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
+fn continue_single(ebpf: &mut Ebpf) -> Result<Map, CaptureError> {
+    let name = name::CONTINUE;
+    let mut map = ebpf.take_map(name).ok_or(CaptureError::Incomplete { name })?;
+    let mut array = ProgramArray::try_from(&mut map).map_err(CaptureError::Map)?;
+    for (index, name) in CONTINUED {
+        let refused = |source| CaptureError::Program { name, source: Box::new(source) };
+        let program = ebpf.program(name).ok_or(CaptureError::Incomplete { name })?;
+        let program: &UProbe = program.try_into().map_err(refused)?;
+        let fd = program.fd().map_err(refused)?;
+        array.set(index, fd, 0).map_err(CaptureError::Map)?;
+    }
+    Ok(map)
+}
+
+fn take<M: TryFrom<Map, Error = aya::maps::MapError>>(
     ebpf: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, CaptureError> {

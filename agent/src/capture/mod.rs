@@ -19,6 +19,7 @@ mod layout;
 mod load;
 mod log_ring;
 mod mapping;
+mod multi;
 mod probes;
 mod site;
 mod status;
@@ -35,7 +36,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aya::maps::{MapData, ProgramArray};
+use aya::maps::Map;
 use weir_core::pipeline::Steering;
 use weir_core::units::ConnectionId;
 use weir_ebpf::policy::{Handle, Steer};
@@ -58,6 +59,9 @@ pub struct Options {
     pub programs: Vec<PathBuf>,
     /// How often all processes are searched for what no event has told of. At least a second.
     pub sweep: Duration,
+    /// Attach by links of many probes where the kernel has them. Without, as on older kernels: that
+    /// is slower to let go.
+    pub multi: bool,
 }
 
 impl Default for Options {
@@ -67,6 +71,7 @@ impl Default for Options {
             excluded: Vec::new(),
             programs: Vec::new(),
             sweep: Duration::from_secs(60),
+            multi: true,
         }
     }
 }
@@ -76,7 +81,7 @@ impl Default for Options {
 pub struct Capture {
     steering: Arc<Mutex<SteeringMap>>,
     /// Only kept open.
-    _continued: Arc<ProgramArray<MapData>>,
+    _continued: Arc<Map>,
     shared: Arc<Shared>,
     attacher: Arc<Attacher>,
 }

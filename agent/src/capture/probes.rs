@@ -2,41 +2,79 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
+use std::thread;
 
 use aya::Ebpf;
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope};
 use aya::programs::{ProgramError, UProbe};
+use aya::sys::SyscallError;
 
 use super::elf::Place;
 use super::functions::Function;
+use super::multi::{self, Point, When};
 use super::site::{Abilities, Code, Exits, Site, Sites};
 use super::status::Probed;
 
 /// The most of a function that is looked at, in bytes. Those that are probed have a few hundred.
 const CODE_MAX: u64 = 4096;
 
+/// Links that are closed at a time.
+const CLOSERS: usize = 32;
+
 /// The probes on a file. Dropped in this order, so that no call is entered that won't be seen to
 /// return.
 #[derive(Default)]
 pub(super) struct Probes {
-    enter: Vec<UProbeLink>,
-    leave: Vec<UProbeLink>,
+    enter: Vec<Link>,
+    leave: Vec<Link>,
+}
+
+/// What the kernel takes probes away with, when it is dropped.
+enum Link {
+    Single(#[expect(dead_code, reason = "is dropped")] UProbeLink),
+    Multi(#[expect(dead_code, reason = "is dropped")] OwnedFd),
 }
 
 /// What attaches them.
 pub(super) struct Prober {
     ebpf: Ebpf,
+    /// Where the kernel has links of many probes.
+    multi: Option<multi::Programs>,
     kernel: Abilities,
 }
 
 /// A function, where it begins in the file, and where its probes go.
 type Planned = (Function, u64, Sites);
 
+/// A program, when it runs, and where.
+type Group = (&'static str, When, Vec<Point>);
+
+impl Probes {
+    /// Takes the probes of many files away. The kernel takes its time for each link, but not one
+    /// after the other.
+    pub(super) fn remove(all: impl Iterator<Item = Self>) {
+        let (mut enter, mut leave) = (Vec::new(), Vec::new());
+        for probes in all {
+            enter.extend(probes.enter);
+            leave.extend(probes.leave);
+        }
+        for mut links in [enter, leave] {
+            thread::scope(|scope| {
+                let share = links.len().div_ceil(CLOSERS);
+                while !links.is_empty() {
+                    let some = links.split_off(links.len().saturating_sub(share));
+                    scope.spawn(move || drop(some));
+                }
+            });
+        }
+    }
+}
+
 impl Prober {
-    pub(super) fn new(ebpf: Ebpf, kernel: Abilities) -> Self {
-        Self { ebpf, kernel }
+    pub(super) fn new(ebpf: Ebpf, multi: Option<multi::Programs>, kernel: Abilities) -> Self {
+        Self { ebpf, multi, kernel }
     }
 
     /// Attaches to all functions or to none.
@@ -75,50 +113,88 @@ impl Prober {
     /// Returns come first: a call that is seen to return without having been seen to be entered
     /// does no harm.
     fn attach_all(&mut self, file: &File, planned: &[Planned]) -> Result<Probes, ProgramError> {
-        let mut probes = Probes::default();
-        for (function, start, sites) in planned {
-            let Some(leave) = function.leave else { continue };
-            match &sites.exits {
-                Exits::Unwatched => {}
-                Exits::Returned => {
-                    probes.leave.push(self.attach_at(leave.returned, file, *start, sites.entry)?);
-                }
-                Exits::At(exits) => {
-                    for exit in exits {
-                        probes.leave.push(self.attach_at(leave.exit, file, *start, *exit)?);
-                    }
-                }
-            }
-        }
-        for (function, start, sites) in planned {
-            if let Some(enter) = function.enter {
-                probes.enter.push(self.attach_at(enter, file, *start, sites.entry)?);
-            }
-        }
-        Ok(probes)
+        let leave = self.attach_groups(file, leaving(planned))?;
+        let enter = self.attach_groups(file, entering(planned))?;
+        Ok(Probes { enter, leave })
     }
 
-    fn attach_at(
+    fn attach_groups(
+        &mut self,
+        file: &File,
+        groups: Vec<Group>,
+    ) -> Result<Vec<Link>, ProgramError> {
+        let mut links = Vec::new();
+        for (program, when, points) in groups {
+            if let Some(multi) = &self.multi {
+                let link = multi.attach(program, file, when, &points);
+                let failed = |io_error| SyscallError { call: "bpf_link_create", io_error };
+                links.push(Link::Multi(link.map_err(failed)?));
+            } else {
+                for point in points {
+                    links.push(Link::Single(self.attach_single(program, file, point)?));
+                }
+            }
+        }
+        Ok(links)
+    }
+
+    fn attach_single(
         &mut self,
         program: &'static str,
         file: &File,
-        start: u64,
-        site: Site,
+        point: Point,
     ) -> Result<UProbeLink, ProgramError> {
         let program = self.ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?;
         let program: &mut UProbe = program.try_into()?;
-        // The descriptor is open for the length of this call, so the file that was searched is the
-        // one that is probed.
+        // As for links of many.
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let offset = start.saturating_add(u64::from(site.offset));
         let point = UProbeAttachPoint {
-            location: UProbeAttachLocation::AbsoluteOffset(offset),
+            location: UProbeAttachLocation::AbsoluteOffset(point.offset),
             // Without one the program reads 0.
-            cookie: (self.kernel.cookies && site.displacement > 0)
-                .then_some(u64::from(site.displacement)),
+            cookie: (self.kernel.cookies && point.cookie > 0).then_some(point.cookie),
         };
         let link = program.attach(point, path, UProbeScope::AllProcesses)?;
         program.take_link(link)
+    }
+}
+
+fn leaving(planned: &[Planned]) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for (function, start, sites) in planned {
+        let Some(leave) = function.leave else { continue };
+        match &sites.exits {
+            Exits::Unwatched => {}
+            Exits::Returned => {
+                add(&mut groups, leave.returned, When::Returned, *start, sites.entry);
+            }
+            Exits::At(exits) => {
+                for exit in exits {
+                    add(&mut groups, leave.exit, When::Before, *start, *exit);
+                }
+            }
+        }
+    }
+    groups
+}
+
+fn entering(planned: &[Planned]) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for (function, start, sites) in planned {
+        if let Some(enter) = function.enter {
+            add(&mut groups, enter, When::Before, *start, sites.entry);
+        }
+    }
+    groups
+}
+
+fn add(groups: &mut Vec<Group>, program: &'static str, when: When, start: u64, site: Site) {
+    let point = Point {
+        offset: start.saturating_add(u64::from(site.offset)),
+        cookie: u64::from(site.displacement),
+    };
+    match groups.iter_mut().find(|(name, ..)| *name == program) {
+        Some((.., points)) => points.push(point),
+        None => groups.push((program, when, vec![point])),
     }
 }
 

@@ -59,7 +59,7 @@ struct Known {
     target: Option<Target>,
     /// It stays attached though no process maps it.
     installed: bool,
-    _probes: Probes,
+    probes: Probes,
 }
 
 impl Targets {
@@ -94,6 +94,11 @@ impl Targets {
             self.consider(id, &file, &path.to_string_lossy(), true);
         }
         Ok(())
+    }
+
+    /// Takes all probes away.
+    pub(super) fn remove(&mut self) {
+        Probes::remove(self.files.drain().map(|(_, known)| known.probes));
     }
 
     /// Looks at what one process has mapped. Says whether something was found.
@@ -164,7 +169,7 @@ impl Targets {
             Target { file: id, path: path.to_owned(), build_id: exports.build_id, outcome }
         });
         let found = target.is_some();
-        self.files.insert(id, Known { target, installed, _probes: probes });
+        self.files.insert(id, Known { target, installed, probes });
         found
     }
 

@@ -69,6 +69,7 @@ impl<T> Coded<T> for Result<T, CaptureError> {
                 | CaptureError::UnknownKernelField { .. } => Exit::KernelUnsupported,
                 CaptureError::MemoryLimit(_)
                 | CaptureError::Load(_)
+                | CaptureError::Prepare(_)
                 | CaptureError::Program { .. }
                 | CaptureError::Incomplete { .. }
                 | CaptureError::Map(_)
