@@ -90,7 +90,7 @@ pub fn compare(truth: &[Truth], callers: &[Caller], calls: &[Value]) -> Verdict 
             Some(id) => match by_id.remove(id).unwrap_or_default().as_slice() {
                 [] => verdict.missing.push(describe(expected)),
                 [call, more @ ..] => {
-                    verdict.extra.extend(more.iter().map(|call| call.to_string()));
+                    verdict.extra.extend(more.iter().map(|call| surplus(call, &callers)));
                     let mut differences = differences(&fields, call);
                     let known = fingerprints.entry(&expected.label).or_insert(&call["credential"]);
                     let unknown = call["credential"].is_null() && !caller.joined_late;
@@ -110,8 +110,8 @@ pub fn compare(truth: &[Truth], callers: &[Caller], calls: &[Value]) -> Verdict 
             None => verdict.missing.push(describe(expected)),
         }
     }
-    verdict.extra.extend(anonymous.iter().map(ToString::to_string));
-    verdict.extra.extend(by_id.values().flatten().map(ToString::to_string));
+    let rest = anonymous.into_iter().chain(by_id.into_values().flatten());
+    verdict.extra.extend(rest.map(|call| surplus(call, &callers)));
     verdict
 }
 
@@ -125,6 +125,12 @@ fn describe(truth: &Truth) -> String {
     let streamed = if *streamed { ", streamed" } else { "" };
     let id = response_id.as_deref().unwrap_or("no id");
     format!("{label} {api} {status}{streamed} {state:?} ({words} words, {coding}, {id})")
+}
+
+/// A call that should not be there, and whose process made it.
+fn surplus(call: &Value, callers: &HashMap<&str, &Caller>) -> String {
+    let maker = callers.values().find(|caller| call["process"]["pid"] == caller.pid);
+    format!("{}: {call}", maker.map_or("nobody's", |caller| &caller.label))
 }
 
 fn fields(truth: &Truth, caller: &Caller) -> Expected {

@@ -9,46 +9,49 @@ use crate::{Case, Play, case};
 /// How many calls each client makes of each API it speaks.
 const CALLS: u32 = 6;
 
+const FORMS: [(&str, Stream); 2] = [("whole", Stream::No), ("streamed", Stream::Yes)];
+
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for kind in Kind::ALL {
-        for stream in [Stream::No, Stream::Yes] {
-            let form = if stream == Stream::Yes { "streamed" } else { "whole" };
-            let name = kind.name();
-            cases.push(case(format!("{name}_{form}_after_the_daemon"), move || {
-                started_after(kind, stream)
-            }));
-            cases.push(case(format!("{name}_{form}_before_the_daemon"), move || {
-                started_before(kind, stream)
-            }));
-        }
-    }
-    cases
+    let cases = Kind::ALL.into_iter().map(|kind| {
+        case(format!("{}_before_and_after_the_daemon", kind.name()), move || one_kind(kind))
+    });
+    cases.collect()
 }
 
-fn started_after(kind: Kind, stream: Stream) -> anyhow::Result<()> {
-    let mut play = Play::begin()?;
-    for (api, who) in kind.apis().iter().zip(CAST) {
-        let load = Load { stream, concurrency: 2, ..Load::new(api, CALLS) };
-        play.run(kind, who, &load)?;
-    }
-    play.check(kind.apis().len() * CALLS as usize)
-}
-
-/// The clients have made a call each and hold their connections open when the daemon starts.
-fn started_before(kind: Kind, stream: Stream) -> anyhow::Result<()> {
+/// Clients of every API and both forms have made a call each and hold their connections open when the
+/// daemon starts. When they are done, as many start anew.
+fn one_kind(kind: Kind) -> anyhow::Result<()> {
     let scene = Scene::start()?;
-    let mut clients = Vec::new();
-    for (api, who) in kind.apis().iter().zip(CAST) {
-        let load = Load { stream, wait: true, ..Load::new(api, CALLS) };
-        clients.push(Client::start(&scene, kind, who, &load)?);
-    }
+    let mut clients = start_all(&scene, kind, "before")?;
     let mut play = Play::begin_on(scene)?;
     for client in &mut clients {
         client.go(&play.scene)?;
     }
+    finish_all(&mut play, clients)?;
+    let clients = start_all(&play.scene, kind, "after")?;
+    finish_all(&mut play, clients)?;
+    play.check(kind.apis().len() * FORMS.len() * 2 * CALLS as usize)
+}
+
+/// The label of each says which cell of the matrix it is, and so does whatever is found wrong.
+fn start_all(scene: &Scene, kind: Kind, when: &str) -> anyhow::Result<Vec<Client>> {
+    let mut clients = Vec::new();
+    for (form, stream) in FORMS {
+        for (api, who) in kind.apis().iter().zip(CAST) {
+            let label = format!("{}.{api}.{form}.{when}", kind.name());
+            let wait = when == "before";
+            let concurrency = if wait { 1 } else { 2 };
+            let key = Some(label);
+            let load = Load { stream, wait, concurrency, key, ..Load::new(api, CALLS) };
+            clients.push(Client::start(scene, kind, who, &load)?);
+        }
+    }
+    Ok(clients)
+}
+
+fn finish_all(play: &mut Play, clients: Vec<Client>) -> anyhow::Result<()> {
     for client in clients {
         play.callers.push(client.finish()?.0);
     }
-    play.check(kind.apis().len() * CALLS as usize)
+    Ok(())
 }
