@@ -55,6 +55,8 @@ pub enum Kind {
     Bun,
     /// GnuTLS by itself, which holds back what is sent. Not one of [`Kind::ALL`].
     GnuTlsCorked,
+    /// NSS by itself, which looks at what it is sent before it takes it. Not one of [`Kind::ALL`].
+    NssPeeking,
 }
 
 impl Kind {
@@ -98,6 +100,7 @@ impl Kind {
             Self::Nss => "nss",
             Self::NssHttp2 => "nss-http2",
             Self::GnuTlsCorked => "gnutls-corked",
+            Self::NssPeeking => "nss-peeking",
             Self::Bun => "bun-openai",
         }
     }
@@ -118,7 +121,7 @@ impl Kind {
             Self::GnuTls | Self::GnuTlsHttp2 | Self::Nss | Self::NssHttp2 => {
                 &["chat", "responses", "messages"]
             }
-            Self::GnuTlsCorked => &["chat"],
+            Self::GnuTlsCorked | Self::NssPeeking => &["chat"],
             Self::OpenAiWebSocket => &["responses"],
         }
     }
@@ -331,6 +334,7 @@ impl Client {
             Kind::GnuTls | Kind::GnuTlsHttp2 | Kind::Nss | Kind::NssHttp2 => {
                 (place.system_python.clone(), Some("pycurl_calls.py"))
             }
+            Kind::NssPeeking => (place.system_python.clone(), Some("nss_peeking.py")),
             Kind::GnuTlsCorked => (place.system_python.clone(), Some("gnutls_corked.py")),
         };
         let exe = if kind.is_curl() { PathBuf::from("/usr/bin/curl") } else { program.clone() };
