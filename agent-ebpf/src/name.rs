@@ -17,6 +17,10 @@ pub const CONTINUE: &str = "CONTINUE";
 pub const READ_ENTER: &str = "read_enter";
 /// Uprobe on `SSL_read_ex(ssl, buffer, length, *size)`.
 pub const READ_EX_ENTER: &str = "read_ex_enter";
+/// Uprobe on `PR_Read(descriptor, buffer, length)`.
+pub const LAYER_READ_ENTER: &str = "layer_read_enter";
+/// Uprobe on `PR_Recv(descriptor, buffer, length, flags, …)`.
+pub const LAYER_RECV_ENTER: &str = "layer_recv_enter";
 /// Uretprobe on all that read.
 pub const READ_RETURN: &str = "read_return";
 /// Uprobe just before the return of those that read. Does what [`READ_RETURN`] does.
@@ -30,6 +34,10 @@ pub const WRITE_EX_ENTER: &str = "write_ex_enter";
 /// Uprobe on `gnutls_record_uncork(session, …)`, which sends what was held back: it was counted when it
 /// was given.
 pub const WRITE_HELD_ENTER: &str = "write_held_enter";
+/// Uprobe on `PR_Write(descriptor, buffer, length)` and `PR_Send`.
+pub const LAYER_WRITE_ENTER: &str = "layer_write_enter";
+/// Uprobe on `PR_Writev(descriptor, …)`.
+pub const LAYER_WRITEV_ENTER: &str = "layer_writev_enter";
 /// Uretprobe on all that write.
 pub const WRITE_RETURN: &str = "write_return";
 /// Uprobe just before the return of those that write. Does what [`WRITE_RETURN`] does.
@@ -40,7 +48,8 @@ pub const WRITE_MORE: &str = "write_more";
 pub const OPEN_RETURN: &str = "open_return";
 /// Uprobe just before that return. Does the same.
 pub const OPEN_EXIT: &str = "open_exit";
-/// Uprobe on `SSL_free(ssl)`, `SSL_clear(ssl)` and `gnutls_deinit(session)`.
+/// Uprobe on `SSL_free(ssl)`, `SSL_clear(ssl)`, `gnutls_deinit(session)`, `PR_Close(descriptor)` and
+/// NSS's `SSL_ResetHandshake(descriptor, …)`.
 pub const CLOSE_ENTER: &str = "close_enter";
 /// Uprobe on the dynamic loader's `_dl_debug_state()`.
 pub const LOADER_ENTER: &str = "loader_enter";

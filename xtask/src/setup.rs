@@ -45,6 +45,11 @@ fn packages() -> anyhow::Result<()> {
     if !succeeds(Command::new(PYTHON).args(["-c", "import pycurl"])) {
         missing.push("python3-pycurl");
     }
+    if !succeeds(
+        Command::new(PYTHON).args(["-c", "import ctypes; ctypes.CDLL('libcurl-nss.so.4')"]),
+    ) {
+        missing.extend(["libcurl3-nss", "nss-plugin-pem"]);
+    }
     if !Path::new("/usr/include/openssl/ssl.h").exists() {
         missing.push("libssl-dev");
     }

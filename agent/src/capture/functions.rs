@@ -49,7 +49,7 @@ struct Family {
     functions: &'static [Function],
 }
 
-const FAMILIES: [Family; 3] = [
+const FAMILIES: [Family; 5] = [
     // OpenSSL, LibreSSL, quictls, and BoringSSL where it exports its functions.
     Family {
         kind: Kind::Tls,
@@ -77,6 +77,27 @@ const FAMILIES: [Family; 3] = [
             function("gnutls_record_uncork", name::WRITE_HELD_ENTER, &[0], Some(&WRITE)),
             function("gnutls_deinit", name::CLOSE_ENTER, &[0], None),
         ],
+    },
+    // NSPR, for NSS is a layer over its descriptors. Only descriptors with a layer are looked at.
+    Family {
+        kind: Kind::Tls,
+        required: 4,
+        any: false,
+        functions: &[
+            function("PR_Read", name::LAYER_READ_ENTER, &[0, 1], Some(&READ)),
+            function("PR_Write", name::LAYER_WRITE_ENTER, &[0, 1], Some(&WRITE)),
+            function("PR_Recv", name::LAYER_RECV_ENTER, &[0, 1, 3], Some(&READ)),
+            function("PR_Send", name::LAYER_WRITE_ENTER, &[0, 1], Some(&WRITE)),
+            function("PR_Writev", name::LAYER_WRITEV_ENTER, &[0], Some(&WRITE)),
+            function("PR_Close", name::CLOSE_ENTER, &[0], None),
+        ],
+    },
+    // NSS itself. What was said on a descriptor before, such as to a proxy, is another connection.
+    Family {
+        kind: Kind::Tls,
+        required: 1,
+        any: false,
+        functions: &[function("SSL_ResetHandshake", name::CLOSE_ENTER, &[0], None)],
     },
     // glibc's and musl's dynamic loaders. musl exports both names for one function.
     Family {
@@ -173,6 +194,14 @@ mod tests {
         check(&both, Some((Kind::Tls, &both)));
         let gnutls = ["gnutls_record_recv", "gnutls_record_send", "gnutls_deinit"];
         check(&gnutls, Some((Kind::Tls, &gnutls)));
+    }
+
+    #[test]
+    fn nss_is_probed_in_both_its_libraries() {
+        check(&["PR_Read", "PR_Write"], None);
+        let nspr = ["PR_Read", "PR_Write", "PR_Recv", "PR_Send", "PR_Close"];
+        check(&nspr, Some((Kind::Tls, &nspr)));
+        check(&["SSL_ResetHandshake"], Some((Kind::Tls, &["SSL_ResetHandshake"])));
     }
 
     #[test]

@@ -16,15 +16,19 @@ use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 15] = [
+const UPROBES: [&str; 19] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
+    name::LAYER_READ_ENTER,
+    name::LAYER_RECV_ENTER,
     name::READ_RETURN,
     name::READ_EXIT,
     name::READ_MORE,
     name::WRITE_ENTER,
     name::WRITE_EX_ENTER,
     name::WRITE_HELD_ENTER,
+    name::LAYER_WRITE_ENTER,
+    name::LAYER_WRITEV_ENTER,
     name::WRITE_RETURN,
     name::WRITE_EXIT,
     name::WRITE_MORE,

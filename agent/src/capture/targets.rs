@@ -37,7 +37,8 @@ const LIBRARY_FOLDERS: [&str; 8] = [
 /// How the names of files begin that are attached to before any process uses them, so that the
 /// first call of a process that lives for 30 ms is seen. Whatever has another name is found when
 /// the loader maps it.
-const INSTALLED_NAMES: [&str; 5] = ["libssl", "libgnutls", "ld-linux", "ld-musl", "ld.so"];
+const INSTALLED_NAMES: [&str; 6] =
+    ["libssl", "libgnutls", "libnspr4", "ld-linux", "ld-musl", "ld.so"];
 
 /// Where the host keeps programs; and in the `bin` of each folder of `/opt`.
 const PROGRAM_FOLDERS: [&str; 2] = ["/usr/bin", "/usr/local/bin"];

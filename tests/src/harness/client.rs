@@ -47,15 +47,21 @@ pub enum Kind {
     GnuTls,
     /// The same over HTTP/2.
     GnuTlsHttp2,
+    /// libcurl over NSS.
+    Nss,
+    /// The same over HTTP/2.
+    NssHttp2,
     /// Bun `openai`, whose TLS is BoringSSL inside.
     Bun,
     /// GnuTLS by itself, which holds back what is sent. Not one of [`Kind::ALL`].
     GnuTlsCorked,
+    /// NSS by itself, which looks at what it is sent before it takes it. Not one of [`Kind::ALL`].
+    NssPeeking,
 }
 
 impl Kind {
     /// All that people use.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::OpenAiSync,
         Self::OpenAiAsync,
         Self::AnthropicSync,
@@ -69,6 +75,8 @@ impl Kind {
         Self::OpenAiWebSocket,
         Self::GnuTls,
         Self::GnuTlsHttp2,
+        Self::Nss,
+        Self::NssHttp2,
         Self::Bun,
     ];
 
@@ -89,7 +97,10 @@ impl Kind {
             Self::OpenAiWebSocket => "python-openai-websocket",
             Self::GnuTls => "gnutls",
             Self::GnuTlsHttp2 => "gnutls-http2",
+            Self::Nss => "nss",
+            Self::NssHttp2 => "nss-http2",
             Self::GnuTlsCorked => "gnutls-corked",
+            Self::NssPeeking => "nss-peeking",
             Self::Bun => "bun-openai",
         }
     }
@@ -107,8 +118,10 @@ impl Kind {
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
             Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
             Self::GoHttp2 => &["chat", "messages"],
-            Self::GnuTls | Self::GnuTlsHttp2 => &["chat", "responses", "messages"],
-            Self::GnuTlsCorked => &["chat"],
+            Self::GnuTls | Self::GnuTlsHttp2 | Self::Nss | Self::NssHttp2 => {
+                &["chat", "responses", "messages"]
+            }
+            Self::GnuTlsCorked | Self::NssPeeking => &["chat"],
             Self::OpenAiWebSocket => &["responses"],
         }
     }
@@ -118,7 +131,13 @@ impl Kind {
     pub const fn reports(self) -> bool {
         !matches!(
             self,
-            Self::Curl | Self::CurlHttp2 | Self::GoHttp2 | Self::GnuTls | Self::GnuTlsHttp2
+            Self::Curl
+                | Self::CurlHttp2
+                | Self::GoHttp2
+                | Self::GnuTls
+                | Self::GnuTlsHttp2
+                | Self::Nss
+                | Self::NssHttp2
         )
     }
 
@@ -139,7 +158,14 @@ impl Kind {
 
     /// Whether it has to be told to speak HTTP/2.
     const fn asks_for_http2(self) -> bool {
-        matches!(self, Self::OpenAiHttp2 | Self::NodeHttp2 | Self::CurlHttp2 | Self::GnuTlsHttp2)
+        matches!(
+            self,
+            Self::OpenAiHttp2
+                | Self::NodeHttp2
+                | Self::CurlHttp2
+                | Self::GnuTlsHttp2
+                | Self::NssHttp2
+        )
     }
 
     /// Whether it makes one call at a time, whatever the load says.
@@ -305,9 +331,10 @@ impl Client {
             Kind::Bun => (place.bun.clone(), Some("openai_calls.mjs")),
             Kind::Curl | Kind::CurlHttp2 => (PathBuf::from("/bin/bash"), Some("curl_calls.sh")),
             Kind::GoHttp2 => (place.go_client.clone(), None),
-            Kind::GnuTls | Kind::GnuTlsHttp2 => {
+            Kind::GnuTls | Kind::GnuTlsHttp2 | Kind::Nss | Kind::NssHttp2 => {
                 (place.system_python.clone(), Some("pycurl_calls.py"))
             }
+            Kind::NssPeeking => (place.system_python.clone(), Some("nss_peeking.py")),
             Kind::GnuTlsCorked => (place.system_python.clone(), Some("gnutls_corked.py")),
         };
         let exe = if kind.is_curl() { PathBuf::from("/usr/bin/curl") } else { program.clone() };
@@ -329,6 +356,10 @@ impl Client {
             .env("ANTHROPIC_API_KEY", format!("sk-ant-weir-{label}"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("WEIR_NODE_FOLDER", &place.node_folder);
+        if matches!(kind, Kind::Nss | Kind::NssHttp2) {
+            // What is called PycURL there is over NSS.
+            command.env("PYTHONPATH", place.clients.join("nss"));
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("can't start {label}"))?;
         let stdin = child.stdin.take().context("no standard input")?;

@@ -18,6 +18,7 @@ const CALLS: u32 = 6;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("what_a_library_holds_back_is_counted_once", held_back),
+        case("what_nspr_carries_is_read_once_and_only_with_tls", nspr),
         case("grpc_is_told_of_though_it_is_not_read", grpc),
         case("daemons_that_come_and_go_harm_nobody", come_and_go),
     ]
@@ -26,6 +27,12 @@ pub(crate) fn cases() -> Vec<Case> {
 fn held_back() -> anyhow::Result<()> {
     let mut play = Play::begin()?;
     play.run(Kind::GnuTlsCorked, Who::Myself, &Load::new("chat", CALLS))?;
+    play.check(CALLS as usize)
+}
+
+fn nspr() -> anyhow::Result<()> {
+    let mut play = Play::begin()?;
+    play.run(Kind::NssPeeking, Who::Myself, &Load::new("chat", CALLS))?;
     play.check(CALLS as usize)
 }
 
@@ -50,8 +57,8 @@ fn grpc() -> anyhow::Result<()> {
 /// One program of each way to have TLS inside makes calls for half a minute, while daemons attach to
 /// them and are killed or told to go.
 fn come_and_go() -> anyhow::Result<()> {
-    const KINDS: [Kind; 5] =
-        [Kind::OpenAiSync, Kind::OpenAiAsync, Kind::Node, Kind::GnuTls, Kind::Bun];
+    const KINDS: [Kind; 6] =
+        [Kind::OpenAiSync, Kind::OpenAiAsync, Kind::Node, Kind::GnuTls, Kind::Nss, Kind::Bun];
     const CALLS: u32 = 800;
     let scene = Scene::start()?;
     let slow = Directions { hold_ms: 40, ..Directions::default() };

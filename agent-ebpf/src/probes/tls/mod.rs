@@ -1,4 +1,4 @@
-//! The calls of OpenSSL and those like it, and of GnuTLS. Arguments are kept from entry to return,
+//! The calls of OpenSSL and those like it, of GnuTLS, and of NSPR for NSS. Arguments are kept from entry to return,
 //! because only the return says how many bytes there were; what a connection has sent and received
 //! is counted whether it is copied or not, so that a position always means the same byte.
 //!
@@ -8,6 +8,7 @@
 mod call;
 mod connection;
 mod copy;
+mod layer;
 mod register;
 
 pub(crate) use call::Call;
@@ -28,6 +29,20 @@ fn read_enter(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn read_ex_enter(ctx: ProbeContext) -> u32 {
     call::enter(&ctx, Way::Read, Says::Left);
+    0
+}
+
+#[uprobe]
+fn layer_read_enter(ctx: ProbeContext) -> u32 {
+    layer::enter(&ctx, Way::Read, Says::Returned);
+    0
+}
+
+#[uprobe]
+fn layer_recv_enter(ctx: ProbeContext) -> u32 {
+    if !layer::only_peeks(&ctx) {
+        layer::enter(&ctx, Way::Read, Says::Returned);
+    }
     0
 }
 
@@ -64,6 +79,18 @@ fn write_ex_enter(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn write_held_enter(ctx: ProbeContext) -> u32 {
     call::enter(&ctx, Way::Write, Says::Nothing);
+    0
+}
+
+#[uprobe]
+fn layer_write_enter(ctx: ProbeContext) -> u32 {
+    layer::enter(&ctx, Way::Write, Says::Returned);
+    0
+}
+
+#[uprobe]
+fn layer_writev_enter(ctx: ProbeContext) -> u32 {
+    layer::enter(&ctx, Way::Write, Says::Scattered);
     0
 }
 

@@ -5,18 +5,30 @@
 //! of the second kind, but their arguments are in their registers for a while longer. So the
 //! entry is seen at the first instruction that is cheap, and the return in one of two ways:
 //!
-//! - By a return probe, if the stack has not moved until then. It is a breakpoint at the entry as
-//!   well, which exchanges the return address on top of the stack: at the same instruction it is
-//!   cheap too. Anywhere else there would be two breakpoints to enter a function, and moving the
-//!   one would make the whole dearer.
+//! - By a return probe, if the return address is where it was until then: on top of the stack on
+//!   x86-64, in a register on arm64, the stack not moved. It is a breakpoint at the entry as well,
+//!   which exchanges that address: at the same instruction it is cheap too. Anywhere else there
+//!   would be two breakpoints to enter a function, and moving the one would make the whole dearer.
 //! - At cheap instructions that every way out passes when the result is there already.
 //!
 //! Where neither can be shown to be right, all is left at the first instruction.
 
-#[cfg(target_arch = "x86_64")]
+// Each is tested on every machine.
+#[cfg(any(target_arch = "aarch64", test))]
+mod arm64;
+mod entry;
+mod exit;
+mod graph;
+mod step;
+#[cfg(test)]
+mod testing;
+#[cfg(any(target_arch = "x86_64", test))]
 mod x86;
 
 use std::fmt;
+
+use graph::Graph;
+use step::Registers;
 
 /// Where the probes of one function are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,10 +88,6 @@ impl fmt::Display for SiteKind {
 
 /// The instructions of a function.
 #[derive(Clone, Debug)]
-#[cfg_attr(
-    not(target_arch = "x86_64"),
-    expect(dead_code, reason = "no other machine's code is understood yet")
-)]
 pub(super) struct Code {
     /// From its first instruction on.
     pub(super) bytes: Vec<u8>,
@@ -113,16 +121,41 @@ impl Sites {
     }
 
     /// The cheapest that are known to be right.
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn choose(code: &Code, asked: Asked, kernel: Abilities) -> Self {
-        x86::choose(code, asked, kernel).unwrap_or_else(|| Self::plain(asked))
+        #[cfg(target_arch = "x86_64")]
+        let chosen = x86::choose(code, asked, kernel);
+        #[cfg(target_arch = "aarch64")]
+        let chosen = arm64::choose(code, asked, kernel);
+        chosen.unwrap_or_else(|| Self::plain(asked))
     }
+}
 
-    /// The first instruction: nothing here can read this machine's code.
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(super) fn choose(_code: &Code, asked: Asked, _kernel: Abilities) -> Self {
-        Self::plain(asked)
+/// The cheapest sites, where arguments are in the registers `arguments` and the result is left in
+/// `result`. `None` where the first instruction is as good as any.
+fn cheapest(
+    graph: &Graph,
+    asked: Asked,
+    arguments: &[Registers],
+    result: Registers,
+    kernel: Abilities,
+) -> Option<Sites> {
+    let needed = needed(asked, arguments)?;
+    let entries = entry::sites(graph, needed);
+    let first = entries.first()?.site;
+    if !asked.returns {
+        return Some(Sites { entry: first, exits: Exits::Unwatched });
     }
+    if let Some(entry) = entries.iter().find(|entry| entry.takes_return) {
+        return Some(Sites { entry: entry.site, exits: Exits::Returned });
+    }
+    let exits = exit::sites(graph, first.offset, result)?;
+    let is_told = kernel.cookies || exits.iter().chain([&first]).all(|site| site.displacement == 0);
+    is_told.then_some(Sites { entry: first, exits: Exits::At(exits) })
+}
+
+/// `None` if an argument is not in a register.
+fn needed(asked: Asked, arguments: &[Registers]) -> Option<Registers> {
+    asked.arguments.iter().map(|&number| arguments.get(number).copied()).sum()
 }
 
 impl Exits {

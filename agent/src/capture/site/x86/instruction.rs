@@ -1,90 +1,30 @@
-//! One instruction, as far as it matters where a probe may be.
-
-use std::iter::Sum;
+//! Reads the instructions of x86-64.
 
 use iced_x86::{
     Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
     OpAccess, Register,
 };
 
+use crate::capture::site::step::{Flow, Registers, StackMove, Step};
 use crate::capture::site::{Abilities, SiteKind};
 
-/// A set of general registers, each in its full width.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Registers(u16);
+/// The number of the stack pointer.
+const RSP: u32 = 4;
 
-impl Registers {
-    pub(super) const RAX: Self = Self::numbered(0);
-    pub(super) const RCX: Self = Self::numbered(1);
-    pub(super) const RDX: Self = Self::numbered(2);
-    pub(super) const RSP: Self = Self::numbered(4);
-    pub(super) const RSI: Self = Self::numbered(6);
-    pub(super) const RDI: Self = Self::numbered(7);
-    pub(super) const R8: Self = Self::numbered(8);
-    pub(super) const R9: Self = Self::numbered(9);
-
-    const fn numbered(number: u16) -> Self {
-        Self(1 << number)
+/// That of which `register` is a part; none if it isn't a general one.
+pub(super) fn registers_of(register: Register) -> Registers {
+    if !register.is_gpr() {
+        return Registers::default();
     }
-
-    /// That of which `register` is a part; none if it isn't a general one.
-    pub(super) fn of(register: Register) -> Self {
-        if !register.is_gpr() {
-            return Self::default();
-        }
-        u16::try_from(register.full_register().number()).map_or(Self::default(), Self::numbered)
-    }
-
-    /// Whether a register is in both.
-    pub(super) fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-}
-
-impl Sum for Registers {
-    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        Self(all.fold(0, |sum, registers| sum | registers.0))
-    }
-}
-
-/// An instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Step {
-    /// Bytes from the function's first instruction.
-    pub(super) offset: u32,
-    /// Bytes.
-    pub(super) length: u32,
-    pub(super) flow: Flow,
-    pub(super) shape: Shape,
-    pub(super) written: Registers,
-    pub(super) writes_memory: bool,
-    pub(super) stack: StackMove,
-}
-
-/// Where an instruction leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// To the next one.
-    On,
-    /// There; `None` if that is outside the function.
-    Jump(Option<u32>),
-    /// There or to the next one.
-    Branch(Option<u32>),
-    /// To the next one, when other code has run.
-    Call,
-    /// To the caller.
-    Return,
-    /// Nowhere: it raises an exception.
-    Trap,
-    /// That can't be told.
-    Unknown,
+    let number = u32::try_from(register.full_register().number());
+    number.map_or(Registers::default(), Registers::numbered)
 }
 
 /// What kind of instruction the kernel takes it for (`arch/x86/kernel/uprobes.c`,
 /// `branch_setup_xol_ops` and `push_setup_xol_ops`). Told by its bytes, as the kernel does, and
 /// only without prefixes, about which kernels disagree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+enum Shape {
     Push,
     /// A jump, conditional or not.
     Jump,
@@ -114,7 +54,7 @@ impl Shape {
     }
 
     /// What becomes of a breakpoint here, if it is cheap.
-    pub(super) fn cheap(self, kernel: Abilities) -> Option<SiteKind> {
+    fn cheap(self, kernel: Abilities) -> Option<SiteKind> {
         match self {
             Self::Push | Self::Jump | Self::Nop => Some(SiteKind::Emulated),
             Self::Call => kernel.calls.then_some(SiteKind::Emulated),
@@ -122,15 +62,6 @@ impl Shape {
             Self::Landing | Self::Other => None,
         }
     }
-}
-
-/// What an instruction does to the stack pointer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StackMove {
-    /// It lowers it by so many bytes, or raises it if that is negative.
-    Down(i64),
-    /// That depends.
-    Unknown,
 }
 
 /// Where the code is taken to be: far enough from both ends for no jump to wrap around.
@@ -141,12 +72,13 @@ pub(super) struct Reader<'a> {
     code: &'a [u8],
     decoder: Decoder<'a>,
     facts: InstructionInfoFactory,
+    kernel: Abilities,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(code: &'a [u8]) -> Self {
+    pub(super) fn new(code: &'a [u8], kernel: Abilities) -> Self {
         let decoder = Decoder::with_ip(64, code, BASE, DecoderOptions::NONE);
-        Self { code, decoder, facts: InstructionInfoFactory::new() }
+        Self { code, decoder, facts: InstructionInfoFactory::new(), kernel }
     }
 
     /// The instruction at `offset`; `None` if there is no valid one, or not all of it.
@@ -163,12 +95,16 @@ impl<'a> Reader<'a> {
         let facts = self.facts.info(&instruction);
         let written = facts.used_registers().iter();
         let written = written.filter(|used| is_write(used.access()));
-        let written: Registers = written.map(|used| Registers::of(used.register())).sum();
+        let written: Registers = written.map(|used| registers_of(used.register())).sum();
+        let shape = Shape::of(bytes);
         Some(Step {
             offset,
             length: u32::try_from(bytes.len()).ok()?,
             flow,
-            shape: Shape::of(bytes),
+            cheap: shape.cheap(self.kernel),
+            saves: shape == Shape::Push,
+            is_idle: matches!(shape, Shape::Nop | Shape::Nop5 | Shape::Landing),
+            meets_link: false,
             written,
             writes_memory: facts.used_memory().iter().any(|used| is_write(used.access())),
             stack: stack_move(&instruction, flow, written),
@@ -209,7 +145,7 @@ fn is_write(access: OpAccess) -> bool {
 
 fn stack_move(instruction: &Instruction, flow: Flow, written: Registers) -> StackMove {
     // What a call puts on the stack is taken off by its return.
-    if flow == Flow::Call || !written.meets(Registers::RSP) {
+    if flow == Flow::Call || !written.meets(Registers::numbered(RSP)) {
         return StackMove::Down(0);
     }
     let is_explicit = instruction.op0_register() == Register::RSP;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::valid;
 use super::graph::{Graph, Next};
-use super::instruction::{Flow, Registers, Shape, StackMove, Step};
-use crate::capture::site::{Site, SiteKind};
+use super::step::{Flow, Registers, StackMove, Step};
+use super::{Site, SiteKind};
 
 /// A function with more ways out costs more descriptors than it is worth.
 const EXITS_MAX: usize = 8;
@@ -18,13 +18,14 @@ const EXITS_MAX: usize = 8;
 /// Sites of which each may turn out to be needless. A bound on the time that a hostile file takes.
 const WEIGHED_MAX: usize = 64;
 
-/// The sites, for a function that is seen to be entered at `entry`. `None` if a way out has none.
-pub(super) fn sites(graph: &Graph, entry: u32) -> Option<Vec<Site>> {
+/// The sites, for a function that is seen to be entered at `entry` and leaves its result in `result`.
+/// `None` if a way out has none.
+pub(super) fn sites(graph: &Graph, entry: u32, result: Registers) -> Option<Vec<Site>> {
     if !graph.is_closed {
         return None;
     }
     let displacements = displacements(graph)?;
-    let mut candidates: BTreeMap<u32, Site> = settled(graph)
+    let mut candidates: BTreeMap<u32, Site> = settled(graph, result)
         .filter(|step| step.offset != entry && is_cheap(step))
         .filter_map(|step| {
             let displacement = valid((*displacements.get(&step.offset)?)?)?;
@@ -47,12 +48,9 @@ pub(super) fn sites(graph: &Graph, entry: u32) -> Option<Vec<Site>> {
     (1..=EXITS_MAX).contains(&needed.len()).then_some(needed)
 }
 
-/// What no settled instruction is: a call and a push write to memory.
+/// A call that is settled is one that never returns, so nothing is to be seen there.
 fn is_cheap(step: &Step) -> bool {
-    match step.shape {
-        Shape::Jump | Shape::Nop => true,
-        Shape::Push | Shape::Call | Shape::Nop5 | Shape::Landing | Shape::Other => false,
-    }
+    step.cheap == Some(SiteKind::Emulated) && step.flow != Flow::Call
 }
 
 /// The candidates that can be reached without passing another. `None` if the function can be left
@@ -80,11 +78,11 @@ fn first_on_each_way(
 }
 
 /// The instructions from which on nothing happens but the return.
-fn settled(graph: &Graph) -> impl Iterator<Item = &Step> {
+fn settled(graph: &Graph, result: Registers) -> impl Iterator<Item = &Step> {
     let mut before: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     let mut waiting = Vec::new();
     for step in graph.steps() {
-        let mut is_busy = !is_quiet(graph, step);
+        let mut is_busy = !is_quiet(graph, step, result);
         for next in graph.after(step) {
             match next {
                 Next::At(offset) => before.entry(offset).or_default().push(step.offset),
@@ -108,11 +106,11 @@ fn settled(graph: &Graph) -> impl Iterator<Item = &Step> {
 
 /// Whether it leaves the result and the memory alone. The call that ends a function is of what
 /// never returns: when the stack was found to be overwritten, nobody waits for a result.
-fn is_quiet(graph: &Graph, step: &Step) -> bool {
+fn is_quiet(graph: &Graph, step: &Step, result: Registers) -> bool {
     match step.flow {
         Flow::Call => graph.after(step).next().is_none(),
         Flow::On | Flow::Jump(_) | Flow::Branch(_) | Flow::Return | Flow::Trap | Flow::Unknown => {
-            !step.writes_memory && !step.written.meets(Registers::RAX)
+            !step.writes_memory && !step.written.meets(result)
         }
     }
 }

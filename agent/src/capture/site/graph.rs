@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::instruction::{Flow, Reader, Step};
-use crate::capture::site::Code;
+use super::Code;
+use super::step::{Flow, Step};
 
 /// All instructions that can be reached from the first one by what the code itself says.
 pub(super) struct Graph {
@@ -31,17 +31,17 @@ pub(super) enum Next {
 }
 
 impl Graph {
-    pub(super) fn of(code: &Code) -> Self {
+    /// `read` gives the instruction at an offset; `None` if there is no valid one, or not all of it.
+    pub(super) fn of(code: &Code, mut read: impl FnMut(u32) -> Option<Step>) -> Self {
         // Code is read a few thousand bytes at a time.
         let end = u32::try_from(code.bytes.len()).unwrap_or(u32::MAX);
         let mut graph = Self { steps: BTreeMap::new(), is_closed: code.is_whole, end };
-        let mut reader = Reader::new(&code.bytes);
         let mut waiting = vec![0];
         while let Some(offset) = waiting.pop() {
             if graph.steps.contains_key(&offset) {
                 continue;
             }
-            let Some(step) = reader.at(offset) else {
+            let Some(step) = read(offset) else {
                 graph.is_closed = false;
                 continue;
             };
