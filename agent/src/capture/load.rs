@@ -13,7 +13,7 @@ use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 15] = [
+const UPROBES: [&str; 18] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
     name::READ_RETURN,
@@ -28,6 +28,9 @@ const UPROBES: [&str; 15] = [
     name::OPEN_RETURN,
     name::OPEN_EXIT,
     name::CLOSE_ENTER,
+    name::GO_READ_EXIT,
+    name::GO_WRITE_ENTER,
+    name::GO_CLOSE_ENTER,
     name::LOADER_ENTER,
 ];
 

@@ -41,6 +41,12 @@ pub enum Kind {
     CurlHttp2,
     /// Go's `net/http` over HTTP/2, its TLS from OpenSSL.
     GoHttp2,
+    /// Go's `net/http` over its own TLS, in a program of fixed addresses.
+    Go,
+    /// The same in a program without symbols and fixed addresses.
+    GoStripped,
+    /// Go's `net/http` over HTTP/2 and its own TLS.
+    GoTlsHttp2,
     /// Python `openai`, asyncio, over WebSocket.
     OpenAiWebSocket,
     /// PycURL, whose TLS is GnuTLS.
@@ -55,7 +61,7 @@ pub enum Kind {
 
 impl Kind {
     /// All that people use.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::OpenAiSync,
         Self::OpenAiAsync,
         Self::AnthropicSync,
@@ -66,6 +72,9 @@ impl Kind {
         Self::NodeHttp2,
         Self::CurlHttp2,
         Self::GoHttp2,
+        Self::Go,
+        Self::GoStripped,
+        Self::GoTlsHttp2,
         Self::OpenAiWebSocket,
         Self::GnuTls,
         Self::GnuTlsHttp2,
@@ -86,6 +95,9 @@ impl Kind {
             Self::NodeHttp2 => "node-openai-http2",
             Self::CurlHttp2 => "curl-http2",
             Self::GoHttp2 => "go-http2",
+            Self::Go => "go",
+            Self::GoStripped => "go-stripped",
+            Self::GoTlsHttp2 => "go-tls-http2",
             Self::OpenAiWebSocket => "python-openai-websocket",
             Self::GnuTls => "gnutls",
             Self::GnuTlsHttp2 => "gnutls-http2",
@@ -106,7 +118,7 @@ impl Kind {
             | Self::Bun => &["chat", "responses", "embeddings"],
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
             Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
-            Self::GoHttp2 => &["chat", "messages"],
+            Self::GoHttp2 | Self::Go | Self::GoStripped | Self::GoTlsHttp2 => &["chat", "messages"],
             Self::GnuTls | Self::GnuTlsHttp2 => &["chat", "responses", "messages"],
             Self::GnuTlsCorked => &["chat"],
             Self::OpenAiWebSocket => &["responses"],
@@ -118,7 +130,14 @@ impl Kind {
     pub const fn reports(self) -> bool {
         !matches!(
             self,
-            Self::Curl | Self::CurlHttp2 | Self::GoHttp2 | Self::GnuTls | Self::GnuTlsHttp2
+            Self::Curl
+                | Self::CurlHttp2
+                | Self::GoHttp2
+                | Self::Go
+                | Self::GoStripped
+                | Self::GoTlsHttp2
+                | Self::GnuTls
+                | Self::GnuTlsHttp2
         )
     }
 
@@ -139,7 +158,14 @@ impl Kind {
 
     /// Whether it has to be told to speak HTTP/2.
     const fn asks_for_http2(self) -> bool {
-        matches!(self, Self::OpenAiHttp2 | Self::NodeHttp2 | Self::CurlHttp2 | Self::GnuTlsHttp2)
+        matches!(
+            self,
+            Self::OpenAiHttp2
+                | Self::NodeHttp2
+                | Self::CurlHttp2
+                | Self::GoTlsHttp2
+                | Self::GnuTlsHttp2
+        )
     }
 
     /// Whether it makes one call at a time, whatever the load says.
@@ -305,6 +331,8 @@ impl Client {
             Kind::Bun => (place.bun.clone(), Some("openai_calls.mjs")),
             Kind::Curl | Kind::CurlHttp2 => (PathBuf::from("/bin/bash"), Some("curl_calls.sh")),
             Kind::GoHttp2 => (place.go_client.clone(), None),
+            Kind::Go | Kind::GoTlsHttp2 => (place.go_static.clone(), None),
+            Kind::GoStripped => (place.go_stripped.clone(), None),
             Kind::GnuTls | Kind::GnuTlsHttp2 => {
                 (place.system_python.clone(), Some("pycurl_calls.py"))
             }

@@ -1,7 +1,8 @@
-//! Sites in the code of x86-64, called as System V has it.
+//! Sites in the code of x86-64, called as System V has it; [`go`] has those in Go's.
 
 mod entry;
 mod exit;
+pub(super) mod go;
 mod graph;
 mod instruction;
 #[cfg(test)]
