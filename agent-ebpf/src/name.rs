@@ -51,6 +51,12 @@ pub const OPEN_EXIT: &str = "open_exit";
 /// Uprobe on `SSL_free(ssl)`, `SSL_clear(ssl)`, `gnutls_deinit(session)`, `PR_Close(descriptor)` and
 /// NSS's `SSL_ResetHandshake(descriptor, …)`.
 pub const CLOSE_ENTER: &str = "close_enter";
+/// Uprobe on each instruction by which Go's `crypto/tls.(*Conn).Read` returns.
+pub const GO_READ_EXIT: &str = "go_read_exit";
+/// Uprobe on Go's `crypto/tls.(*Conn).writeRecordLocked(type, data)`.
+pub const GO_WRITE_ENTER: &str = "go_write_enter";
+/// Uprobe on Go's `crypto/tls.(*Conn).Close()`, and on where it begins a connection.
+pub const GO_CLOSE_ENTER: &str = "go_close_enter";
 /// Uprobe on the dynamic loader's `_dl_debug_state()`.
 pub const LOADER_ENTER: &str = "loader_enter";
 /// Raw tracepoint `sched_process_exec`.

@@ -311,7 +311,7 @@ fn calls_are_seen_wherever_their_sites_are() {
     probes.settle();
     let status = probes.capture.status();
     let target = status.targets.iter().find(|target| target.path == library.to_string_lossy());
-    let Outcome::Attached { functions } = &target.unwrap().outcome else { panic!("attached") };
+    let Outcome::Attached { functions, .. } = &target.unwrap().outcome else { panic!("attached") };
     let write = functions.iter().find(|function| function.symbol == "SSL_write").unwrap();
     assert_eq!(write.sites.entry.displacement, 8);
     let weir::capture::Exits::At(exits) = &write.sites.exits else { panic!("no return probe") };

@@ -186,20 +186,31 @@ fn node(workspace: &Workspace) -> anyhow::Result<()> {
     stamp.write()
 }
 
-/// The client that is written in Go, by the toolchain among the Python packages.
+/// What the client that is written in Go is built as: with OpenSSL by cgo, and twice with Go's own TLS,
+/// the second time as programs are shipped that are to be small and loaded anywhere.
+const GO_CLIENTS: [(&str, &str, &[&str]); 3] = [
+    ("client", "1", &[]),
+    ("client-static", "0", &[]),
+    ("client-stripped", "0", &["-buildmode=pie", "-ldflags=-s -w"]),
+];
+
+/// The clients that are written in Go, by the toolchain among the Python packages.
 fn go(workspace: &Workspace) -> anyhow::Result<()> {
     let source = workspace.root.join("tests/clients/go");
     let folder = workspace.tools.join("go");
-    let files = ["go.mod", "main.go", "tls.go"].map(|file| source.join(file));
+    let files = ["go.mod", "main.go", "native.go", "openssl.go"].map(|file| source.join(file));
     let stamp = Stamp::of(&folder, &files)?;
     if stamp.is_current() {
         return Ok(());
     }
-    let mut build = Command::new(workspace.tools.join("python/bin/go"));
-    build.args(["build", "-trimpath", "-o"]).arg(folder.join("client")).current_dir(source);
-    build.env("GOCACHE", folder.join("cache")).env("GOFLAGS", "").env("GOTOOLCHAIN", "local");
-    build.env("CGO_ENABLED", "1");
-    step("Go client (about half a minute)", &mut build)?;
+    for (name, cgo, options) in GO_CLIENTS {
+        let mut build = Command::new(workspace.tools.join("python/bin/go"));
+        build.args(["build", "-trimpath"]).args(options);
+        build.arg("-o").arg(folder.join(name)).current_dir(&source);
+        build.env("GOCACHE", folder.join("cache")).env("GOFLAGS", "").env("GOTOOLCHAIN", "local");
+        build.env("CGO_ENABLED", cgo);
+        step(&format!("Go {name} (about half a minute)"), &mut build)?;
+    }
     stamp.write()
 }
 

@@ -2,9 +2,10 @@
 
 use weir_ebpf::name;
 
-use super::boringssl;
 use super::elf::Place;
+use super::probes::Planned;
 use super::site::Asked;
+use super::{boringssl, go};
 
 /// A function and its probes.
 #[derive(Clone, Copy, Debug)]
@@ -137,6 +138,24 @@ pub(super) fn inside(found: boringssl::Functions) -> Vec<(Function, Place)> {
     let write = function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE));
     let place = |offset| Place { offset, length: u64::MAX, is_whole: false };
     vec![(read, place(found.read)), (write, place(found.write)), (new, place(found.new))]
+}
+
+/// What is probed in a program that has Go's TLS inside. A read has probes only where it returns
+/// ([`super::site::Sites::go_returns`]), and never a return probe.
+pub(super) fn in_go(found: go::Functions) -> Vec<Planned> {
+    const READ: Leave = Leave { returned: name::GO_READ_EXIT, exit: name::GO_READ_EXIT };
+    let read = function(go::READ, name::GO_READ_EXIT, &[], Some(&READ));
+    let write = function(go::WRITE, name::GO_WRITE_ENTER, &[], None);
+    let close = |symbol| function(symbol, name::GO_CLOSE_ENTER, &[], None);
+    let all = [
+        (read, Some(found.read)),
+        (write, Some(found.write)),
+        (close(go::CLOSE), Some(found.close)),
+        (close(go::CLIENT), Some(found.client)),
+        (close(go::SERVER), found.server),
+    ];
+    let present = all.into_iter().filter_map(|(function, place)| Some((function, place?)));
+    present.map(|(function, place)| (function, place.offset, place.sites)).collect()
 }
 
 /// The names to look up in a file.

@@ -16,7 +16,7 @@ use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 19] = [
+const UPROBES: [&str; 22] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
     name::LAYER_READ_ENTER,
@@ -35,6 +35,9 @@ const UPROBES: [&str; 19] = [
     name::OPEN_RETURN,
     name::OPEN_EXIT,
     name::CLOSE_ENTER,
+    name::GO_READ_EXIT,
+    name::GO_WRITE_ENTER,
+    name::GO_CLOSE_ENTER,
     name::LOADER_ENTER,
 ];
 

@@ -14,6 +14,7 @@ mod elf;
 mod error;
 mod event;
 mod functions;
+mod go;
 mod host;
 mod layout;
 mod load;

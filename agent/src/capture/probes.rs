@@ -46,7 +46,7 @@ pub(super) struct Prober {
 }
 
 /// A function, where it begins in the file, and where its probes go.
-type Planned = (Function, u64, Sites);
+pub(super) type Planned = (Function, u64, Sites);
 
 /// A program, when it runs, and where.
 type Group = (&'static str, When, Vec<Point>);
@@ -97,6 +97,16 @@ impl Prober {
                 Ok((probed(plain), probes))
             }
         }
+    }
+
+    /// Attaches to all of these sites or to none.
+    pub(super) fn attach_planned(
+        &mut self,
+        file: &File,
+        planned: Vec<Planned>,
+    ) -> Result<(Vec<Probed>, Probes), ProgramError> {
+        let probes = self.attach_all(file, &planned)?;
+        Ok((probed(planned), probes))
     }
 
     fn plan(&self, file: &File, functions: &[(Function, Place)]) -> Vec<Planned> {

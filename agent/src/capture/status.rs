@@ -47,6 +47,8 @@ pub enum Outcome {
     Attached {
         /// All that are probed.
         functions: Vec<Probed>,
+        /// What has made the file, where that is known: a language and its version.
+        runtime: Option<String>,
     },
     /// It is a dynamic loader, watched for libraries that are loaded late.
     Loader,
@@ -54,6 +56,11 @@ pub enum Outcome {
     NoSymbols {
         /// Which.
         library: &'static str,
+    },
+    /// It has a TLS library inside that isn't probed.
+    Unsupported {
+        /// Which, and why.
+        reason: String,
     },
     /// It could not be searched.
     Unreadable {

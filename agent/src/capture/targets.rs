@@ -7,14 +7,16 @@ use std::ops::Range;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
+use aya::programs::ProgramError;
 use rustix::fs::{FileType, Mode, OFlags, major, minor};
 
 use super::boringssl::{Search, Searches};
 use super::elf::{self, ElfError, Exports};
-use super::functions::{Kind, inside, symbols, wanted};
+use super::functions::{Kind, in_go, inside, symbols, wanted};
+use super::go;
 use super::mapping::{FileId, executable};
 use super::probes::{Prober, Probes};
-use super::status::{Outcome, Target};
+use super::status::{Outcome, Probed, Target};
 
 /// The longest `maps` file that is read: some 100,000 mappings.
 const MAPS_MAX: u64 = 16 << 20;
@@ -47,6 +49,10 @@ const PROGRAM_FOLDERS: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
 /// those with a language's runtime and a TLS library inside are.
 const LARGE_PROGRAM: u64 = 32 << 20;
 
+/// Those of Go's are smaller, and mostly without any library that would tell of their start. With its
+/// TLS inside none is as small as this, in bytes.
+const SMALL_GO_PROGRAM: u64 = 2 << 20;
+
 /// Every file that was looked at.
 pub(super) struct Targets {
     prober: Prober,
@@ -73,25 +79,29 @@ impl Targets {
         for path in LIBRARY_FOLDERS.iter().flat_map(files) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if INSTALLED_NAMES.iter().any(|start| name.starts_with(start)) {
-                let _gone_or_no_file = self.attach_to_installed(&path, 0);
+                let _gone_or_no_file = self.attach_to_installed(&path, |_file, _size| true);
             }
         }
         let packages = files("/opt").map(|folder| folder.join("bin"));
         for folder in PROGRAM_FOLDERS.iter().map(PathBuf::from).chain(packages) {
             for path in files(folder) {
-                let _gone_or_no_file = self.attach_to_installed(&path, LARGE_PROGRAM);
+                let _gone_or_no_file = self.attach_to_installed(&path, has_tls_inside);
             }
         }
         for path in programs {
-            if let Err(error) = self.attach_to_installed(path, 0) {
+            if let Err(error) = self.attach_to_installed(path, |_file, _size| true) {
                 tracing::warn!(path = %path.display(), %error, "can't look at a configured program");
             }
         }
     }
 
-    fn attach_to_installed(&mut self, path: &Path, least_size: u64) -> io::Result<()> {
+    fn attach_to_installed(
+        &mut self,
+        path: &Path,
+        is_wanted: fn(&File, u64) -> bool,
+    ) -> io::Result<()> {
         let (id, file) = open(path)?;
-        if !self.files.contains_key(&id) && file.metadata()?.len() >= least_size {
+        if !self.files.contains_key(&id) && is_wanted(&file, file.metadata()?.len()) {
             self.consider(id, &file, &path.to_string_lossy(), true);
         }
         Ok(())
@@ -159,7 +169,11 @@ impl Targets {
                 let (outcome, probes) = self.attach_all(file, &exports);
                 (exports, outcome, probes)
             }
-            Err(ElfError::Foreign) => (Exports::default(), None, Probes::default()),
+            // Programs do without sections.
+            Err(ElfError::Foreign) => {
+                let (outcome, probes) = self.attach_all(file, &Exports::default());
+                (Exports::default(), outcome, probes)
+            }
             Err(error @ (ElfError::Damaged | ElfError::TooLarge)) => {
                 let outcome = Outcome::Unreadable { reason: error.to_string() };
                 (Exports::default(), Some(outcome), Probes::default())
@@ -177,33 +191,64 @@ impl Targets {
     fn attach_all(&mut self, file: &File, exports: &Exports) -> (Option<Outcome>, Probes) {
         let (kind, functions) = match wanted(&exports.functions) {
             Some(wanted) => wanted,
-            None => match self.searches.search(file) {
-                Search::Absent => return (None, Probes::default()),
-                Search::TooLarge => {
-                    let reason = "it is too large to be searched for a TLS library".to_owned();
-                    return (Some(Outcome::Unreadable { reason }), Probes::default());
+            None => {
+                if let Some(done) = self.attach_in_go(file) {
+                    return done;
                 }
-                Search::Unclear => {
-                    let outcome = Outcome::NoSymbols { library: "BoringSSL" };
-                    return (Some(outcome), Probes::default());
+                match self.searches.search(file) {
+                    Search::Absent => return (None, Probes::default()),
+                    Search::TooLarge => {
+                        let reason = "it is too large to be searched for a TLS library".to_owned();
+                        return (Some(Outcome::Unreadable { reason }), Probes::default());
+                    }
+                    Search::Unclear => {
+                        let outcome = Outcome::NoSymbols { library: "BoringSSL" };
+                        return (Some(outcome), Probes::default());
+                    }
+                    Search::Found(functions) => (Kind::Tls, inside(functions)),
                 }
-                Search::Found(functions) => (Kind::Tls, inside(functions)),
-            },
+            }
         };
-        match self.prober.attach(file, &functions) {
-            Ok((functions, probes)) => {
-                let outcome = match kind {
-                    Kind::Tls => Outcome::Attached { functions },
-                    Kind::Loader => Outcome::Loader,
-                };
-                (Some(outcome), probes)
-            }
-            Err(error) => {
-                let reason = chain(&error);
-                (Some(Outcome::Refused { reason }), Probes::default())
-            }
-        }
+        outcome(self.prober.attach(file, &functions), |functions| match kind {
+            Kind::Tls => Outcome::Attached { functions, runtime: None },
+            Kind::Loader => Outcome::Loader,
+        })
     }
+
+    /// What came of a file that has Go's TLS inside; `None` if it hasn't.
+    fn attach_in_go(&mut self, file: &File) -> Option<(Option<Outcome>, Probes)> {
+        let reason = match go::search(file) {
+            go::Search::Absent => return None,
+            go::Search::Found { version, functions } => {
+                let attached = self.prober.attach_planned(file, in_go(*functions));
+                return Some(outcome(attached, |functions| Outcome::Attached {
+                    functions,
+                    runtime: Some(version),
+                }));
+            }
+            go::Search::TooOld { version } => {
+                format!("the TLS of {version}, which passes no arguments in registers")
+            }
+            go::Search::Unclear { version, reason } => format!("the TLS of {version}: {reason}"),
+        };
+        Some((Some(Outcome::Unsupported { reason }), Probes::default()))
+    }
+}
+
+/// What came of attaching, and the probes.
+fn outcome(
+    attached: Result<(Vec<Probed>, Probes), ProgramError>,
+    is: impl FnOnce(Vec<Probed>) -> Outcome,
+) -> (Option<Outcome>, Probes) {
+    match attached {
+        Ok((functions, probes)) => (Some(is(functions)), probes),
+        Err(error) => (Some(Outcome::Refused { reason: chain(&error) }), Probes::default()),
+    }
+}
+
+/// Whether a program may have TLS inside: a guess that takes little time.
+fn has_tls_inside(file: &File, size: u64) -> bool {
+    size >= LARGE_PROGRAM || size >= SMALL_GO_PROGRAM && go::is_go(file)
 }
 
 fn files(folder: impl AsRef<Path>) -> impl Iterator<Item = PathBuf> {

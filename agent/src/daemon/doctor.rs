@@ -141,13 +141,15 @@ fn prices(calls: u64) -> Check {
 
 fn shown(target: &Target) -> CaptureTarget {
     let (outcome, functions) = match &target.outcome {
-        Outcome::Attached { functions } => {
-            ("attached".to_owned(), functions.iter().map(shown_function).collect())
+        Outcome::Attached { functions, runtime } => {
+            let what = runtime.iter().map(|runtime| format!(" ({runtime})")).collect::<String>();
+            (format!("attached{what}"), functions.iter().map(shown_function).collect())
         }
         Outcome::Loader => ("attached (dynamic loader)".to_owned(), Vec::new()),
         Outcome::NoSymbols { library } => {
             (format!("{library} is inside, but its functions could not be found"), Vec::new())
         }
+        Outcome::Unsupported { reason } => (format!("not supported: {reason}"), Vec::new()),
         Outcome::Unreadable { reason } => (format!("unreadable: {reason}"), Vec::new()),
         Outcome::Refused { reason } => (format!("refused: {reason}"), Vec::new()),
     };

@@ -1,7 +1,5 @@
-// Makes calls with Go's net/http over HTTP/2. The arguments are those of common.py.
-//
-// The TLS is OpenSSL's (tls.go), and so net/http doesn't know of it: it speaks HTTP/2 because it is
-// told to.
+// Makes calls with Go's net/http. The arguments are those of common.py. The TLS is OpenSSL's where the
+// program is built with cgo (openssl.go), and Go's own where it isn't (native.go).
 package main
 
 import (
@@ -28,6 +26,7 @@ var (
 	promptBytes = flag.Int("prompt-bytes", 0, "pad the prompt to this")
 	leaveAfter  = flag.Int("leave-after", 0, "leave a stream after N events")
 	wait        = flag.Bool("wait", false, "call once, then wait for a line")
+	http2       = flag.Bool("http2", false, "speak HTTP/2")
 )
 
 func streamed(number int) bool {
@@ -61,7 +60,7 @@ func request(number int) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	path = strings.Replace(path, "https://", "http://", 1)
+	path = scheme + strings.TrimPrefix(path, "https")
 	request, err := http.NewRequest(http.MethodPost, path, strings.NewReader(string(text)))
 	if err == nil {
 		request.Header = header
@@ -107,13 +106,7 @@ func main() {
 	if missing := *promptBytes - len(*prompt); missing > 0 {
 		*prompt += strings.Repeat(" the", missing/4)
 	}
-	tls := newTLSContext(os.Getenv("SSL_CERT_FILE"))
-	var protocols http.Protocols
-	protocols.SetUnencryptedHTTP2(true)
-	client := &http.Client{Transport: &http.Transport{
-		Protocols:   &protocols,
-		DialContext: tls.dial,
-	}}
+	client := &http.Client{Transport: newTransport()}
 	if *wait {
 		report(client, 0)
 		fmt.Printf("{\"ready\":%d}\n", os.Getpid())

@@ -41,6 +41,12 @@ pub enum Kind {
     CurlHttp2,
     /// Go's `net/http` over HTTP/2, its TLS from OpenSSL.
     GoHttp2,
+    /// Go's `net/http` over its own TLS, in a program of fixed addresses.
+    Go,
+    /// The same in a program without symbols and fixed addresses.
+    GoStripped,
+    /// Go's `net/http` over HTTP/2 and its own TLS.
+    GoTlsHttp2,
     /// Python `openai`, asyncio, over WebSocket.
     OpenAiWebSocket,
     /// PycURL, whose TLS is GnuTLS.
@@ -61,7 +67,7 @@ pub enum Kind {
 
 impl Kind {
     /// All that people use.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::OpenAiSync,
         Self::OpenAiAsync,
         Self::AnthropicSync,
@@ -72,6 +78,9 @@ impl Kind {
         Self::NodeHttp2,
         Self::CurlHttp2,
         Self::GoHttp2,
+        Self::Go,
+        Self::GoStripped,
+        Self::GoTlsHttp2,
         Self::OpenAiWebSocket,
         Self::GnuTls,
         Self::GnuTlsHttp2,
@@ -94,6 +103,9 @@ impl Kind {
             Self::NodeHttp2 => "node-openai-http2",
             Self::CurlHttp2 => "curl-http2",
             Self::GoHttp2 => "go-http2",
+            Self::Go => "go",
+            Self::GoStripped => "go-stripped",
+            Self::GoTlsHttp2 => "go-tls-http2",
             Self::OpenAiWebSocket => "python-openai-websocket",
             Self::GnuTls => "gnutls",
             Self::GnuTlsHttp2 => "gnutls-http2",
@@ -117,7 +129,7 @@ impl Kind {
             | Self::Bun => &["chat", "responses", "embeddings"],
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
             Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
-            Self::GoHttp2 => &["chat", "messages"],
+            Self::GoHttp2 | Self::Go | Self::GoStripped | Self::GoTlsHttp2 => &["chat", "messages"],
             Self::GnuTls | Self::GnuTlsHttp2 | Self::Nss | Self::NssHttp2 => {
                 &["chat", "responses", "messages"]
             }
@@ -134,6 +146,9 @@ impl Kind {
             Self::Curl
                 | Self::CurlHttp2
                 | Self::GoHttp2
+                | Self::Go
+                | Self::GoStripped
+                | Self::GoTlsHttp2
                 | Self::GnuTls
                 | Self::GnuTlsHttp2
                 | Self::Nss
@@ -163,6 +178,7 @@ impl Kind {
             Self::OpenAiHttp2
                 | Self::NodeHttp2
                 | Self::CurlHttp2
+                | Self::GoTlsHttp2
                 | Self::GnuTlsHttp2
                 | Self::NssHttp2
         )
@@ -331,6 +347,8 @@ impl Client {
             Kind::Bun => (place.bun.clone(), Some("openai_calls.mjs")),
             Kind::Curl | Kind::CurlHttp2 => (PathBuf::from("/bin/bash"), Some("curl_calls.sh")),
             Kind::GoHttp2 => (place.go_client.clone(), None),
+            Kind::Go | Kind::GoTlsHttp2 => (place.go_static.clone(), None),
+            Kind::GoStripped => (place.go_stripped.clone(), None),
             Kind::GnuTls | Kind::GnuTlsHttp2 | Kind::Nss | Kind::NssHttp2 => {
                 (place.system_python.clone(), Some("pycurl_calls.py"))
             }

@@ -30,9 +30,10 @@ impl Daemon {
     /// If it ends instead, with what it said.
     pub fn start(place: &Place, home: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(home)?;
-        let bun = serde_json::to_string(&place.bun)?;
+        let programs = [&place.bun, &place.go_static, &place.go_stripped];
+        let programs = serde_json::to_string(&programs)?;
         let config = home.join("weir.toml");
-        fs::write(&config, format!("[capture]\nprograms = [{bun}]\n"))?;
+        fs::write(&config, format!("[capture]\nprograms = {programs}\n"))?;
         let log = File::options().create(true).append(true).open(home.join("log"))?;
         let mut child = command(&place.weir, home)
             .arg("--config")

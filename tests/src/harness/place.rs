@@ -20,8 +20,12 @@ pub struct Place {
     pub node_folder: PathBuf,
     /// Bun.
     pub bun: PathBuf,
-    /// The client that is written in Go.
+    /// The client that is written in Go, with OpenSSL's TLS.
     pub go_client: PathBuf,
+    /// The same with Go's own, static and with its symbols.
+    pub go_static: PathBuf,
+    /// That as it is often shipped: it can be loaded anywhere, and has no symbols.
+    pub go_stripped: PathBuf,
     /// The clients' scripts.
     pub clients: PathBuf,
     /// The configuration that is shipped.
@@ -43,11 +47,12 @@ impl Place {
         let tools = workspace.join("target/tools");
         let python = tools.join("python/bin/python");
         let node_folder = tools.join("node");
-        let go_client = tools.join("go/client");
+        let [go_client, go_static, go_stripped] =
+            ["go/client", "go/client-static", "go/client-stripped"].map(|path| tools.join(path));
         anyhow::ensure!(
             python.exists()
                 && node_folder.join("node_modules/openai").exists()
-                && go_client.exists(),
+                && go_stripped.exists(),
             "the clients are not installed; run `cargo xtask setup`"
         );
         let node = on_path("node").context("node is not installed; run `cargo xtask setup`")?;
@@ -59,6 +64,8 @@ impl Place {
             bun: node_folder.join("node_modules/@oven/bun-linux-x64-baseline/bin/bun"),
             node_folder,
             go_client,
+            go_static,
+            go_stripped,
             clients: here.join("clients"),
             packaging: workspace.join("packaging"),
         })

@@ -34,6 +34,14 @@ pub(crate) struct Call {
     pub(super) start_ns: u64,
 }
 
+impl Call {
+    /// One that has moved nothing yet.
+    #[inline(always)]
+    pub(super) fn new(stack: u64, address: u64, buffer: u64, size: u64) -> Self {
+        Self { stack, address, buffer, size, remaining: 0, offset: 0, generation: 0, start_ns: 0 }
+    }
+}
+
 /// In place of a size: the bytes that go out were counted before.
 const NOT_COUNTED: u64 = u64::MAX;
 
@@ -110,8 +118,7 @@ pub(super) fn enter(ctx: &ProbeContext, way: Way, says: Says) {
             never_returned(ctx, thread);
         }
     }
-    let call =
-        Call { stack, address, buffer, size, remaining: 0, offset: 0, generation: 0, start_ns: 0 };
+    let call = Call::new(stack, address, buffer, size);
     if way.calls().insert(thread, call, 0).is_err() {
         count_lost(Cause::CallsFull, 0);
     }
@@ -166,7 +173,7 @@ fn length(ctx: &RetProbeContext, call: &Call) -> Option<u64> {
 }
 
 #[inline(always)]
-fn never_returned<C: aya_ebpf::EbpfContext>(ctx: &C, thread: u64) {
+pub(super) fn never_returned<C: aya_ebpf::EbpfContext>(ctx: &C, thread: u64) {
     count_lost(Cause::NeverReturned, 0);
     debug!(
         ctx,

@@ -1,6 +1,7 @@
-//! The calls of OpenSSL and those like it, of GnuTLS, and of NSPR for NSS. Arguments are kept from entry to return,
-//! because only the return says how many bytes there were; what a connection has sent and received
-//! is counted whether it is copied or not, so that a position always means the same byte.
+//! The calls of OpenSSL and those like it, of GnuTLS, and of NSPR for NSS; [`go`] has those of Go's own
+//! library. Arguments are kept from entry to return, because only the return says how many bytes there
+//! were; what a connection has sent and received is counted whether it is copied or not, so that a
+//! position always means the same byte.
 //!
 //! Neither is seen exactly at the entry or the return: user space chooses the instructions
 //! (`agent/src/capture/site`), and the cookie says how far the stack pointer has moved until there.
@@ -8,6 +9,7 @@
 mod call;
 mod connection;
 mod copy;
+mod go;
 mod layer;
 mod register;
 

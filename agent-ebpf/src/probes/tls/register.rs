@@ -31,6 +31,35 @@ pub(super) fn entry_stack_of_returned(ctx: &RetProbeContext) -> u64 {
     stack(unsafe { &*ctx.regs }).wrapping_sub(RETURN_ADDRESS)
 }
 
+/// The first four arguments of a function of Go's, or its first four results (`abi-internal.md` in the
+/// source of Go's compiler).
+#[inline(always)]
+pub(super) fn go(ctx: &ProbeContext) -> [u64; 4] {
+    // SAFETY: the kernel passes the registers of the traced thread.
+    go_registers(unsafe { &*ctx.regs })
+}
+
+/// Where the words above the return address are, at the instruction that returns.
+#[inline(always)]
+pub(super) fn above_return_address(ctx: &ProbeContext) -> u64 {
+    // SAFETY: the kernel passes the registers of the traced thread.
+    stack(unsafe { &*ctx.regs }).wrapping_add(GO_RETURN_ADDRESS)
+}
+
+/// Bytes that a return address takes in a frame of Go's, on every machine.
+const GO_RETURN_ADDRESS: u64 = 8;
+
+#[cfg(bpf_target_arch = "x86_64")]
+fn go_registers(regs: &aya_ebpf::bindings::pt_regs) -> [u64; 4] {
+    [regs.rax, regs.rbx, regs.rcx, regs.rdi]
+}
+
+#[cfg(bpf_target_arch = "aarch64")]
+fn go_registers(regs: &aya_ebpf::bindings::pt_regs) -> [u64; 4] {
+    let [first, second, third, fourth, ..] = regs.regs;
+    [first, second, third, fourth]
+}
+
 #[cfg(bpf_target_arch = "x86_64")]
 fn stack(regs: &aya_ebpf::bindings::pt_regs) -> u64 {
     regs.rsp

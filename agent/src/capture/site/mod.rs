@@ -25,6 +25,22 @@ mod testing;
 #[cfg(any(target_arch = "x86_64", test))]
 mod x86;
 
+#[cfg(target_arch = "x86_64")]
+use x86::go;
+/// Go's code is not understood on any other machine.
+#[cfg(not(target_arch = "x86_64"))]
+mod go {
+    use super::{Code, Site};
+
+    pub(super) fn entry(_code: &Code) -> Option<Site> {
+        None
+    }
+
+    pub(super) fn returns(_code: &Code) -> Option<Vec<Site>> {
+        None
+    }
+}
+
 use std::fmt;
 
 use graph::Graph;
@@ -59,6 +75,8 @@ pub enum SiteKind {
     Nop5,
     /// The function's first instruction, whatever it is: most are executed out of line.
     Entry,
+    /// It executes the instruction out of line.
+    Stepped,
 }
 
 /// How a function is seen to return.
@@ -82,6 +100,7 @@ impl fmt::Display for SiteKind {
             Self::Emulated => "emulated",
             Self::Nop5 => "nop5",
             Self::Entry => "entry",
+            Self::Stepped => "stepped",
         })
     }
 }
@@ -127,6 +146,21 @@ impl Sites {
         #[cfg(target_arch = "aarch64")]
         let chosen = arm64::choose(code, asked, kernel);
         chosen.unwrap_or_else(|| Self::plain(asked))
+    }
+
+    /// Where a call of a function of Go's is seen to begin, once and with its arguments. `None` if that
+    /// can't be shown.
+    pub(super) fn go_entry(code: &Code) -> Option<Self> {
+        Some(Self { entry: go::entry(code)?, exits: Exits::Unwatched })
+    }
+
+    /// Where a call of a function of Go's is seen to return, with its result and with its first two
+    /// arguments above the return address. There is nothing to be seen where it begins, so the first
+    /// of these instructions takes that place. `None` if it can't be shown.
+    pub(super) fn go_returns(code: &Code) -> Option<Self> {
+        let mut sites = go::returns(code)?;
+        let entry = (!sites.is_empty()).then(|| sites.remove(0))?;
+        Some(Self { entry, exits: Exits::At(sites) })
     }
 }
 

@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn is_write(access: OpAccess) -> bool {
+pub(super) fn is_write(access: OpAccess) -> bool {
     match access {
         OpAccess::None | OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess => false,
         OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite => {

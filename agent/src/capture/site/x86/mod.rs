@@ -1,5 +1,6 @@
-//! Sites in the code of x86-64, called as System V has it.
+//! Sites in the code of x86-64, called as System V has it; [`go`] has those in Go's.
 
+pub(super) mod go;
 mod instruction;
 #[cfg(test)]
 mod tests;

@@ -16,9 +16,22 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"os"
 	"sync"
 	"unsafe"
 )
+
+// scheme is of what net/http is to believe that it speaks.
+const scheme = "http"
+
+// newTransport makes one that speaks HTTP/2, because it is told to: it doesn't know of the TLS.
+func newTransport() *http.Transport {
+	tls := newTLSContext(os.Getenv("SSL_CERT_FILE"))
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Transport{Protocols: &protocols, DialContext: tls.dial}
+}
 
 // tlsContext is what the connections of a client share.
 type tlsContext struct{ raw *C.SSL_CTX }
