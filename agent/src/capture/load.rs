@@ -13,7 +13,7 @@ use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 15] = [
+const UPROBES: [&str; 21] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
     name::READ_RETURN,
@@ -29,6 +29,12 @@ const UPROBES: [&str; 15] = [
     name::OPEN_EXIT,
     name::CLOSE_ENTER,
     name::LOADER_ENTER,
+    name::SEAL_RECORD_ENTER,
+    name::SCATTER_RECORD_ENTER,
+    name::OPEN_RECORD_ENTER,
+    name::GATHER_RECORD_ENTER,
+    name::RECORD_RETURN,
+    name::RECORD_EXIT,
 ];
 
 const TRACEPOINTS: [(&str, &str); 3] = [

@@ -19,8 +19,10 @@ mod layout;
 mod load;
 mod log_ring;
 mod mapping;
+mod pairing;
 mod probes;
 mod site;
+mod sockets;
 mod status;
 mod targets;
 

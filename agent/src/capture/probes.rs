@@ -12,6 +12,7 @@ use aya::programs::{ProgramError, UProbe};
 use super::elf::Place;
 use super::functions::Function;
 use super::site::{Abilities, Code, Exits, Site, Sites};
+use super::sockets::Sockets;
 use super::status::Probed;
 
 /// The most of a function that is looked at, in bytes. Those that are probed have a few hundred.
@@ -29,6 +30,7 @@ pub(super) struct Probes {
 pub(super) struct Prober {
     ebpf: Ebpf,
     kernel: Abilities,
+    sockets: Sockets,
 }
 
 /// A function, where it begins in the file, and where its probes go.
@@ -36,7 +38,12 @@ type Planned = (Function, u64, Sites);
 
 impl Prober {
     pub(super) fn new(ebpf: Ebpf, kernel: Abilities) -> Self {
-        Self { ebpf, kernel }
+        Self { ebpf, kernel, sockets: Sockets::default() }
+    }
+
+    /// Has the probes shown which socket records come from and go to.
+    pub(super) fn follow_sockets(&mut self) -> Result<(), ProgramError> {
+        self.sockets.follow(&mut self.ebpf)
     }
 
     /// Attaches to all functions or to none.

@@ -41,6 +41,14 @@ pub enum Kind {
     CurlHttp2,
     /// Go's `net/http` over HTTP/2, its TLS from OpenSSL.
     GoHttp2,
+    /// reqwest, its TLS from rustls on AWS-LC.
+    Reqwest,
+    /// The same over TLS 1.2.
+    ReqwestTls12,
+    /// The same over HTTP/2, stripped and static.
+    ReqwestHttp2,
+    /// Deno, with Node's `openai`.
+    Deno,
     /// Python `openai`, asyncio, over WebSocket.
     OpenAiWebSocket,
     /// PycURL, whose TLS is GnuTLS.
@@ -55,7 +63,7 @@ pub enum Kind {
 
 impl Kind {
     /// All that people use.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::OpenAiSync,
         Self::OpenAiAsync,
         Self::AnthropicSync,
@@ -70,6 +78,10 @@ impl Kind {
         Self::GnuTls,
         Self::GnuTlsHttp2,
         Self::Bun,
+        Self::Reqwest,
+        Self::ReqwestTls12,
+        Self::ReqwestHttp2,
+        Self::Deno,
     ];
 
     /// A short name for labels and tests.
@@ -91,6 +103,10 @@ impl Kind {
             Self::GnuTlsHttp2 => "gnutls-http2",
             Self::GnuTlsCorked => "gnutls-corked",
             Self::Bun => "bun-openai",
+            Self::Reqwest => "reqwest",
+            Self::ReqwestTls12 => "reqwest-tls12",
+            Self::ReqwestHttp2 => "reqwest-stripped-http2",
+            Self::Deno => "deno-openai",
         }
     }
 
@@ -103,10 +119,13 @@ impl Kind {
             | Self::OpenAiHttp2
             | Self::Node
             | Self::NodeHttp2
-            | Self::Bun => &["chat", "responses", "embeddings"],
+            | Self::Bun
+            | Self::Deno => &["chat", "responses", "embeddings"],
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
-            Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
-            Self::GoHttp2 => &["chat", "messages"],
+            Self::Curl | Self::CurlHttp2 | Self::Reqwest | Self::ReqwestHttp2 => {
+                &["chat", "responses", "embeddings", "messages"]
+            }
+            Self::GoHttp2 | Self::ReqwestTls12 => &["chat", "messages"],
             Self::GnuTls | Self::GnuTlsHttp2 => &["chat", "responses", "messages"],
             Self::GnuTlsCorked => &["chat"],
             Self::OpenAiWebSocket => &["responses"],
@@ -119,13 +138,17 @@ impl Kind {
         !matches!(
             self,
             Self::Curl | Self::CurlHttp2 | Self::GoHttp2 | Self::GnuTls | Self::GnuTlsHttp2
-        )
+        ) && !self.is_rust()
     }
 
     /// Whether its calls are messages of a session, which fails by other means than HTTP's.
     #[must_use]
     pub const fn is_session(self) -> bool {
         matches!(self, Self::OpenAiWebSocket)
+    }
+
+    const fn is_rust(self) -> bool {
+        matches!(self, Self::Reqwest | Self::ReqwestTls12 | Self::ReqwestHttp2)
     }
 
     const fn is_curl(self) -> bool {
@@ -139,7 +162,14 @@ impl Kind {
 
     /// Whether it has to be told to speak HTTP/2.
     const fn asks_for_http2(self) -> bool {
-        matches!(self, Self::OpenAiHttp2 | Self::NodeHttp2 | Self::CurlHttp2 | Self::GnuTlsHttp2)
+        matches!(
+            self,
+            Self::OpenAiHttp2
+                | Self::NodeHttp2
+                | Self::CurlHttp2
+                | Self::GnuTlsHttp2
+                | Self::ReqwestHttp2
+        )
     }
 
     /// Whether it makes one call at a time, whatever the load says.
@@ -249,6 +279,9 @@ impl Load {
         if kind.asks_for_http2() {
             arguments.push("--http2".to_owned());
         }
+        if matches!(kind, Kind::ReqwestTls12) {
+            arguments.push("--tls12".to_owned());
+        }
         arguments
     }
 }
@@ -304,7 +337,10 @@ impl Client {
             Kind::Node | Kind::NodeHttp2 => (place.node.clone(), Some("openai_calls.mjs")),
             Kind::Bun => (place.bun.clone(), Some("openai_calls.mjs")),
             Kind::Curl | Kind::CurlHttp2 => (PathBuf::from("/bin/bash"), Some("curl_calls.sh")),
+            Kind::Deno => (place.deno.clone(), Some("openai_calls.mjs")),
             Kind::GoHttp2 => (place.go_client.clone(), None),
+            Kind::Reqwest | Kind::ReqwestTls12 => (place.rust_client.clone(), None),
+            Kind::ReqwestHttp2 => (place.rust_client_stripped.clone(), None),
             Kind::GnuTls | Kind::GnuTlsHttp2 => {
                 (place.system_python.clone(), Some("pycurl_calls.py"))
             }
@@ -313,6 +349,9 @@ impl Client {
         let exe = if kind.is_curl() { PathBuf::from("/usr/bin/curl") } else { program.clone() };
 
         let mut command = who.command(&program)?;
+        if kind == Kind::Deno {
+            command.args(["run", "--allow-all", "--no-config", "--quiet"]);
+        }
         command.args(script.map(|script| place.clients.join(script)));
         command.args(load.arguments(kind));
         let host = scene.server.host();
@@ -323,6 +362,9 @@ impl Client {
             .env("TMPDIR", scene.directory())
             .env("SSL_CERT_FILE", &authority)
             .env("NODE_EXTRA_CA_CERTS", &authority)
+            .env("DENO_CERT", &authority)
+            .env("DENO_DIR", scene.directory().join("deno"))
+            .env("DENO_NO_UPDATE_CHECK", "1")
             .env("OPENAI_BASE_URL", format!("https://{host}/v1"))
             .env("ANTHROPIC_BASE_URL", format!("https://{host}"))
             .env("OPENAI_API_KEY", format!("sk-weir-{label}"))

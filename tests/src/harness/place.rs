@@ -22,6 +22,12 @@ pub struct Place {
     pub bun: PathBuf,
     /// The client that is written in Go.
     pub go_client: PathBuf,
+    /// Deno.
+    pub deno: PathBuf,
+    /// The client that is written in Rust, with symbols and shared libraries.
+    pub rust_client: PathBuf,
+    /// The same with neither.
+    pub rust_client_stripped: PathBuf,
     /// The clients' scripts.
     pub clients: PathBuf,
     /// The configuration that is shipped.
@@ -44,10 +50,12 @@ impl Place {
         let python = tools.join("python/bin/python");
         let node_folder = tools.join("node");
         let go_client = tools.join("go/client");
+        let rust_client = tools.join("rust/client");
         anyhow::ensure!(
             python.exists()
                 && node_folder.join("node_modules/openai").exists()
-                && go_client.exists(),
+                && go_client.exists()
+                && rust_client.exists(),
             "the clients are not installed; run `cargo xtask setup`"
         );
         let node = on_path("node").context("node is not installed; run `cargo xtask setup`")?;
@@ -57,8 +65,11 @@ impl Place {
             system_python: PathBuf::from("/usr/bin/python3"),
             node,
             bun: node_folder.join("node_modules/@oven/bun-linux-x64-baseline/bin/bun"),
+            deno: node_folder.join("node_modules/@deno/linux-x64-glibc/deno"),
             node_folder,
             go_client,
+            rust_client,
+            rust_client_stripped: tools.join("rust/client-stripped"),
             clients: here.join("clients"),
             packaging: workspace.join("packaging"),
         })

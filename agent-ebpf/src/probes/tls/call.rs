@@ -34,6 +34,23 @@ pub(crate) struct Call {
     pub(super) start_ns: u64,
 }
 
+impl Call {
+    /// One that carries a record of the connection at `address`.
+    #[inline(always)]
+    pub(crate) fn of_record(address: u64, buffer: u64) -> Self {
+        Self {
+            stack: 0,
+            address,
+            buffer,
+            size: 0,
+            remaining: 0,
+            offset: 0,
+            generation: 0,
+            start_ns: 0,
+        }
+    }
+}
+
 /// In place of a size: the bytes that go out were counted before.
 const NOT_COUNTED: u64 = u64::MAX;
 
