@@ -11,3 +11,4 @@ pub mod loss;
 pub mod name;
 pub mod policy;
 pub mod record;
+pub mod sealed;

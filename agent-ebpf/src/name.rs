@@ -57,6 +57,24 @@ pub const GO_READ_EXIT: &str = "go_read_exit";
 pub const GO_WRITE_ENTER: &str = "go_write_enter";
 /// Uprobe on Go's `crypto/tls.(*Conn).Close()`, and on where it begins a connection.
 pub const GO_CLOSE_ENTER: &str = "go_close_enter";
+/// Uprobe on `EVP_AEAD_CTX_seal(ctx, out, …)`, which seals a record.
+pub const SEAL_RECORD_ENTER: &str = "seal_enter";
+/// Uprobe on `EVP_AEAD_CTX_seal_scatter(ctx, out, out_tag, …)`, which leaves the tag elsewhere.
+pub const SCATTER_RECORD_ENTER: &str = "scatter_enter";
+/// Uprobe on `EVP_AEAD_CTX_open(ctx, out, …)`, which opens a record.
+pub const OPEN_RECORD_ENTER: &str = "unseal_enter";
+/// Uprobe on `EVP_AEAD_CTX_open_gather(ctx, out, nonce, …)`, which has the tag from elsewhere.
+pub const GATHER_RECORD_ENTER: &str = "gather_enter";
+/// Uretprobe on both that open records.
+pub const RECORD_RETURN: &str = "unseal_return";
+/// Uprobe just before the return of both. Does what [`RECORD_RETURN`] does.
+pub const RECORD_EXIT: &str = "unseal_exit";
+/// Raw tracepoint `sock_recv_length`: what a thread has received, and from where.
+pub const RECEIVED: &str = "received";
+/// Raw tracepoint `sock_send_length`: what a thread has sent, and where to.
+pub const SENT: &str = "sent";
+/// Raw tracepoint `inet_sock_set_state`: the end of a socket.
+pub const SOCKET_STATE: &str = "socket_state";
 /// Uprobe on the dynamic loader's `_dl_debug_state()`.
 pub const LOADER_ENTER: &str = "loader_enter";
 /// Raw tracepoint `sched_process_exec`.
@@ -91,3 +109,5 @@ pub const TASK_SIGNAL: &str = "TASK_SIGNAL";
 pub const SIGNAL_LIVE: &str = "SIGNAL_LIVE";
 /// `u32`: offset of `linux_binprm.filename`.
 pub const BINPRM_FILENAME: &str = "BINPRM_FILENAME";
+/// `u32`: offset of `sock_common.skc_family`, which is also that in a `sock`.
+pub const SOCKET_FAMILY: &str = "SOCKET_FAMILY";

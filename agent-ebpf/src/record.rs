@@ -21,6 +21,10 @@ pub mod kind {
     pub const EXITED: u32 = 5;
     /// A [`super::Head`] alone: the dynamic loader changed the process's mappings.
     pub const LOADED: u32 = 6;
+    /// A [`super::Segment`] of one direction of a connection that isn't known yet.
+    pub const HELD: u32 = 7;
+    /// A [`super::Joined`].
+    pub const JOINED: u32 = 8;
 }
 
 /// Values of [`Segment::direction`].
@@ -91,6 +95,24 @@ pub struct Closed {
     pub write_total: u64,
 }
 
+/// It is known now to which connection one direction belongs that was on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Joined {
+    /// `kind` is [`kind::JOINED`].
+    pub head: Head,
+    /// What the held segments have for a handle.
+    pub held: u64,
+    /// And for a generation.
+    pub held_generation: u64,
+    /// The connection's handle.
+    pub handle: u64,
+    /// When the connection was first seen.
+    pub generation: u64,
+    /// Where in the connection's direction the held one's first byte is.
+    pub offset: u64,
+}
+
 /// A process replaced its program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -119,6 +141,7 @@ const _: () = {
     assert!(size_of::<Head>() == 48);
     assert!(size_of::<Segment>() == 80);
     assert!(size_of::<Closed>() == 80);
+    assert!(size_of::<Joined>() == 88);
     assert!(size_of::<Executed>() == 48 + PATH_MAX);
     assert!(size_of::<Forked>() == 64);
     assert!(align_of::<Segment>() == 8 && align_of::<Closed>() == 8);

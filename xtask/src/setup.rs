@@ -2,7 +2,7 @@
 //!
 //! Rust components come from rustup, programs from Debian's packages, everything else goes into
 //! `target/tools`: `bin` has bpf-linker, `python` the Python SDKs and a Go toolchain, `node` the Node
-//! SDK, `go` the client that is written in Go. Takes no time where everything is there.
+//! SDK, Bun and Deno, `go` and `rust` the clients that are written in those. Takes no time where everything is there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,8 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     bpf_linker(workspace)?;
     python(workspace)?;
     node(workspace)?;
-    go(workspace)
+    go(workspace)?;
+    rust(workspace)
 }
 
 fn packages() -> anyhow::Result<()> {
@@ -211,6 +212,33 @@ fn go(workspace: &Workspace) -> anyhow::Result<()> {
         build.env("CGO_ENABLED", cgo);
         step(&format!("Go {name} (about half a minute)"), &mut build)?;
     }
+    stamp.write()
+}
+
+/// The client that is written in Rust: with symbols and the system's C library, and with neither.
+fn rust(workspace: &Workspace) -> anyhow::Result<()> {
+    let source = workspace.root.join("tests/clients/rust");
+    let folder = workspace.tools.join("rust");
+    let files = ["Cargo.toml", "Cargo.lock", "src/main.rs"].map(|file| source.join(file));
+    let stamp = Stamp::of(&folder, &files)?;
+    if stamp.is_current() {
+        return Ok(());
+    }
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    for (name, flags, strip) in
+        [("client", "", "none"), ("client-stripped", "-C target-feature=+crt-static", "symbols")]
+    {
+        let mut build = workspace.cargo(["build", "--release", "--locked", "--target", &target]);
+        build.current_dir(&source).env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
+        build.env("CARGO_PROFILE_RELEASE_STRIP", strip);
+        build.env("CARGO_TARGET_DIR", folder.join("build"));
+        step(&format!("Rust {name} (about two minutes)"), &mut build)?;
+        let built = folder.join("build").join(&target).join("release/rust-client");
+        fs::copy(&built, folder.join(name))
+            .with_context(|| format!("can't copy {}", built.display()))?;
+    }
+    fs::remove_dir_all(folder.join("build"))
+        .context("can't remove what the clients were built in")?;
     stamp.write()
 }
 

@@ -1,10 +1,12 @@
-//! The probes. Each file is one thing they watch: [`tls`] the library calls, [`process`] the life
+//! The probes. Each file is one thing they watch: [`tls`] the library calls, [`aead`] the records of those
+//! that have no library, [`process`] the life
 //! of processes, [`loader`] the dynamic loader. None of them writes to a traced process.
 
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod aead;
 mod loader;
 mod maps;
 mod process;

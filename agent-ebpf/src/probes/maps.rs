@@ -7,6 +7,7 @@ use weir_ebpf::limit;
 use weir_ebpf::loss::{Cause, Lost};
 use weir_ebpf::policy::{Handle, Steer};
 
+use crate::aead::{Half, Opening, Received, Sealed};
 use crate::tls::{Call, Connection};
 
 #[map]
@@ -40,6 +41,33 @@ pub(crate) static WRITES: HashMap<u64, Call> = HashMap::with_max_entries(limit::
 pub(crate) static CONNECTIONS: LruHashMap<Handle, Connection> =
     LruHashMap::with_max_entries(limit::CONNECTIONS, 0);
 
+/// Keys that records are sealed or opened with, by the handles of their objects.
+#[map]
+pub(crate) static HALVES: LruHashMap<Handle, Half> =
+    LruHashMap::with_max_entries(2 * limit::CONNECTIONS, 0);
+
+/// The record that each thread is opening, by `pid_tgid`.
+#[map]
+pub(crate) static OPENS: LruHashMap<u64, Opening> = LruHashMap::with_max_entries(limit::CALLS, 0);
+
+/// What each thread has received last, by `pid_tgid`.
+#[map]
+pub(crate) static RECEIVED: LruHashMap<u64, Received> =
+    LruHashMap::with_max_entries(limit::CALLS, 0);
+
+/// What each thread has sealed and not sent yet, by `pid_tgid`.
+#[map]
+pub(crate) static SEALED: LruHashMap<u64, Sealed> = LruHashMap::with_max_entries(limit::CALLS, 0);
+
+/// Processes that seal and open records, by thread group id.
+#[map]
+pub(crate) static SEALERS: LruHashMap<u32, u8> = LruHashMap::with_max_entries(limit::CALLS, 0);
+
+/// The processes, by thread group id, that have the sockets which keys belong to.
+#[map]
+pub(crate) static SOCKETS: LruHashMap<u64, u32> =
+    LruHashMap::with_max_entries(limit::CONNECTIONS, 0);
+
 #[unsafe(no_mangle)]
 pub(crate) static SELF_TGID: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
@@ -64,6 +92,8 @@ pub(crate) static TASK_SIGNAL: Global<u32> = Global::new(0);
 pub(crate) static SIGNAL_LIVE: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static BINPRM_FILENAME: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub(crate) static SOCKET_FAMILY: Global<u32> = Global::new(0);
 
 /// Counts what could not be handed over.
 #[inline(always)]

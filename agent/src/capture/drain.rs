@@ -17,8 +17,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::CaptureError;
 use super::attach::{Hint, Hints};
-use super::event::{BootTime, Event, decode};
+use super::event::{BootTime, Event, Said, decode};
 use super::log_ring::ToTracing;
+use super::pairing::Pairing;
 use super::status::Shared;
 
 /// How long the reader lets records gather while there is traffic.
@@ -35,6 +36,7 @@ pub struct Drain {
     epoll: OwnedFd,
     waker: Waker,
     hints: Hints,
+    pairing: Pairing,
     shared: Arc<Shared>,
     state: State,
 }
@@ -83,7 +85,8 @@ impl Drain {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(wrap)?;
         epoll::add(&epoll, &event, data, flags).map_err(wrap)?;
         let waker = Waker(Arc::new(event));
-        Ok(Self { ring, armed, log, epoll, waker, hints, shared, state: State::Quiet })
+        let pairing = Pairing::new(Arc::clone(&shared.unpaired));
+        Ok(Self { ring, armed, log, epoll, waker, hints, pairing, shared, state: State::Quiet })
     }
 
     /// What ends a sleep from another thread.
@@ -125,13 +128,21 @@ impl Drain {
             records += 1;
             bytes += record.len() as u64;
             match decode(&record, boot) {
-                Ok(event) => {
+                Ok(Said::Event(event)) => {
                     if let Some(hint) = Hint::of(&event) {
                         self.hints.give(hint);
+                    }
+                    if let Event::Exited { process, .. } | Event::Executed { process, .. } = event {
+                        self.pairing.exited(process);
                     }
                     sink(event);
                     events += 1;
                 }
+                Ok(Said::Held(segment)) => self.pairing.hold(segment),
+                Ok(Said::Joined(joined)) => self.pairing.join(&joined, |event| {
+                    sink(event);
+                    events += 1;
+                }),
                 Err(malformed) => {
                     tracing::debug!(%malformed);
                     self.shared.malformed.fetch_add(1, Ordering::Relaxed);

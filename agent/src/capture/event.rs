@@ -1,8 +1,10 @@
 //! From the bytes of a ring record to an [`Event`].
 
+use std::fmt;
+
 use jiff::Timestamp;
 use weir_core::units::{ConnectionId, Direction, ProcessKey};
-use weir_ebpf::record::{Closed, Executed, Forked, Head, Segment, direction, kind};
+use weir_ebpf::record::{Closed, Executed, Forked, Head, Joined, Segment, direction, kind};
 use zerocopy::FromBytes;
 
 /// Something that the probes saw.
@@ -73,6 +75,58 @@ pub enum Event<'a> {
     },
 }
 
+/// What a record says: an event, or something that becomes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said<'a> {
+    Event(Event<'a>),
+    Held(Held),
+    Joined(HeldJoined),
+}
+
+/// A segment of which it isn't known yet what connection it belongs to.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Its own until then.
+    pub(super) connection: ConnectionId,
+    pub(super) direction: Direction,
+    /// Position of the first byte in what has that id.
+    pub(super) offset: u64,
+    pub(super) time: Timestamp,
+    pub(super) data: Box<[u8]>,
+    pub(super) stamp: Stamp,
+}
+
+/// It is known now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HeldJoined {
+    /// What the segments had.
+    pub(super) held: ConnectionId,
+    /// What they belong to.
+    pub(super) connection: ConnectionId,
+    /// Where in its direction the first of them begins.
+    pub(super) offset: u64,
+}
+
+impl Held {
+    /// As part of `connection`, in which the first of its kind begins at `offset`.
+    pub(super) fn event(&self, connection: ConnectionId, offset: u64) -> Event<'_> {
+        Event::Segment {
+            connection,
+            direction: self.direction,
+            offset: offset.wrapping_add(self.offset),
+            time: self.time,
+            data: &self.data,
+            stamp: self.stamp,
+        }
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Held({:?}, {} bytes)", self.connection, self.data.len())
+    }
+}
+
 /// What the kernel knows of the thread that caused an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -108,10 +162,34 @@ impl BootTime {
 }
 
 /// Reads one record.
-pub(super) fn decode(record: &[u8], boot: BootTime) -> Result<Event<'_>, Malformed> {
+pub(super) fn decode(record: &[u8], boot: BootTime) -> Result<Said<'_>, Malformed> {
     let (head, _rest) = Head::read_from_prefix(record)
         .map_err(|_short| Malformed { length: record.len(), kind: 0 })?;
-    decode_kind(&head, record, boot).ok_or(Malformed { length: record.len(), kind: head.kind })
+    let said = match head.kind {
+        kind::HELD => held(&head, record, boot).map(Said::Held),
+        kind::JOINED => joined(&head, record).map(Said::Joined),
+        _event => decode_kind(&head, record, boot).map(Said::Event),
+    };
+    said.ok_or(Malformed { length: record.len(), kind: head.kind })
+}
+
+fn held(head: &Head, record: &[u8], boot: BootTime) -> Option<Held> {
+    let event = decode_kind(&Head { kind: kind::SEGMENT, ..*head }, record, boot)?;
+    let Event::Segment { connection, direction, offset, time, data, stamp } = event else {
+        return None;
+    };
+    Some(Held { connection, direction, offset, time, data: data.into(), stamp })
+}
+
+fn joined(head: &Head, record: &[u8]) -> Option<HeldJoined> {
+    let (joined, _padding) = Joined::read_from_prefix(record).ok()?;
+    let process = ProcessKey { pid: head.tgid, start_ns: head.start_ns };
+    let id = |handle, generation| ConnectionId { process, handle, generation };
+    Some(HeldJoined {
+        held: id(joined.held, joined.held_generation),
+        connection: id(joined.handle, joined.generation),
+        offset: joined.offset,
+    })
 }
 
 fn decode_kind<'a>(head: &Head, record: &'a [u8], boot: BootTime) -> Option<Event<'a>> {
@@ -201,7 +279,7 @@ mod tests {
     #[test]
     fn a_segment_is_as_long_as_it_says() {
         let bytes = segment(3, direction::WRITE, 256);
-        let Ok(Event::Segment { connection, direction, offset, time, data, stamp }) =
+        let Ok(Said::Event(Event::Segment { connection, direction, offset, time, data, stamp })) =
             decode(&bytes, BOOT)
         else {
             panic!("not a segment")
@@ -222,24 +300,51 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_becomes_part_of_its_connection() {
+        let mut bytes = segment(3, direction::WRITE, 256);
+        bytes[..4].copy_from_slice(&kind::HELD.to_ne_bytes());
+        let Ok(Said::Held(held)) = decode(&bytes, BOOT) else { panic!("not held") };
+        let joined = Joined {
+            head: head(kind::JOINED),
+            held: 0xabc,
+            held_generation: 4,
+            handle: 0xdef,
+            generation: 6,
+            offset: 100,
+        };
+        let Ok(Said::Joined(joined)) = decode(joined.as_bytes(), BOOT) else {
+            panic!("not joined")
+        };
+        assert_eq!(joined.held, held.connection);
+        let Event::Segment { connection, offset, data, .. } =
+            held.event(joined.connection, joined.offset)
+        else {
+            panic!("not a segment")
+        };
+        assert_eq!((connection.handle, connection.generation), (0xdef, 6));
+        assert_eq!((offset, data), (109, &[0, 1, 2][..]));
+    }
+
+    #[test]
     fn a_path_ends_at_its_first_zero() {
         let mut executed = Executed { head: head(kind::EXECUTED), path: [0; 256] };
         executed.path[..7].copy_from_slice(b"/bin/ls");
-        let Ok(Event::Executed { path, .. }) = decode(executed.as_bytes(), BOOT) else {
+        let Ok(Said::Event(Event::Executed { path, .. })) = decode(executed.as_bytes(), BOOT)
+        else {
             panic!("not an exec")
         };
         assert_eq!(path, b"/bin/ls");
         executed.path = [b'a'; 256];
         assert!(matches!(
             decode(executed.as_bytes(), BOOT),
-            Ok(Event::Executed { path, .. }) if path.len() == 256
+            Ok(Said::Event(Event::Executed { path, .. })) if path.len() == 256
         ));
     }
 
     proptest! {
         #[test]
         fn no_record_panics(
-            kind in 0u32..9,
+            kind in 0u32..11,
             rest in prop::collection::vec(any::<u8>(), 0..600),
         ) {
             let mut bytes = kind.to_ne_bytes().to_vec();

@@ -31,6 +31,7 @@ pub(super) struct Leave {
 
 const READ: Leave = Leave { returned: name::READ_RETURN, exit: name::READ_EXIT };
 const OPEN: Leave = Leave { returned: name::OPEN_RETURN, exit: name::OPEN_EXIT };
+const OPENED_RECORD: Leave = Leave { returned: name::RECORD_RETURN, exit: name::RECORD_EXIT };
 const WRITE: Leave = Leave { returned: name::WRITE_RETURN, exit: name::WRITE_EXIT };
 
 impl Function {
@@ -156,6 +157,24 @@ pub(super) fn in_go(found: go::Functions) -> Vec<Planned> {
     ];
     let present = all.into_iter().filter_map(|(function, place)| Some((function, place?)));
     present.map(|(function, place)| (function, place.offset, place.sites)).collect()
+}
+
+/// The functions to probe in a program that has AWS-LC's ciphers inside, and TLS from elsewhere. Their
+/// later arguments are on the stack, where they stay.
+pub(super) fn records(found: boringssl::AeadFunctions) -> Vec<(Function, Place)> {
+    const OPENED: Option<&Leave> = Some(&OPENED_RECORD);
+    let seal = |symbol, enter| function(symbol, enter, &[0, 1, 4, 5], None);
+    let open = |symbol, enter, arguments| function(symbol, enter, arguments, OPENED);
+    let place = |offset| Place { offset, length: u64::MAX, is_whole: false };
+    vec![
+        (open("EVP_AEAD_CTX_open", name::OPEN_RECORD_ENTER, &[0, 1, 4, 5]), place(found.open)),
+        (
+            open("EVP_AEAD_CTX_open_gather", name::GATHER_RECORD_ENTER, &[0, 1, 2, 3, 4, 5]),
+            place(found.open_gather),
+        ),
+        (seal("EVP_AEAD_CTX_seal", name::SEAL_RECORD_ENTER), place(found.seal)),
+        (seal("EVP_AEAD_CTX_seal_scatter", name::SCATTER_RECORD_ENTER), place(found.seal_scatter)),
+    ]
 }
 
 /// The names to look up in a file.

@@ -10,7 +10,7 @@ use super::btf::Btf;
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Structure, field, and the probes' global that takes the field's offset.
-const FIELDS: [(&str, &str, &str); 8] = [
+const FIELDS: [(&str, &str, &str); 9] = [
     ("task_struct", "group_leader", name::TASK_GROUP_LEADER),
     ("task_struct", "start_boottime", name::TASK_START),
     ("task_struct", "self_exec_id", name::TASK_EXEC_ID),
@@ -19,6 +19,7 @@ const FIELDS: [(&str, &str, &str); 8] = [
     ("task_struct", "signal", name::TASK_SIGNAL),
     ("signal_struct", "live", name::SIGNAL_LIVE),
     ("linux_binprm", "filename", name::BINPRM_FILENAME),
+    ("sock_common", "skc_family", name::SOCKET_FAMILY),
 ];
 
 /// Byte offsets, each with the name of its global.

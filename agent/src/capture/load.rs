@@ -16,7 +16,7 @@ use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 22] = [
+const UPROBES: [&str; 28] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
     name::LAYER_READ_ENTER,
@@ -39,6 +39,12 @@ const UPROBES: [&str; 22] = [
     name::GO_WRITE_ENTER,
     name::GO_CLOSE_ENTER,
     name::LOADER_ENTER,
+    name::SEAL_RECORD_ENTER,
+    name::SCATTER_RECORD_ENTER,
+    name::OPEN_RECORD_ENTER,
+    name::GATHER_RECORD_ENTER,
+    name::RECORD_RETURN,
+    name::RECORD_EXIT,
 ];
 
 /// Programs that others go on in, and where those look for them.

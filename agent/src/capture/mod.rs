@@ -21,8 +21,10 @@ mod load;
 mod log_ring;
 mod mapping;
 mod multi;
+mod pairing;
 mod probes;
 mod site;
+mod sockets;
 mod status;
 mod targets;
 

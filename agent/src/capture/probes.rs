@@ -15,6 +15,7 @@ use super::elf::Place;
 use super::functions::Function;
 use super::multi::{self, Point, When};
 use super::site::{Abilities, Code, Exits, Site, Sites};
+use super::sockets::Sockets;
 use super::status::Probed;
 
 /// The most of a function that is looked at, in bytes. Those that are probed have a few hundred.
@@ -43,6 +44,7 @@ pub(super) struct Prober {
     /// Where the kernel has links of many probes.
     multi: Option<multi::Programs>,
     kernel: Abilities,
+    sockets: Sockets,
 }
 
 /// A function, where it begins in the file, and where its probes go.
@@ -74,7 +76,12 @@ impl Probes {
 
 impl Prober {
     pub(super) fn new(ebpf: Ebpf, multi: Option<multi::Programs>, kernel: Abilities) -> Self {
-        Self { ebpf, multi, kernel }
+        Self { ebpf, multi, kernel, sockets: Sockets::default() }
+    }
+
+    /// Has the probes shown which socket records come from and go to.
+    pub(super) fn follow_sockets(&mut self) -> Result<(), ProgramError> {
+        self.sockets.follow(&mut self.ebpf)
     }
 
     /// Attaches to all functions or to none.

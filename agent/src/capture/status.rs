@@ -1,12 +1,13 @@
 //! What `weir doctor` asks of this room.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aya::maps::{MapData, PerCpuArray};
 use weir_ebpf::loss::Cause;
 
 use super::mapping::FileId;
+use super::pairing::Unpaired;
 use super::site::Sites;
 
 /// A snapshot.
@@ -102,6 +103,7 @@ pub(super) struct Shared {
     pub(super) hints_dropped: AtomicU64,
     pub(super) ring_peak_bytes: AtomicU64,
     pub(super) records: AtomicU64,
+    pub(super) unpaired: Arc<Unpaired>,
 }
 
 impl Shared {
@@ -113,6 +115,7 @@ impl Shared {
             hints_dropped: AtomicU64::new(0),
             ring_peak_bytes: AtomicU64::new(0),
             records: AtomicU64::new(0),
+            unpaired: Arc::default(),
         }
     }
 
@@ -134,6 +137,10 @@ impl Shared {
 
     fn loss(&self, cause: Cause) -> Loss {
         let mut loss = Loss { cause, records: 0, bytes: 0 };
+        if cause == Cause::Unpaired {
+            loss.records = self.unpaired.records.load(Ordering::Relaxed);
+            loss.bytes = self.unpaired.bytes.load(Ordering::Relaxed);
+        }
         if let Ok(counters) = self.losses.get(&(cause as u32), 0) {
             for [records, bytes] in counters.iter() {
                 loss.records = loss.records.saturating_add(*records);

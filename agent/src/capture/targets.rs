@@ -12,7 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags, major, minor};
 
 use super::boringssl::{Search, Searches};
 use super::elf::{self, ElfError, Exports};
-use super::functions::{Kind, in_go, inside, symbols, wanted};
+use super::functions::{Kind, in_go, inside, records, symbols, wanted};
 use super::go;
 use super::mapping::{FileId, executable};
 use super::probes::{Prober, Probes};
@@ -201,11 +201,20 @@ impl Targets {
                         let reason = "it is too large to be searched for a TLS library".to_owned();
                         return (Some(Outcome::Unreadable { reason }), Probes::default());
                     }
-                    Search::Unclear => {
-                        let outcome = Outcome::NoSymbols { library: "BoringSSL" };
-                        return (Some(outcome), Probes::default());
+                    Search::Unclear { library } => {
+                        return (Some(Outcome::NoSymbols { library }), Probes::default());
                     }
                     Search::Found(functions) => (Kind::Tls, inside(functions)),
+                    Search::FoundAead(functions) => match self.prober.follow_sockets() {
+                        Ok(()) => (Kind::Tls, records(functions)),
+                        Err(error) => {
+                            let reason = format!(
+                                "its connections can't be told apart here: {}",
+                                chain(&error)
+                            );
+                            return (Some(Outcome::Refused { reason }), Probes::default());
+                        }
+                    },
                 }
             }
         };

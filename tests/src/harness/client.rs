@@ -47,6 +47,14 @@ pub enum Kind {
     GoStripped,
     /// Go's `net/http` over HTTP/2 and its own TLS.
     GoTlsHttp2,
+    /// reqwest, its TLS from rustls on AWS-LC.
+    Reqwest,
+    /// The same over TLS 1.2.
+    ReqwestTls12,
+    /// The same over HTTP/2, stripped and static.
+    ReqwestHttp2,
+    /// Deno, with Node's `openai`.
+    Deno,
     /// Python `openai`, asyncio, over WebSocket.
     OpenAiWebSocket,
     /// PycURL, whose TLS is GnuTLS.
@@ -67,7 +75,7 @@ pub enum Kind {
 
 impl Kind {
     /// All that people use.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::OpenAiSync,
         Self::OpenAiAsync,
         Self::AnthropicSync,
@@ -87,6 +95,10 @@ impl Kind {
         Self::Nss,
         Self::NssHttp2,
         Self::Bun,
+        Self::Reqwest,
+        Self::ReqwestTls12,
+        Self::ReqwestHttp2,
+        Self::Deno,
     ];
 
     /// A short name for labels and tests.
@@ -114,6 +126,10 @@ impl Kind {
             Self::GnuTlsCorked => "gnutls-corked",
             Self::NssPeeking => "nss-peeking",
             Self::Bun => "bun-openai",
+            Self::Reqwest => "reqwest",
+            Self::ReqwestTls12 => "reqwest-tls12",
+            Self::ReqwestHttp2 => "reqwest-stripped-http2",
+            Self::Deno => "deno-openai",
         }
     }
 
@@ -126,10 +142,15 @@ impl Kind {
             | Self::OpenAiHttp2
             | Self::Node
             | Self::NodeHttp2
-            | Self::Bun => &["chat", "responses", "embeddings"],
+            | Self::Bun
+            | Self::Deno => &["chat", "responses", "embeddings"],
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
-            Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
-            Self::GoHttp2 | Self::Go | Self::GoStripped | Self::GoTlsHttp2 => &["chat", "messages"],
+            Self::Curl | Self::CurlHttp2 | Self::Reqwest | Self::ReqwestHttp2 => {
+                &["chat", "responses", "embeddings", "messages"]
+            }
+            Self::GoHttp2 | Self::Go | Self::GoStripped | Self::GoTlsHttp2 | Self::ReqwestTls12 => {
+                &["chat", "messages"]
+            }
             Self::GnuTls | Self::GnuTlsHttp2 | Self::Nss | Self::NssHttp2 => {
                 &["chat", "responses", "messages"]
             }
@@ -153,13 +174,17 @@ impl Kind {
                 | Self::GnuTlsHttp2
                 | Self::Nss
                 | Self::NssHttp2
-        )
+        ) && !self.is_rust()
     }
 
     /// Whether its calls are messages of a session, which fails by other means than HTTP's.
     #[must_use]
     pub const fn is_session(self) -> bool {
         matches!(self, Self::OpenAiWebSocket)
+    }
+
+    const fn is_rust(self) -> bool {
+        matches!(self, Self::Reqwest | Self::ReqwestTls12 | Self::ReqwestHttp2)
     }
 
     const fn is_curl(self) -> bool {
@@ -181,6 +206,7 @@ impl Kind {
                 | Self::GoTlsHttp2
                 | Self::GnuTlsHttp2
                 | Self::NssHttp2
+                | Self::ReqwestHttp2
         )
     }
 
@@ -291,6 +317,9 @@ impl Load {
         if kind.asks_for_http2() {
             arguments.push("--http2".to_owned());
         }
+        if matches!(kind, Kind::ReqwestTls12) {
+            arguments.push("--tls12".to_owned());
+        }
         arguments
     }
 }
@@ -346,9 +375,12 @@ impl Client {
             Kind::Node | Kind::NodeHttp2 => (place.node.clone(), Some("openai_calls.mjs")),
             Kind::Bun => (place.bun.clone(), Some("openai_calls.mjs")),
             Kind::Curl | Kind::CurlHttp2 => (PathBuf::from("/bin/bash"), Some("curl_calls.sh")),
+            Kind::Deno => (place.deno.clone(), Some("openai_calls.mjs")),
             Kind::GoHttp2 => (place.go_client.clone(), None),
             Kind::Go | Kind::GoTlsHttp2 => (place.go_static.clone(), None),
             Kind::GoStripped => (place.go_stripped.clone(), None),
+            Kind::Reqwest | Kind::ReqwestTls12 => (place.rust_client.clone(), None),
+            Kind::ReqwestHttp2 => (place.rust_client_stripped.clone(), None),
             Kind::GnuTls | Kind::GnuTlsHttp2 | Kind::Nss | Kind::NssHttp2 => {
                 (place.system_python.clone(), Some("pycurl_calls.py"))
             }
@@ -358,6 +390,9 @@ impl Client {
         let exe = if kind.is_curl() { PathBuf::from("/usr/bin/curl") } else { program.clone() };
 
         let mut command = who.command(&program)?;
+        if kind == Kind::Deno {
+            command.args(["run", "--allow-all", "--no-config", "--quiet"]);
+        }
         command.args(script.map(|script| place.clients.join(script)));
         command.args(load.arguments(kind));
         let host = scene.server.host();
@@ -368,6 +403,9 @@ impl Client {
             .env("TMPDIR", scene.directory())
             .env("SSL_CERT_FILE", &authority)
             .env("NODE_EXTRA_CA_CERTS", &authority)
+            .env("DENO_CERT", &authority)
+            .env("DENO_DIR", scene.directory().join("deno"))
+            .env("DENO_NO_UPDATE_CHECK", "1")
             .env("OPENAI_BASE_URL", format!("https://{host}/v1"))
             .env("ANTHROPIC_BASE_URL", format!("https://{host}"))
             .env("OPENAI_API_KEY", format!("sk-weir-{label}"))

@@ -26,6 +26,12 @@ pub struct Place {
     pub go_static: PathBuf,
     /// That as it is often shipped: it can be loaded anywhere, and has no symbols.
     pub go_stripped: PathBuf,
+    /// Deno.
+    pub deno: PathBuf,
+    /// The client that is written in Rust, with symbols and shared libraries.
+    pub rust_client: PathBuf,
+    /// The same with neither.
+    pub rust_client_stripped: PathBuf,
     /// The clients' scripts.
     pub clients: PathBuf,
     /// The configuration that is shipped.
@@ -49,10 +55,12 @@ impl Place {
         let node_folder = tools.join("node");
         let [go_client, go_static, go_stripped] =
             ["go/client", "go/client-static", "go/client-stripped"].map(|path| tools.join(path));
+        let rust_client = tools.join("rust/client");
         anyhow::ensure!(
             python.exists()
                 && node_folder.join("node_modules/openai").exists()
-                && go_stripped.exists(),
+                && go_stripped.exists()
+                && rust_client.exists(),
             "the clients are not installed; run `cargo xtask setup`"
         );
         let node = on_path("node").context("node is not installed; run `cargo xtask setup`")?;
@@ -62,10 +70,13 @@ impl Place {
             system_python: PathBuf::from("/usr/bin/python3"),
             node,
             bun: node_folder.join("node_modules/@oven/bun-linux-x64-baseline/bin/bun"),
+            deno: node_folder.join("node_modules/@deno/linux-x64-glibc/deno"),
             node_folder,
             go_client,
             go_static,
             go_stripped,
+            rust_client,
+            rust_client_stripped: tools.join("rust/client-stripped"),
             clients: here.join("clients"),
             packaging: workspace.join("packaging"),
         })

@@ -40,6 +40,12 @@ impl Call {
     pub(super) fn new(stack: u64, address: u64, buffer: u64, size: u64) -> Self {
         Self { stack, address, buffer, size, remaining: 0, offset: 0, generation: 0, start_ns: 0 }
     }
+
+    /// One that carries a record of the connection at `address`.
+    #[inline(always)]
+    pub(crate) fn of_record(address: u64, buffer: u64) -> Self {
+        Self::new(0, address, buffer, 0)
+    }
 }
 
 /// In place of a size: the bytes that go out were counted before.

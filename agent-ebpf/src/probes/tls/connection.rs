@@ -17,19 +17,36 @@ pub(crate) struct Connection {
     /// The program it belongs to; a table entry of another is not this connection.
     incarnation: Incarnation,
     /// When it was first seen.
-    generation: u64,
+    pub(crate) generation: u64,
     /// Bytes received.
     read: u64,
     /// Bytes sent.
     written: u64,
     /// Whether something that looks like HTTP has crossed it: 0 or 1.
-    is_http: u64,
+    pub(crate) is_http: u64,
+    /// The key that is written with, where that is known (`crate::aead`); else 0.
+    pub(crate) writer: u64,
+}
+
+impl Connection {
+    /// Takes over what one direction of it has been until now, and says at which position that begins.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, before: &Self, way: Way) -> u64 {
+        self.is_http |= before.is_http;
+        let (total, more) = match way {
+            Way::Read => (&mut self.read, before.read),
+            Way::Write => (&mut self.written, before.written),
+        };
+        let offset = *total;
+        *total = offset.wrapping_add(more);
+        offset
+    }
 }
 
 /// Counts `length` bytes, and says whether they are to be copied. If so, `call` knows from where
 /// on, and in whose name.
 #[inline(always)]
-pub(super) fn advance(call: &mut Call, way: Way, length: u64) -> bool {
+pub(crate) fn advance(call: &mut Call, way: Way, length: u64) -> bool {
     let Some(tgid) = stamp::watched_tgid() else {
         return false;
     };
@@ -71,10 +88,14 @@ pub(super) fn advance(call: &mut Call, way: Way, length: u64) -> bool {
 /// The connection has ended: forgets it, and says so if any of it was copied.
 #[inline(always)]
 pub(super) fn close(address: u64) {
-    let Some(tgid) = stamp::watched_tgid() else {
-        return;
-    };
-    let handle = Handle { address, tgid, reserved: 0 };
+    if let Some(tgid) = stamp::watched_tgid() {
+        end(Handle { address, tgid, reserved: 0 });
+    }
+}
+
+/// The same of any process, whoever runs.
+#[inline(always)]
+pub(crate) fn end(handle: Handle) {
     let Some(connection) = CONNECTIONS.get_ptr(handle) else {
         return;
     };
@@ -86,12 +107,13 @@ pub(super) fn close(address: u64) {
         return;
     }
     let _absent = STEERING.remove(handle);
-    let head = stamp::head(kind::CLOSED, connection.incarnation.start_ns);
+    let mut head = stamp::head(kind::CLOSED, connection.incarnation.start_ns);
+    head.tgid = handle.tgid;
     match RING.reserve::<Closed>(0) {
         Some(mut entry) => {
             entry.write(Closed {
                 head,
-                handle: address,
+                handle: handle.address,
                 generation: connection.generation,
                 read_total: connection.read,
                 write_total: connection.written,
@@ -105,7 +127,7 @@ pub(super) fn close(address: u64) {
 
 /// The table's entry, made anew if there is none or it is of a program that has gone.
 #[inline(always)]
-fn find(handle: &Handle, incarnation: Incarnation) -> Option<&'static mut Connection> {
+pub(crate) fn find(handle: &Handle, incarnation: Incarnation) -> Option<&'static mut Connection> {
     if let Some(connection) = CONNECTIONS.get_ptr_mut(handle) {
         // SAFETY: see `advance`.
         let connection = unsafe { &mut *connection };
@@ -114,7 +136,7 @@ fn find(handle: &Handle, incarnation: Incarnation) -> Option<&'static mut Connec
         }
     }
     let generation = stamp::now_ns();
-    let new = Connection { incarnation, generation, read: 0, written: 0, is_http: 0 };
+    let new = Connection { incarnation, generation, read: 0, written: 0, is_http: 0, writer: 0 };
     CONNECTIONS.insert(handle, new, 0).ok()?;
     // SAFETY: see `advance`.
     CONNECTIONS.get_ptr_mut(handle).map(|connection| unsafe { &mut *connection })

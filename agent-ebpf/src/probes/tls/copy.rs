@@ -58,6 +58,16 @@ pub(super) fn run(ctx: &RetProbeContext, way: Way, call: &mut Call) {
     wake::if_armed();
 }
 
+/// Copies a record, which is never longer than one segment. It is said to be of this kind.
+#[inline(always)]
+pub(crate) fn whole(kind: u32, call: &Call, way: Way) {
+    let head = stamp::head(kind, call.start_ns);
+    if let Err(cause) = segment(&head, call, way, call.remaining) {
+        count_lost(cause, call.remaining);
+    }
+    wake::if_armed();
+}
+
 #[inline(always)]
 fn segment(head: &Head, call: &Call, way: Way, length: u64) -> Result<(), Cause> {
     if length <= SEGMENT_SMALL as u64 {

@@ -7,20 +7,20 @@
 //! (`agent/src/capture/site`), and the cookie says how far the stack pointer has moved until there.
 
 mod call;
-mod connection;
-mod copy;
+pub(crate) mod connection;
+pub(crate) mod copy;
 mod go;
 mod layer;
-mod register;
+pub(crate) mod register;
 
-pub(crate) use call::Call;
+pub(crate) use call::{Call, Way};
 pub(crate) use connection::Connection;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
-use call::{Says, Way};
+use call::Says;
 
 #[uprobe]
 fn read_enter(ctx: ProbeContext) -> u32 {

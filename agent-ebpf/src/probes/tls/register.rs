@@ -8,7 +8,7 @@ use crate::maps::HAS_COOKIES;
 
 /// What the stack pointer was at the first instruction of the function that runs.
 #[inline(always)]
-pub(super) fn entry_stack(ctx: &ProbeContext) -> u64 {
+pub(crate) fn entry_stack(ctx: &ProbeContext) -> u64 {
     // SAFETY: the kernel passes the registers of the traced thread.
     stack(unsafe { &*ctx.regs }).wrapping_add(displacement(ctx))
 }
@@ -26,7 +26,7 @@ fn displacement(ctx: &ProbeContext) -> u64 {
 
 /// What the stack pointer was at the first instruction of the function that has just returned.
 #[inline(always)]
-pub(super) fn entry_stack_of_returned(ctx: &RetProbeContext) -> u64 {
+pub(crate) fn entry_stack_of_returned(ctx: &RetProbeContext) -> u64 {
     // SAFETY: the kernel passes the registers of the traced thread.
     stack(unsafe { &*ctx.regs }).wrapping_sub(RETURN_ADDRESS)
 }

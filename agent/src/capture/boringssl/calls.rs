@@ -7,6 +7,8 @@ use iced_x86::{
     OpAccess, OpKind, Register,
 };
 
+/// Bytes of a jump.
+pub(super) const JUMP_MAX: u64 = 5;
 /// The longest instruction, in bytes.
 pub(super) const INSTRUCTION_MAX: u64 = 15;
 /// Bytes of an instruction that refers to a name.
@@ -17,8 +19,6 @@ pub(super) const CALL_MAX: usize = 5;
 pub(super) const BEFORE: u64 = 40;
 pub(super) const AFTER: u64 = 64;
 
-/// The number of the library that the errors of TLS are of (`ERR_LIB_SSL` in `openssl/err.h`).
-const LIBRARY: u64 = 16;
 /// Reasons are below (`ERR_GET_REASON`).
 const REASONS: u64 = 1 << 12;
 
@@ -79,17 +79,23 @@ pub(super) fn targets(code: &[u8], address: u64, mut found: impl FnMut(u64)) {
     }
 }
 
-/// The reason of the error that is raised where `reference` is. `code` is what is around it, from `from`
-/// on.
+/// Whether what is behind these bytes needn't be reached from them: they end in a return, a jump, padding,
+/// or a call, which may be of something that never returns.
+pub(super) fn ends_code(before: &[u8; JUMP_MAX as usize]) -> bool {
+    matches!(before, [.., 0xc3 | 0xcc | 0x90] | [.., 0xeb, _] | [0xe8 | 0xe9, ..])
+}
+
+/// The reason of the error of `library` that is raised where `reference` is. `code` is what is around it,
+/// from `from` on.
 ///
 /// The arguments are `(library, unused, reason, file, line)`, or `(library, reason, file, line)` where
 /// the compiler has dropped what isn't used. They are loaded in any order, some before the reference;
 /// where instructions begin there is not known, so every way to read on to it is tried.
-pub(super) fn reason(code: &[u8], from: u64, reference: Reference) -> Option<u32> {
+pub(super) fn reason(code: &[u8], from: u64, reference: Reference, library: u64) -> Option<u32> {
     let place = usize::try_from(reference.at.checked_sub(from)?).ok()?;
     let ways = (0..=place).filter_map(|start| {
         let known = constants(code.get(start..)?, from + start as u64, reference.at)?;
-        let is_error = known.get(&Register::RDI) == Some(&LIBRARY);
+        let is_error = known.get(&Register::RDI) == Some(&library);
         let reason = match reference.name {
             name if known.get(&Register::RCX) == Some(&name) => known.get(&Register::RDX),
             name if known.get(&Register::RDX) == Some(&name) => known.get(&Register::RSI),
@@ -106,6 +112,7 @@ pub(super) fn reason(code: &[u8], from: u64, reference: Reference) -> Option<u32
 /// `None` if that isn't what it does.
 fn constants(code: &[u8], address: u64, via: u64) -> Option<BTreeMap<Register, u64>> {
     let mut known = BTreeMap::new();
+    let mut pushed = None;
     let mut info = InstructionInfoFactory::new();
     for instruction in decode(code, address) {
         if instruction.is_invalid() || instruction.ip() < via && instruction.next_ip() > via {
@@ -124,7 +131,9 @@ fn constants(code: &[u8], address: u64, via: u64) -> Option<BTreeMap<Register, u
                 known.remove(&used.register().full_register());
             }
         }
-        if let Some(value) = constant(&instruction) {
+        let popped = pushed.take().filter(|_| instruction.mnemonic() == Mnemonic::Pop);
+        pushed = pushed_constant(&instruction);
+        if let Some(value) = popped.or_else(|| constant(&instruction)) {
             known.insert(instruction.op0_register().full_register(), value);
         }
     }
@@ -148,6 +157,13 @@ fn constant(instruction: &Instruction) -> Option<u64> {
         }
         _ => None,
     }
+}
+
+/// What the instruction puts onto the stack, if that depends on nothing. Where code is to be small, a
+/// register is given a small number so.
+fn pushed_constant(instruction: &Instruction) -> Option<u64> {
+    let is_constant = matches!(instruction.code(), Code::Pushq_imm8 | Code::Pushq_imm32);
+    is_constant.then(|| instruction.immediate(0))
 }
 
 /// Whether the code from `start` on has an instruction at `address`, with no end of a function before

@@ -1,15 +1,20 @@
 //! Finds BoringSSL in programs that have it inside and tell nobody: Bun and what is built with it,
-//! gRPC's core, Electron's kin. AWS-LC's TLS, which comes from it, is found alike.
+//! gRPC's core, Electron's kin. AWS-LC, which comes from it, is found alike; rustls has its ciphers
+//! from there.
 //!
 //! Whoever raises an error there passes a library's number, the reason's, and the name of the source
 //! file, all in one function call. Names and numbers survive stripping. So the functions of
 //! `ssl/ssl_lib.cc` are known by the reasons that they can give, whatever compiler made them, and
-//! without any bytes of a certain build. What isn't found exactly once is not probed.
+//! without any bytes of a certain build. What isn't found exactly once is not probed. Those of
+//! `cipher/aead.c` are looked for only where the others are not: what has TLS inside has them too, and
+//! would be seen twice.
 //!
 //! The file belongs to an observed process: nothing in it is believed, all that is read has a bound.
 
+mod aead;
 mod calls;
 mod image;
+mod names;
 mod starts;
 #[cfg(test)]
 mod tests;
@@ -20,22 +25,21 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt as _;
 
 use lru::LruCache;
-use memchr::memmem;
 
 use self::calls::{Reference, Tests};
 use self::image::{Image, NoImage};
+use self::names::{NAMES_MAX, Names};
 use self::starts::Starts;
 
-/// The end of the name under which each build knows the file, and the byte that ends it.
-const SOURCE: &[u8] = b"ssl/ssl_lib.cc\0";
-/// Longest name of it, in bytes.
-const NAME_MAX: usize = 256;
-/// A file that has more names of it, or uses them more often, is not what it seems.
-const NAMES_MAX: usize = 4;
+pub(super) use self::aead::Functions as AeadFunctions;
+
+/// A program that uses the names of a file more often is not what it seems.
 const REFERENCES_MAX: usize = 512;
 /// Most files that are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
+/// The number of the library that the errors of TLS are of (`ERR_LIB_SSL` in `openssl/err.h`).
+const LIBRARY: u64 = 16;
 /// Reasons, by `openssl/ssl.h` and `openssl/err.h`.
 const SHOULD_NOT_HAVE_BEEN_CALLED: u32 = 66;
 const BAD_LENGTH: u32 = 111;
@@ -51,7 +55,7 @@ pub(super) struct Functions {
     pub(super) new: u64,
 }
 
-/// Whether BoringSSL is in a file.
+/// Whether such a library is in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Search {
     /// No.
@@ -59,9 +63,14 @@ pub(super) enum Search {
     /// It is too large to be searched.
     TooLarge,
     /// Yes, but its functions can't be told for certain.
-    Unclear,
+    Unclear {
+        /// Its name.
+        library: &'static str,
+    },
     /// Yes, here.
     Found(Functions),
+    /// Only its ciphers, here.
+    FoundAead(AeadFunctions),
 }
 
 /// What was found before, so that a program that is started again is not read again. The least recently
@@ -105,41 +114,48 @@ fn search(file: &File) -> Search {
 }
 
 fn search_image(image: &Image<'_>) -> Search {
-    let names = names(image);
-    if names.is_empty() {
-        return Search::Absent;
+    let names = Names::of(image);
+    let tls = errors(image, &names.tls, LIBRARY);
+    let aead = errors(image, &names.aead, aead::LIBRARY);
+    match (tls, aead) {
+        (Errors::Unclear, _) => Search::Unclear { library: "BoringSSL" },
+        (Errors::By(starts, reasons), _) => choose(image, &starts, &reasons)
+            .map_or(Search::Unclear { library: "BoringSSL" }, Search::Found),
+        (Errors::None, Errors::Unclear) => Search::Unclear { library: "AWS-LC" },
+        (Errors::None, Errors::By(_, reasons)) => aead::choose(image, &reasons)
+            .map_or(Search::Unclear { library: "AWS-LC" }, Search::FoundAead),
+        (Errors::None, Errors::None) if names.has_rustls_on_ring() => {
+            Search::Unclear { library: "rustls on ring" }
+        }
+        (Errors::None, Errors::None) => Search::Absent,
     }
-    if names.len() > NAMES_MAX {
-        return Search::Unclear;
-    }
-    let Some(references) = references(image, &names) else { return Search::Unclear };
-    let Some(starts) = Starts::of(image, &references) else { return Search::Unclear };
-    let reasons = reasons(image, &starts, &references);
-    if reasons.is_empty() {
-        // The name is there for something else, as it is in this program.
-        return Search::Absent;
-    }
-    choose(image, &starts, &reasons).map_or(Search::Unclear, Search::Found)
 }
 
-/// The addresses of the file's name. There is more than one if the program has it twice.
-fn names(image: &Image<'_>) -> BTreeSet<u64> {
-    let mut names = BTreeSet::new();
-    image.scan(
-        |_segment| true,
-        NAME_MAX,
-        |address, bytes| {
-            for end in memmem::find_iter(bytes, SOURCE) {
-                let before = &bytes[end.saturating_sub(NAME_MAX)..end];
-                let length = before.iter().rev().take_while(|&&byte| byte != 0).count();
-                // The beginning may be in the part before, which this one overlaps.
-                if length < before.len() && names.len() <= NAMES_MAX {
-                    names.insert(address + (end - length) as u64);
-                }
-            }
-        },
-    );
-    names
+/// The reasons that each function gives, by its address.
+type Reasons = BTreeMap<u64, BTreeSet<u32>>;
+
+/// The errors that the functions of one source file raise.
+enum Errors {
+    /// The file is not part of the program, or its name is there for something else, as it is in this
+    /// one.
+    None,
+    /// There is too much of it, or where functions begin can't be told.
+    Unclear,
+    By(Starts, Reasons),
+}
+
+/// The errors of a library of this number where the file has one of `names`.
+fn errors(image: &Image<'_>, names: &BTreeSet<u64>, library: u64) -> Errors {
+    if names.is_empty() {
+        return Errors::None;
+    }
+    if names.len() > NAMES_MAX {
+        return Errors::Unclear;
+    }
+    let Some(references) = references(image, names) else { return Errors::Unclear };
+    let Some(starts) = Starts::of(image, &references) else { return Errors::Unclear };
+    let reasons = reasons(image, &starts, &references, library);
+    if reasons.is_empty() { Errors::None } else { Errors::By(starts, reasons) }
 }
 
 /// Where code refers to one of `names`; `None` if there are too many such places.
@@ -166,47 +182,46 @@ fn reasons(
     image: &Image<'_>,
     starts: &Starts,
     references: &BTreeSet<Reference>,
-) -> BTreeMap<u64, BTreeSet<u32>> {
-    let mut reasons: BTreeMap<u64, BTreeSet<u32>> = BTreeMap::new();
+    library: u64,
+) -> Reasons {
+    let mut reasons = Reasons::new();
     for reference in references {
         let Some(start) = starts.of_function_at(image, reference.at) else { continue };
         let (from, code) = image.around(reference.at, calls::BEFORE, calls::AFTER);
-        if let Some(reason) = calls::reason(&code, from, *reference) {
+        if let Some(reason) = calls::reason(&code, from, *reference, library) {
             reasons.entry(start).or_default().insert(reason);
         }
     }
     reasons
 }
 
+/// The function that is `wanted`, if there is one and no other.
+fn only(reasons: &Reasons, wanted: impl Fn(u64, &BTreeSet<u32>) -> bool) -> Option<u64> {
+    let mut found = reasons.iter().filter(|(start, reasons)| wanted(**start, reasons));
+    let (start, _) = found.next()?;
+    found.next().is_none().then_some(*start)
+}
+
+/// Those that give these reasons and no others.
+fn gives(wanted: &[u32]) -> impl Fn(u64, &BTreeSet<u32>) -> bool {
+    let wanted: BTreeSet<u32> = wanted.iter().copied().collect();
+    move |_, reasons| *reasons == wanted
+}
+
 /// The functions, if each is there once.
-fn choose(
-    image: &Image<'_>,
-    starts: &Starts,
-    reasons: &BTreeMap<u64, BTreeSet<u32>>,
-) -> Option<Functions> {
-    let only = |wanted: &dyn Fn(u64, &BTreeSet<u32>) -> bool| {
-        let mut found = reasons.iter().filter(|(start, reasons)| wanted(**start, reasons));
-        let (start, _) = found.next()?;
-        found.next().is_none().then_some(*start)
-    };
-    let gives = |wanted: &[u32]| {
-        let wanted: BTreeSet<u32> = wanted.iter().copied().collect();
-        move |_: u64, reasons: &BTreeSet<u32>| *reasons == wanted
-    };
-    let write = only(&gives(&[
-        SHOULD_NOT_HAVE_BEEN_CALLED,
-        UNINITIALIZED,
-        SSL_HANDSHAKE_FAILURE,
-        BAD_LENGTH,
-    ]))?;
-    let new = only(&|_, reasons| reasons.contains(&NULL_SSL_CTX))?;
+fn choose(image: &Image<'_>, starts: &Starts, reasons: &Reasons) -> Option<Functions> {
+    let write = only(
+        reasons,
+        gives(&[SHOULD_NOT_HAVE_BEEN_CALLED, UNINITIALIZED, SSL_HANDSHAKE_FAILURE, BAD_LENGTH]),
+    )?;
+    let new = only(reasons, |_, reasons| reasons.contains(&NULL_SSL_CTX))?;
     // `SSL_read` is `SSL_peek`, which calls what has a record read, and then takes what was read out of
     // the buffer. A function that doesn't take it out is `SSL_peek` itself.
-    let fill = only(&|_, reasons| {
+    let fill = only(reasons, |_, reasons| {
         let has = |reason| reasons.contains(&reason);
         has(UNINITIALIZED) && has(SSL_HANDSHAKE_FAILURE) && !has(BAD_LENGTH)
     })?;
-    let read = only(&|start, reasons: &BTreeSet<u32>| {
+    let read = only(reasons, |start, reasons| {
         let is_small = reasons.iter().eq([&SHOULD_NOT_HAVE_BEEN_CALLED]);
         is_small && {
             let code = image.at(start, starts.room_after(start));

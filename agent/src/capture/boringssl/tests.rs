@@ -169,14 +169,22 @@ fn what_is_there_twice_or_not_at_all_is_not_probed() {
         for reasons in [&[66, 226, 215, 111][..], &[185], &[226, 215]] {
             let (mut program, _) = whole(form);
             program.giving(reasons);
-            assert_eq!(search_in(&program.file()), Search::Unclear, "{reasons:?} twice");
+            assert_eq!(
+                search_in(&program.file()),
+                Search::Unclear { library: "BoringSSL" },
+                "{reasons:?} twice"
+            );
         }
         let mut program = Program::new(form);
         program.giving(&[185]);
         program.giving(&[66, 226, 215, 111]);
         let fill = program.giving(&[226, 215]);
         program.peek(fill, false);
-        assert_eq!(search_in(&program.file()), Search::Unclear, "only SSL_peek");
+        assert_eq!(
+            search_in(&program.file()),
+            Search::Unclear { library: "BoringSSL" },
+            "only SSL_peek"
+        );
     }
 }
 
@@ -219,14 +227,14 @@ fn arguments_are_found_on_both_sides_of_the_name() {
     // je …; mov ecx, name; mov edi, 16; xor esi, esi; mov edx, 66; mov r8d, 953; call …
     let code = b"\x74\x30\xb9\x9d\xe5\x29\0\xbf\x10\0\0\0\x31\xf6\xba\x42\0\0\0\x41\xb8\xb9\x03\0\0\xe8\0\0\0\0";
     let reference = Reference { at: 0x1002, name: 0x29_e59d };
-    assert_eq!(calls::reason(code, 0x1000, reference), Some(66));
+    assert_eq!(calls::reason(code, 0x1000, reference, LIBRARY), Some(66));
     // mov r8d, 953; mov edx, 66; lea rcx, name; xor esi, esi; mov edi, 16; jmp …
     let code = b"\x41\xb8\xb9\x03\0\0\xba\x42\0\0\0\x48\x8d\x0d\x10\0\0\0\x31\xf6\xbf\x10\0\0\0\xe9\0\0\0\0";
     let reference = Reference { at: 0x100b, name: 0x1022 };
-    assert_eq!(calls::reason(code, 0x1000, reference), Some(66));
+    assert_eq!(calls::reason(code, 0x1000, reference, LIBRARY), Some(66));
     // Of another library.
     let code = b"\xba\x42\0\0\0\x48\x8d\x0d\x10\0\0\0\xbf\x1e\0\0\0\xe8\0\0\0\0";
-    assert_eq!(calls::reason(code, 0x1000, Reference { at: 0x1005, name: 0x101c }), None);
+    assert_eq!(calls::reason(code, 0x1000, Reference { at: 0x1005, name: 0x101c }, LIBRARY), None);
 }
 
 proptest! {
@@ -254,7 +262,7 @@ proptest! {
     fn no_code_panics(code in prop::collection::vec(any::<u8>(), 0..256), address: u64, name: u64) {
         calls::references(&code, address, name, |_reference| {});
         calls::targets(&code, address, |_target| {});
-        calls::reason(&code, address, Reference { at: address.saturating_add(20), name });
+        calls::reason(&code, address, Reference { at: address.saturating_add(20), name }, LIBRARY);
         calls::leads_to(&code, address, address.saturating_add(100));
         calls::tests(&code, address, name);
     }

@@ -1,0 +1,274 @@
+//! What threads receive and send: where it lies in their memory, and which socket that is. Only threads of
+//! programs that seal and open records are of interest.
+//!
+//! The tracepoints `sock_recv_length(sk, ret, flags)` and `sock_send_length` (Linux 6.3) are where that is
+//! known; the buffers are arguments of the system call that the thread is in.
+
+use aya_ebpf::bindings::pt_regs;
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs};
+use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user};
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
+use weir_ebpf::policy::Handle;
+
+use super::half;
+use crate::maps::{RECEIVED, SEALED, SEALERS, SOCKET_FAMILY, SOCKETS};
+use crate::stamp::{self, field};
+use crate::tls::{Way, connection};
+
+/// What a thread has received last.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Received {
+    socket: u64,
+    buffer: u64,
+    length: u64,
+}
+
+/// The record that a thread has sealed first of those that it has not been seen to send.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Sealed {
+    cipher: u64,
+    key: u64,
+    at: u64,
+    length: u64,
+}
+
+/// Address families (`sys/socket.h`).
+const INTERNET: u16 = 2;
+const INTERNET_6: u16 = 10;
+/// States of sockets (`net/tcp_states.h`).
+const SYN_SENT: u32 = 2;
+const SYN_RECEIVED: u32 = 3;
+const CLOSED: u32 = 7;
+/// Parts of one call that are looked at.
+const PARTS: u64 = 8;
+
+/// Looks at what threads of this process receive and send from now on.
+#[inline(always)]
+pub(super) fn watch(tgid: u32) {
+    if SEALERS.get_ptr(tgid).is_none() {
+        let _full = SEALERS.insert(tgid, 1, 0);
+    }
+}
+
+#[inline(always)]
+pub(super) fn keep_sealed(cipher: u64, key: u64, at: u64, length: u64) {
+    let thread = stamp::pid_tgid();
+    if let Some(sealed) = SEALED.get_ptr(thread) {
+        // SAFETY: only this thread writes its entry, and it is here.
+        let sealed = unsafe { *sealed };
+        if sealed.cipher == cipher && sealed.key == key {
+            return;
+        }
+    }
+    let _full = SEALED.insert(thread, Sealed { cipher, key, at, length }, 0);
+}
+
+#[inline(always)]
+pub(super) fn forget_sealed() {
+    let _absent = SEALED.remove(stamp::pid_tgid());
+}
+
+/// The socket from which this thread has last received, if that reached into these bytes; else 0.
+#[inline(always)]
+pub(super) fn of_received(at: u64, length: u64) -> u64 {
+    let Some(received) = RECEIVED.get_ptr(stamp::pid_tgid()) else {
+        return 0;
+    };
+    // SAFETY: only this thread writes its entry, and it is here.
+    let received = unsafe { *received };
+    let end = received.buffer.wrapping_add(received.length);
+    if at < end && received.buffer < at.wrapping_add(length) { received.socket } else { 0 }
+}
+
+#[raw_tracepoint(tracepoint = "sock_recv_length")]
+fn received(ctx: RawTracePointContext) -> i32 {
+    let (socket, length) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1) as i32);
+    let thread = stamp::pid_tgid();
+    if length <= 0 || SEALERS.get_ptr((thread >> 32) as u32).is_none() || !is_internet(socket) {
+        return 0;
+    }
+    match Parts::of(system_call::RECEIVES).and_then(|parts| parts.at(0)) {
+        Some([buffer, _room]) => {
+            let length = u64::from(length.unsigned_abs());
+            let _full = RECEIVED.insert(thread, Received { socket, buffer, length }, 0);
+            remember(socket);
+        }
+        None => {
+            let _absent = RECEIVED.remove(thread);
+        }
+    }
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sock_send_length")]
+fn sent(ctx: RawTracePointContext) -> i32 {
+    let (socket, length) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1) as i32);
+    if length <= 0 {
+        return 0;
+    }
+    let thread = stamp::pid_tgid();
+    let Some(sealed) = SEALED.get_ptr(thread) else {
+        return 0;
+    };
+    // SAFETY: only this thread writes its entry, and it is here.
+    let sealed = unsafe { *sealed };
+    let _present = SEALED.remove(thread);
+    if !is_internet(socket) {
+        return 0;
+    }
+    let Some(parts) = Parts::of(system_call::SENDS) else {
+        return 0;
+    };
+    let tgid = (thread >> 32) as u32;
+    if parts.hold(sealed.at, sealed.length)
+        && let Some(half) = half::known(sealed.cipher, tgid, sealed.key)
+    {
+        remember(socket);
+        half::join(half, sealed.cipher, tgid, Way::Write, socket);
+    }
+    0
+}
+
+/// `inet_sock_set_state(sk, oldstate, newstate)`: whatever was at a socket's address has ended when it
+/// closes, and when another begins there.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+fn socket_state(ctx: RawTracePointContext) -> i32 {
+    let (socket, state) = (ctx.arg::<u64>(0), ctx.arg::<u64>(2) as u32);
+    if state != CLOSED && state != SYN_SENT && state != SYN_RECEIVED {
+        return 0;
+    }
+    let Some(tgid) = SOCKETS.get_ptr(socket) else {
+        return 0;
+    };
+    // SAFETY: an integer; should the entry be reused right now, there is no such connection.
+    let tgid = unsafe { *tgid };
+    let _present = SOCKETS.remove(socket);
+    connection::end(Handle { address: socket, tgid, reserved: 0 });
+    0
+}
+
+/// Notes who has it, for when it ends.
+#[inline(always)]
+fn remember(socket: u64) {
+    if SOCKETS.get_ptr(socket).is_none() {
+        let _full = SOCKETS.insert(socket, (stamp::pid_tgid() >> 32) as u32, 0);
+    }
+}
+
+#[inline(always)]
+fn is_internet(socket: u64) -> bool {
+    let family: u16 = field(socket, SOCKET_FAMILY.load());
+    family == INTERNET || family == INTERNET_6
+}
+
+/// The buffers of a system call.
+enum Parts {
+    /// One: its address and length.
+    One([u64; 2]),
+    /// The address of an array of such, and how many there are.
+    Many(u64, u64),
+}
+
+impl Parts {
+    /// Those of the call that this thread is in, if it is one of `calls`.
+    #[inline(always)]
+    fn of(calls: system_call::Numbers) -> Option<Self> {
+        let [number, buffer, count] = system_call::current()?;
+        if number == calls.plain || number == calls.addressed {
+            Some(Self::One([buffer, count]))
+        } else if number == calls.vectored {
+            Some(Self::Many(buffer, count))
+        } else if number == calls.message {
+            // `msg_iov` and `msg_iovlen` of a `struct msghdr`.
+            let vector = buffer.wrapping_add(16) as *const [u64; 2];
+            // SAFETY: the helper checks the address.
+            let [parts, count] = unsafe { bpf_probe_read_user(vector) }.ok()?;
+            Some(Self::Many(parts, count))
+        } else {
+            None
+        }
+    }
+
+    /// The buffer of this number.
+    #[inline(always)]
+    fn at(&self, number: u64) -> Option<[u64; 2]> {
+        match *self {
+            Self::One(part) => (number == 0).then_some(part),
+            Self::Many(parts, count) => {
+                (number < count).then_some(())?;
+                let part = parts.wrapping_add(number * 16) as *const [u64; 2];
+                // SAFETY: the helper checks the address.
+                unsafe { bpf_probe_read_user(part) }.ok()
+            }
+        }
+    }
+
+    /// Whether these bytes are all in one of the first of them.
+    #[inline(always)]
+    fn hold(&self, at: u64, length: u64) -> bool {
+        for number in 0..PARTS {
+            let Some([buffer, room]) = self.at(number) else {
+                return false;
+            };
+            let into = at.wrapping_sub(buffer);
+            if at >= buffer && into.wrapping_add(length) <= room {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The system call that a thread is in, and the numbers of those that matter (`asm/unistd.h`).
+mod system_call {
+    use super::*;
+
+    /// Two that have a buffer and its length for arguments, one that has an array of such, and one that
+    /// has a message.
+    #[derive(Clone, Copy)]
+    pub(super) struct Numbers {
+        pub(super) plain: u64,
+        pub(super) addressed: u64,
+        pub(super) vectored: u64,
+        pub(super) message: u64,
+    }
+
+    #[cfg(bpf_target_arch = "x86_64")]
+    pub(super) const RECEIVES: Numbers =
+        Numbers { plain: 0, addressed: 45, vectored: 19, message: 47 };
+    #[cfg(bpf_target_arch = "x86_64")]
+    pub(super) const SENDS: Numbers =
+        Numbers { plain: 1, addressed: 44, vectored: 20, message: 46 };
+    #[cfg(bpf_target_arch = "aarch64")]
+    pub(super) const RECEIVES: Numbers =
+        Numbers { plain: 63, addressed: 207, vectored: 65, message: 212 };
+    #[cfg(bpf_target_arch = "aarch64")]
+    pub(super) const SENDS: Numbers =
+        Numbers { plain: 64, addressed: 206, vectored: 66, message: 211 };
+
+    /// Its number, and its second and third argument.
+    #[inline(always)]
+    pub(super) fn current() -> Option<[u64; 3]> {
+        // SAFETY: the helpers take what they give; the registers are read by one that checks the address.
+        let registers = unsafe {
+            let task = bpf_get_current_task_btf();
+            bpf_probe_read_kernel(bpf_task_pt_regs(task) as *const pt_regs)
+        };
+        registers.ok().map(|registers| arguments(&registers))
+    }
+
+    #[cfg(bpf_target_arch = "x86_64")]
+    #[inline(always)]
+    fn arguments(registers: &pt_regs) -> [u64; 3] {
+        [registers.orig_rax, registers.rsi, registers.rdx]
+    }
+
+    #[cfg(bpf_target_arch = "aarch64")]
+    #[inline(always)]
+    fn arguments(registers: &pt_regs) -> [u64; 3] {
+        [registers.regs[8], registers.regs[1], registers.regs[2]]
+    }
+}
