@@ -2,7 +2,8 @@
 //!
 //! Rust components come from rustup, programs from Debian's packages, everything else goes into
 //! `target/tools`: `bin` has bpf-linker, `python` the Python SDKs and a Go toolchain, `node` the Node
-//! SDK, `go` the client that is written in Go. Takes no time where everything is there.
+//! SDK, `go` the client that is written in Go. Podman keeps the image of the clients that run in a
+//! container (`container.rs`). Takes no time where everything is there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,16 +11,20 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::workspace::{Workspace, is_root, output, step, succeeds};
+use crate::container;
+use crate::workspace::{Workspace, as_root, output, step, succeeds};
 
 const BPF_LINKER: &str = "0.13.0";
 
 /// Programs that the build and the tests call, and the Debian package that has each.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("cc", "build-essential"),
     ("curl", "curl"),
+    ("debootstrap", "debootstrap"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("podman", "podman"),
+    ("runc", "runc"),
     ("setpriv", "util-linux"),
 ];
 
@@ -30,7 +35,8 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     bpf_linker(workspace)?;
     python(workspace)?;
     node(workspace)?;
-    go(workspace)
+    go(workspace)?;
+    container::image(workspace)
 }
 
 fn packages() -> anyhow::Result<()> {
@@ -65,17 +71,7 @@ fn packages() -> anyhow::Result<()> {
 const PYTHON: &str = "/usr/bin/python3";
 
 fn apt() -> anyhow::Result<Command> {
-    let mut command = if is_root() {
-        Command::new("env")
-    } else {
-        anyhow::ensure!(
-            succeeds(Command::new("which").arg("sudo")),
-            "Debian packages are missing, and installing them needs root or sudo"
-        );
-        let mut sudo = Command::new("sudo");
-        sudo.arg("env");
-        sudo
-    };
+    let mut command = as_root("env").context("Debian packages are missing")?;
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
     Ok(command)
 }

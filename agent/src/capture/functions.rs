@@ -60,6 +60,8 @@ const FAMILIES: [Family; 3] = [
             function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE)),
             function("SSL_read_ex", name::READ_EX_ENTER, &[0, 1, 3], Some(&READ)),
             function("SSL_write_ex", name::WRITE_EX_ENTER, &[0, 1, 3], Some(&WRITE)),
+            function("SSL_write_ex2", name::WRITE_EX2_ENTER, &[0, 1, 4], Some(&WRITE)),
+            function("SSL_sendfile", name::WRITE_FILE_ENTER, &[0], Some(&WRITE)),
             function("SSL_free", name::CLOSE_ENTER, &[0], None),
             function("SSL_clear", name::CLOSE_ENTER, &[0], None),
         ],

@@ -13,7 +13,7 @@ use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 15] = [
+const UPROBES: [&str; 17] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
     name::READ_RETURN,
@@ -21,6 +21,8 @@ const UPROBES: [&str; 15] = [
     name::READ_MORE,
     name::WRITE_ENTER,
     name::WRITE_EX_ENTER,
+    name::WRITE_EX2_ENTER,
+    name::WRITE_FILE_ENTER,
     name::WRITE_HELD_ENTER,
     name::WRITE_RETURN,
     name::WRITE_EXIT,

@@ -12,6 +12,7 @@ use std::{fs, thread};
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::container::{self, Container};
 use super::{Scene, Who};
 use crate::play::Play;
 
@@ -49,6 +50,14 @@ pub enum Kind {
     GnuTlsHttp2,
     /// Bun `openai`, whose TLS is BoringSSL inside.
     Bun,
+    /// curl in a container.
+    ContainerCurl,
+    /// The same over HTTP/2.
+    ContainerCurlHttp2,
+    /// Python's own `http.client` in a container.
+    ContainerPython,
+    /// PycURL in a container, whose TLS is GnuTLS, over HTTP/2.
+    ContainerGnuTlsHttp2,
     /// GnuTLS by itself, which holds back what is sent. Not one of [`Kind::ALL`].
     GnuTlsCorked,
 }
@@ -72,6 +81,14 @@ impl Kind {
         Self::Bun,
     ];
 
+    /// What people run in containers.
+    pub const IN_CONTAINERS: [Self; 4] = [
+        Self::ContainerCurl,
+        Self::ContainerCurlHttp2,
+        Self::ContainerPython,
+        Self::ContainerGnuTlsHttp2,
+    ];
+
     /// A short name for labels and tests.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -91,6 +108,10 @@ impl Kind {
             Self::GnuTlsHttp2 => "gnutls-http2",
             Self::GnuTlsCorked => "gnutls-corked",
             Self::Bun => "bun-openai",
+            Self::ContainerCurl => "container-curl",
+            Self::ContainerCurlHttp2 => "container-curl-http2",
+            Self::ContainerPython => "container-python",
+            Self::ContainerGnuTlsHttp2 => "container-gnutls-http2",
         }
     }
 
@@ -105,9 +126,14 @@ impl Kind {
             | Self::NodeHttp2
             | Self::Bun => &["chat", "responses", "embeddings"],
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
-            Self::Curl | Self::CurlHttp2 => &["chat", "responses", "embeddings", "messages"],
+            Self::Curl | Self::CurlHttp2 | Self::ContainerCurl | Self::ContainerCurlHttp2 => {
+                &["chat", "responses", "embeddings", "messages"]
+            }
             Self::GoHttp2 => &["chat", "messages"],
-            Self::GnuTls | Self::GnuTlsHttp2 => &["chat", "responses", "messages"],
+            Self::GnuTls
+            | Self::GnuTlsHttp2
+            | Self::ContainerPython
+            | Self::ContainerGnuTlsHttp2 => &["chat", "responses", "messages"],
             Self::GnuTlsCorked => &["chat"],
             Self::OpenAiWebSocket => &["responses"],
         }
@@ -118,7 +144,15 @@ impl Kind {
     pub const fn reports(self) -> bool {
         !matches!(
             self,
-            Self::Curl | Self::CurlHttp2 | Self::GoHttp2 | Self::GnuTls | Self::GnuTlsHttp2
+            Self::Curl
+                | Self::CurlHttp2
+                | Self::GoHttp2
+                | Self::GnuTls
+                | Self::GnuTlsHttp2
+                | Self::ContainerCurl
+                | Self::ContainerCurlHttp2
+                | Self::ContainerPython
+                | Self::ContainerGnuTlsHttp2
         )
     }
 
@@ -129,7 +163,20 @@ impl Kind {
     }
 
     const fn is_curl(self) -> bool {
-        matches!(self, Self::Curl | Self::CurlHttp2)
+        matches!(
+            self,
+            Self::Curl | Self::CurlHttp2 | Self::ContainerCurl | Self::ContainerCurlHttp2
+        )
+    }
+
+    const fn is_in_container(self) -> bool {
+        matches!(
+            self,
+            Self::ContainerCurl
+                | Self::ContainerCurlHttp2
+                | Self::ContainerPython
+                | Self::ContainerGnuTlsHttp2
+        )
     }
 
     /// Whether a connection of its is understood only in part by who has not seen its beginning.
@@ -139,7 +186,15 @@ impl Kind {
 
     /// Whether it has to be told to speak HTTP/2.
     const fn asks_for_http2(self) -> bool {
-        matches!(self, Self::OpenAiHttp2 | Self::NodeHttp2 | Self::CurlHttp2 | Self::GnuTlsHttp2)
+        matches!(
+            self,
+            Self::OpenAiHttp2
+                | Self::NodeHttp2
+                | Self::CurlHttp2
+                | Self::GnuTlsHttp2
+                | Self::ContainerCurlHttp2
+                | Self::ContainerGnuTlsHttp2
+        )
     }
 
     /// Whether it makes one call at a time, whatever the load says.
@@ -264,8 +319,10 @@ pub struct Caller {
     pub uid: u32,
     /// Its program.
     pub exe: PathBuf,
-    /// Its identity.
+    /// Its identity, if it isn't in a container.
     pub who: Who,
+    /// Its container.
+    pub container: Option<Container>,
     /// Its header fields may refer to some that were sent before anybody watched: that of the host
     /// and that of the credential may be unknown.
     pub joined_late: bool,
@@ -308,11 +365,24 @@ impl Client {
             Kind::GnuTls | Kind::GnuTlsHttp2 => {
                 (place.system_python.clone(), Some("pycurl_calls.py"))
             }
+            Kind::ContainerCurl | Kind::ContainerCurlHttp2 => {
+                (PathBuf::from("/bin/bash"), Some("curl_calls.sh"))
+            }
+            Kind::ContainerPython => (PathBuf::from(container::PYTHON), Some("stdlib_calls.py")),
+            Kind::ContainerGnuTlsHttp2 => {
+                (PathBuf::from(container::PYTHON), Some("pycurl_calls.py"))
+            }
             Kind::GnuTlsCorked => (place.system_python.clone(), Some("gnutls_corked.py")),
         };
         let exe = if kind.is_curl() { PathBuf::from("/usr/bin/curl") } else { program.clone() };
 
-        let mut command = who.command(&program)?;
+        let (container, mut command) = if kind.is_in_container() {
+            let (container, command) =
+                Container::of(&label, who, place, scene.directory(), &program)?;
+            (Some(container), command)
+        } else {
+            (None, who.command(&program)?)
+        };
         command.args(script.map(|script| place.clients.join(script)));
         command.args(load.arguments(kind));
         let host = scene.server.host();
@@ -352,10 +422,11 @@ impl Client {
         }));
         let caller = Caller {
             label,
-            pid: child.id(),
+            pid: container.as_ref().map_or_else(|| Ok(child.id()), Container::pid)?,
             uid: who.uid()?,
-            exe: fs::canonicalize(exe)?,
+            exe: if container.is_some() { exe } else { fs::canonicalize(exe)? },
             who,
+            container,
             joined_late: load.wait && kind.builds_on_its_past(),
         };
         let client = Self { caller, child, stdin, lines, stderr };
@@ -414,6 +485,12 @@ impl Client {
 
     /// Ends it at once.
     pub fn kill(&mut self) {
+        // Podman's end is not that of what it runs.
+        if self.is_running().unwrap_or(true)
+            && let Some(container) = &self.caller.container
+        {
+            container.remove();
+        }
         // Both fail only if it has ended already.
         drop(self.child.kill());
         drop(self.child.wait());

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod compare;
+pub mod container;
 pub mod daemon;
 pub mod place;
 pub mod who;

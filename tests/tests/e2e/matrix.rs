@@ -12,7 +12,7 @@ const CALLS: u32 = 6;
 const FORMS: [(&str, Stream); 2] = [("whole", Stream::No), ("streamed", Stream::Yes)];
 
 pub(crate) fn cases() -> Vec<Case> {
-    let cases = Kind::ALL.into_iter().map(|kind| {
+    let cases = Kind::ALL.into_iter().chain(Kind::IN_CONTAINERS).map(|kind| {
         case(format!("{}_before_and_after_the_daemon", kind.name()), move || one_kind(kind))
     });
     cases.collect()

@@ -44,6 +44,11 @@ pub(super) enum Says {
     Returned,
     /// It leaves it where its fourth argument points to, and returns 1.
     Left,
+    /// The same, but that its fifth argument points there.
+    LeftFifth,
+    /// It returns the number of bytes that it has moved out of a file, without a buffer: copying them
+    /// fails, which leaves a hole of known size and counts them as lost.
+    ReturnedOfFile,
     /// It moves what an earlier call was given, by other calls.
     Nothing,
 }
@@ -89,6 +94,8 @@ pub(super) fn enter(ctx: &ProbeContext, way: Way, says: Says) {
     let (buffer, size) = match says {
         Says::Returned => (ctx.arg(1), Some(0)),
         Says::Left => (ctx.arg(1), ctx.arg(3)),
+        Says::LeftFifth => (ctx.arg(1), ctx.arg(4)),
+        Says::ReturnedOfFile => (Some(0), Some(0)),
         Says::Nothing => (Some(0), Some(NOT_COUNTED)),
     };
     let (Some(buffer), Some(size)) = (buffer, size) else {
