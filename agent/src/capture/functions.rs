@@ -2,7 +2,7 @@
 
 use weir_ebpf::name;
 
-use super::boringssl;
+use super::boringssl::{self, Flags};
 use super::elf::Place;
 use super::site::Asked;
 
@@ -118,6 +118,29 @@ pub(super) fn inside(found: boringssl::Functions) -> Vec<(Function, Place)> {
     let write = function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE));
     let place = |offset| Place { offset, length: u64::MAX, is_whole: false };
     vec![(read, place(found.read)), (write, place(found.write)), (new, place(found.new))]
+}
+
+/// The same in one that has OpenSSL inside.
+pub(super) fn inside_openssl(found: boringssl::OpenSslFunctions) -> Vec<(Function, Place)> {
+    let new = Function { symbol: "SSL_new", enter: None, leave: Some(&OPEN), arguments: &[] };
+    let read = function("SSL_read", name::READ_ENTER, &[0, 1], Some(&READ));
+    let write = function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE));
+    let read_ex = function("ssl_read_internal", name::READ_EX_ENTER, &[0, 1, 3], Some(&READ));
+    let write_ex = |flags| match flags {
+        Flags::Absent => (name::WRITE_EX_ENTER, &[0, 1, 3]),
+        Flags::Present => (name::WRITE_EX2_ENTER, &[0, 1, 4]),
+    };
+    let write_ex = |flags| {
+        let (enter, arguments) = write_ex(flags);
+        function("ssl_write_internal", enter, arguments, Some(&WRITE))
+    };
+    let place = |offset| Place { offset, length: u64::MAX, is_whole: false };
+    let reads = found.reads.into_iter().flatten().map(|read| (read_ex, read));
+    let writes = found.writes.into_iter().flatten().map(|(write, flags)| (write_ex(flags), write));
+    let public = [(read, found.read), (write, found.write)].into_iter();
+    let public = public.filter_map(|(function, place)| Some((function, place?)));
+    let all = public.chain(reads).chain(writes).chain([(new, found.new)]);
+    all.map(|(function, offset)| (function, place(offset))).collect()
 }
 
 /// The names to look up in a file.

@@ -11,7 +11,7 @@ use rustix::fs::{FileType, Mode, OFlags, major, minor};
 
 use super::boringssl::{Search, Searches};
 use super::elf::{self, ElfError, Exports};
-use super::functions::{Kind, inside, symbols, wanted};
+use super::functions::{Kind, inside, inside_openssl, symbols, wanted};
 use super::mapping::{FileId, executable};
 use super::probes::{Prober, Probes};
 use super::status::{Outcome, Target};
@@ -182,6 +182,10 @@ impl Targets {
                     return (Some(outcome), Probes::default());
                 }
                 Search::Found(functions) => (Kind::Tls, inside(functions)),
+                Search::UnclearOpenSsl => {
+                    return (Some(Outcome::NoSymbols { library: "OpenSSL" }), Probes::default());
+                }
+                Search::OpenSsl(functions) => (Kind::Tls, inside_openssl(functions)),
             },
         };
         match self.prober.attach(file, &functions) {

@@ -21,6 +21,10 @@ pub(super) const AFTER: u64 = 64;
 const LIBRARY: u64 = 16;
 /// Reasons are below (`ERR_GET_REASON`).
 const REASONS: u64 = 1 << 12;
+/// The same of OpenSSL's (`ERR_LIB_SSL` in `openssl/err.h`).
+const OPENSSL_LIBRARY: u64 = 20;
+/// Lines of a source file are below.
+const LINES: u64 = 1 << 16;
 
 /// An instruction that loads the address of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +104,64 @@ pub(super) fn reason(code: &[u8], from: u64, reference: Reference) -> Option<u32
         Some((known.len(), reason))
     });
     ways.max_by_key(|(known, _)| *known).map(|(_, reason)| reason)
+}
+
+/// Whether the function that the code is in is named where `reference` is, as OpenSSL does before it raises
+/// an error: `(file, line, function)`.
+pub(super) fn names_function(code: &[u8], from: u64, reference: Reference) -> bool {
+    raised(code, from, reference).any(|known| {
+        known.contains_key(&Register::RDI)
+            && known.get(&Register::RSI).is_some_and(is_line)
+            && known.get(&Register::RDX) == Some(&reference.name)
+    })
+}
+
+/// Whether an error of TLS is raised where `reference` is, by OpenSSL: `(file, line, function)`, or
+/// `(library, function, reason, file, line)` before 3.0.
+pub(super) fn is_error(code: &[u8], from: u64, reference: Reference) -> bool {
+    raised(code, from, reference).any(|known| {
+        let holds = |register, value| known.get(&register) == Some(value);
+        holds(Register::RDI, &reference.name)
+            && known.get(&Register::RSI).is_some_and(is_line)
+            && known.contains_key(&Register::RDX)
+            || holds(Register::RDI, &OPENSSL_LIBRARY) && holds(Register::RCX, &reference.name)
+    })
+}
+
+fn is_line(number: &u64) -> bool {
+    (1..LINES).contains(number)
+}
+
+/// What registers hold at the call after `reference`, by each way to read the code on to it.
+fn raised(
+    code: &[u8],
+    from: u64,
+    reference: Reference,
+) -> impl Iterator<Item = BTreeMap<Register, u64>> {
+    let place = reference.at.checked_sub(from).and_then(|place| usize::try_from(place).ok());
+    place
+        .into_iter()
+        .flat_map(|place| 0..=place)
+        .filter_map(move |start| constants(code.get(start..)?, from + start as u64, reference.at))
+}
+
+/// Whether the function that begins at `start` is given something in `argument`: it is read before it is
+/// written. `code` may go on after its end.
+pub(super) fn takes(code: &[u8], start: u64, argument: Register) -> bool {
+    let mut info = InstructionInfoFactory::new();
+    for instruction in decode(code, start) {
+        if instruction.is_invalid() || instruction.code() == Code::Int3 {
+            return false;
+        }
+        let used = info.info(&instruction).used_registers().iter();
+        let mut accesses = used.filter(|used| used.register().full_register() == argument);
+        if let Some(first) = accesses.next() {
+            let reads = [OpAccess::Read, OpAccess::CondRead, OpAccess::ReadWrite];
+            // What is combined with itself is only set to 0.
+            return reads.contains(&first.access()) && constant(&instruction).is_none();
+        }
+    }
+    false
 }
 
 /// What registers hold when the code has run from `address` on, through `via`, to the next call or jump.

@@ -1,5 +1,6 @@
 //! Finds BoringSSL in programs that have it inside and tell nobody: Bun and what is built with it,
-//! gRPC's core, Electron's kin. AWS-LC's TLS, which comes from it, is found alike.
+//! gRPC's core, Electron's kin. AWS-LC's TLS, which comes from it, is found alike. Where it isn't, OpenSSL,
+//! which it comes from, is looked for (`openssl.rs`).
 //!
 //! Whoever raises an error there passes a library's number, the reason's, and the name of the source
 //! file, all in one function call. Names and numbers survive stripping. So the functions of
@@ -10,6 +11,7 @@
 
 mod calls;
 mod image;
+mod openssl;
 mod starts;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ use memchr::memmem;
 
 use self::calls::{Reference, Tests};
 use self::image::{Image, NoImage};
+pub(super) use self::openssl::{Flags, Functions as OpenSslFunctions};
 use self::starts::Starts;
 
 /// The end of the name under which each build knows the file, and the byte that ends it.
@@ -51,7 +54,7 @@ pub(super) struct Functions {
     pub(super) new: u64,
 }
 
-/// Whether BoringSSL is in a file.
+/// Whether BoringSSL is in a file, or else OpenSSL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Search {
     /// No.
@@ -62,6 +65,10 @@ pub(super) enum Search {
     Unclear,
     /// Yes, here.
     Found(Functions),
+    /// No, but OpenSSL is, and its functions can't be told for certain.
+    UnclearOpenSsl,
+    /// No, but OpenSSL is, here.
+    OpenSsl(OpenSslFunctions),
 }
 
 /// What was found before, so that a program that is started again is not read again. The least recently
@@ -98,7 +105,10 @@ impl Searches {
 
 fn search(file: &File) -> Search {
     match Image::of(file) {
-        Ok(image) => search_image(&image),
+        Ok(image) => match search_image(&image) {
+            Search::Absent => openssl::search(&image),
+            found => found,
+        },
         Err(NoImage::Unfit) => Search::Absent,
         Err(NoImage::TooLarge) => Search::TooLarge,
     }
