@@ -2,7 +2,7 @@
 //!
 //! Rust components come from rustup, programs from Debian's packages, everything else goes into
 //! `target/tools`: `bin` has bpf-linker, `python` the Python SDKs and a Go toolchain, `node` the Node
-//! SDK, `go` the client that is written in Go. Podman keeps the image of the clients that run in a
+//! SDK, `go` the client that is written in Go, `openssl` the one in C. Podman keeps the image of the clients that run in a
 //! container (`container.rs`). Takes no time where everything is there.
 
 use std::fs;
@@ -36,6 +36,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     python(workspace)?;
     node(workspace)?;
     go(workspace)?;
+    openssl(workspace)?;
     container::image(workspace)
 }
 
@@ -191,6 +192,23 @@ fn go(workspace: &Workspace) -> anyhow::Result<()> {
     build.env("GOCACHE", folder.join("cache")).env("GOFLAGS", "").env("GOTOOLCHAIN", "local");
     build.env("CGO_ENABLED", "1");
     step("Go client (about half a minute)", &mut build)?;
+    stamp.write()
+}
+
+/// The client that has OpenSSL inside, without a symbol of it.
+fn openssl(workspace: &Workspace) -> anyhow::Result<()> {
+    let source = workspace.root.join("tests/clients/openssl/client.c");
+    let folder = workspace.tools.join("openssl");
+    let stamp = Stamp::of(&folder, &[&source])?;
+    if stamp.is_current() {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder)?;
+    let mut compile = Command::new("cc");
+    compile.args(["-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"]);
+    compile.arg("-o").arg(folder.join("client")).arg(source);
+    compile.args(["-Wl,--exclude-libs,ALL,-Bstatic", "-lssl", "-lcrypto", "-Wl,-Bdynamic", "-s"]);
+    step("client with OpenSSL inside", &mut compile)?;
     stamp.write()
 }
 

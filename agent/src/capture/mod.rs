@@ -20,6 +20,7 @@ mod load;
 mod log_ring;
 mod mapping;
 mod probes;
+mod same;
 mod site;
 mod status;
 mod targets;

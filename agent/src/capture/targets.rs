@@ -6,14 +6,16 @@ use std::io::{self, Read as _};
 use std::ops::Range;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags, major, minor};
 
 use super::boringssl::{Search, Searches};
 use super::elf::{self, ElfError, Exports};
 use super::functions::{Kind, inside, inside_openssl, symbols, wanted};
-use super::mapping::{FileId, executable};
+use super::mapping::{FileId, Mapping, executable};
 use super::probes::{Prober, Probes};
+use super::same::{self, Likeness};
 use super::status::{Outcome, Target};
 
 /// The longest `maps` file that is read: some 100,000 mappings.
@@ -55,12 +57,24 @@ pub(super) struct Targets {
 
 /// What is known of a file.
 struct Known {
-    /// Absent for a file without TLS code, which nobody wants to hear of.
-    target: Option<Target>,
+    /// Absent for a file without TLS code, which nobody wants to hear of. Shared by all under whose names it
+    /// was seen.
+    found: Option<Arc<Found>>,
     /// It stays attached though no process maps it.
     installed: bool,
+}
+
+/// A file with TLS code. The probes go when nobody knows it any more.
+struct Found {
+    target: Target,
+    likeness: Option<Likeness>,
+    /// Where in it calls are seen to begin.
+    entries: Vec<u64>,
     _probes: Probes,
 }
+
+/// Where calls are seen to begin, and by what.
+type Attached = (Vec<u64>, Probes);
 
 impl Targets {
     pub(super) fn new(prober: Prober) -> Self {
@@ -118,6 +132,7 @@ impl Targets {
                 })
             });
             match opened {
+                Ok((_, file)) if self.is_probed(pid, &mapping, &file) => {}
                 Ok((_, file)) => found |= self.consider(mapping.file, &file, mapping.path, false),
                 Err(error) => tracing::debug!(pid, path = mapping.path, %error, "not opened"),
             }
@@ -140,65 +155,90 @@ impl Targets {
 
     /// What there is to tell.
     pub(super) fn list(&self) -> Vec<Target> {
-        self.files.values().filter_map(|known| known.target.clone()).collect()
+        let found = self.files.values().filter_map(|known| known.found.as_ref());
+        let files: HashMap<FileId, &Target> =
+            found.map(|found| (found.target.file, &found.target)).collect();
+        files.into_values().cloned().collect()
+    }
+
+    /// Whether a file that a process maps is one that was found before, and is from now on known by this
+    /// name too.
+    fn is_probed(&mut self, pid: u32, mapping: &Mapping<'_>, file: &File) -> bool {
+        let Ok(likeness) = Likeness::of(file) else { return false };
+        let found = self.files.values().filter_map(|known| known.found.as_ref()).find(|found| {
+            found.likeness == Some(likeness) && same::is_probed(pid, mapping, file, &found.entries)
+        });
+        let Some(found) = found.map(Arc::clone) else { return false };
+        self.files.insert(mapping.file, Known { found: Some(found), installed: false });
+        true
     }
 
     /// Decides what a file is, and attaches to it if it has TLS code.
     fn consider(&mut self, id: FileId, file: &File, path: &str, installed: bool) -> bool {
         if self.files.len() >= FILES_MAX {
-            self.files.retain(|_, known| known.target.is_some());
+            self.files.retain(|_, known| known.found.is_some());
         }
-        let (exports, outcome, probes) = match elf::exports(file, &symbols()) {
+        let (exports, outcome, (entries, probes)) = match elf::exports(file, &symbols()) {
             Ok(exports) => {
                 let (outcome, probes) = self.attach_all(file, &exports);
                 (exports, outcome, probes)
             }
-            Err(ElfError::Foreign) => (Exports::default(), None, Probes::default()),
+            Err(ElfError::Foreign) => (Exports::default(), None, Attached::default()),
             Err(error @ (ElfError::Damaged | ElfError::TooLarge)) => {
                 let outcome = Outcome::Unreadable { reason: error.to_string() };
-                (Exports::default(), Some(outcome), Probes::default())
+                (Exports::default(), Some(outcome), Attached::default())
             }
         };
-        let target = outcome.map(|outcome| {
+        let found = outcome.map(|outcome| {
             tracing::info!(path, ?outcome, "looked at");
-            Target { file: id, path: path.to_owned(), build_id: exports.build_id, outcome }
+            let path = path.to_owned();
+            let target = Target { file: id, path, build_id: exports.build_id, outcome };
+            let likeness = Likeness::of(file).ok();
+            Arc::new(Found { target, likeness, entries, _probes: probes })
         });
-        let found = target.is_some();
-        self.files.insert(id, Known { target, installed, _probes: probes });
-        found
+        let is_news = found.is_some();
+        self.files.insert(id, Known { found, installed });
+        is_news
     }
 
-    fn attach_all(&mut self, file: &File, exports: &Exports) -> (Option<Outcome>, Probes) {
+    fn attach_all(&mut self, file: &File, exports: &Exports) -> (Option<Outcome>, Attached) {
         let (kind, functions) = match wanted(&exports.functions) {
             Some(wanted) => wanted,
             None => match self.searches.search(file) {
-                Search::Absent => return (None, Probes::default()),
+                Search::Absent => return (None, Attached::default()),
                 Search::TooLarge => {
                     let reason = "it is too large to be searched for a TLS library".to_owned();
-                    return (Some(Outcome::Unreadable { reason }), Probes::default());
+                    return (Some(Outcome::Unreadable { reason }), Attached::default());
                 }
                 Search::Unclear => {
                     let outcome = Outcome::NoSymbols { library: "BoringSSL" };
-                    return (Some(outcome), Probes::default());
+                    return (Some(outcome), Attached::default());
                 }
                 Search::Found(functions) => (Kind::Tls, inside(functions)),
                 Search::UnclearOpenSsl => {
-                    return (Some(Outcome::NoSymbols { library: "OpenSSL" }), Probes::default());
+                    return (Some(Outcome::NoSymbols { library: "OpenSSL" }), Attached::default());
                 }
                 Search::OpenSsl(functions) => (Kind::Tls, inside_openssl(functions)),
             },
         };
         match self.prober.attach(file, &functions) {
-            Ok((functions, probes)) => {
+            Ok((probed, probes)) => {
+                let entered = functions.iter().zip(&probed);
+                let entered = entered.filter(|((function, _), _)| function.enter.is_some());
+                let entries = entered.map(|((_, place), probed)| {
+                    place.offset.saturating_add(u64::from(probed.sites.entry.offset))
+                });
+                let entries = entries.collect();
+                let functions = probed;
                 let outcome = match kind {
                     Kind::Tls => Outcome::Attached { functions },
                     Kind::Loader => Outcome::Loader,
                 };
-                (Some(outcome), probes)
+                (Some(outcome), (entries, probes))
             }
             Err(error) => {
                 let reason = chain(&error);
-                (Some(Outcome::Refused { reason }), Probes::default())
+                (Some(Outcome::Refused { reason }), Attached::default())
             }
         }
     }

