@@ -213,6 +213,23 @@ fn other_files_have_none() {
     }
 }
 
+#[test]
+fn what_is_remembered_is_bounded_and_of_the_file_as_it_is() {
+    let mut searches = Searches::new();
+    let (program, functions) = whole(Form::Relative);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&program.file()).unwrap();
+    assert_eq!(searches.search(&file), Search::Found(functions));
+    file.set_len(100).unwrap();
+    assert_eq!(searches.search(&file), Search::Absent);
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..REMEMBERED.get() + 10 {
+        let other = File::create_new(folder.path().join(number.to_string())).unwrap();
+        assert_eq!(searches.search(&other), Search::Absent);
+    }
+    assert_eq!(searches.0.len(), REMEMBERED.get());
+}
+
 /// The reference of `SSL_write` in a build of Bun to its first error, and what is around it.
 #[test]
 fn arguments_are_found_on_both_sides_of_the_name() {
