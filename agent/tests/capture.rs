@@ -368,6 +368,29 @@ fn a_library_that_was_deleted_is_probed() {
     assert_eq!(seen.iter().filter(|(_, stream)| stream.whole() == b"POST /copied").count(), 1);
 }
 
+/// A file may be written to, and an inode that is free is soon another file's.
+#[test]
+fn a_file_that_has_become_a_library_is_probed() {
+    let Some(mut probes) = Probes::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("changed.so");
+    std::fs::copy("/lib/x86_64-linux-gnu/libm.so.6", &file).unwrap();
+    let mut before = Client::start();
+    before.say(&format!("load {}", file.display()));
+    probes.settle();
+    probes.capture.sweep();
+    drop(before);
+    std::fs::write(&file, std::fs::read(LIBSSL).unwrap()).unwrap();
+    let mut client = Client::start();
+    client.say(&format!("copy {}", file.display()));
+    probes.settle();
+    std::thread::sleep(Duration::from_millis(200));
+    client.say(&format!("copy {}", file.display()));
+    probes.settle();
+    let seen = probes.of(client.pid(), Direction::Write);
+    assert!(seen.iter().any(|(_, stream)| stream.whole() == b"POST /copied"));
+}
+
 /// What is mounted is unmounted when this is dropped.
 struct Mount(PathBuf);
 

@@ -8,9 +8,10 @@
 //! likes. The answer is in the memory of the process that maps the file, where the kernel has put a
 //! breakpoint if it has one for it.
 
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
 
 use super::mapping::Mapping;
 
@@ -25,12 +26,18 @@ pub(super) struct Likeness {
 
 impl Likeness {
     pub(super) fn of(file: &File) -> io::Result<Self> {
-        let stat = file.metadata()?;
-        Ok(Self {
-            inode: stat.ino(),
-            size: stat.size(),
-            changed: (stat.ctime(), stat.ctime_nsec()),
-        })
+        Ok(Self::from(&file.metadata()?))
+    }
+
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::from(&fs::metadata(path)?))
+    }
+}
+
+impl From<&Metadata> for Likeness {
+    fn from(stat: &Metadata) -> Self {
+        let changed = (stat.ctime(), stat.ctime_nsec());
+        Self { inode: stat.ino(), size: stat.size(), changed }
     }
 }
 

@@ -60,6 +60,7 @@ struct Known {
     /// Absent for a file without TLS code, which nobody wants to hear of. Shared by all under whose names it
     /// was seen.
     found: Option<Arc<Found>>,
+    likeness: Option<Likeness>,
     /// It stays attached though no process maps it.
     installed: bool,
 }
@@ -67,10 +68,18 @@ struct Known {
 /// A file with TLS code. The probes go when nobody knows it any more.
 struct Found {
     target: Target,
-    likeness: Option<Likeness>,
     /// Where in it calls are seen to begin.
     entries: Vec<u64>,
     _probes: Probes,
+}
+
+impl Known {
+    /// Whether what is at `path`, and has the device and inode of this file, is this file as it was. A free
+    /// inode is soon another file's; and a file that was written to has its functions elsewhere, so that
+    /// probes must not stay.
+    fn is_still_at(&self, path: &Path) -> bool {
+        Likeness::at(path).map_or(true, |now| self.likeness == Some(now))
+    }
 }
 
 /// Where calls are seen to begin, and by what.
@@ -117,13 +126,13 @@ impl Targets {
         };
         let mut found = false;
         for mapping in executable(&maps) {
-            if self.files.contains_key(&mapping.file) {
-                continue;
-            }
             // This names the very file that is mapped: also one that was deleted or replaced, or
             // lies in another mount namespace.
             let Range { start, end } = mapping.addresses;
             let link = PathBuf::from(format!("/proc/{pid}/map_files/{start:x}-{end:x}"));
+            if self.files.get(&mapping.file).is_some_and(|known| known.is_still_at(&link)) {
+                continue;
+            }
             let beneath = PathBuf::from(format!("/proc/{pid}/root{}", mapping.path));
             let opened = open(&link).or_else(|_refused| {
                 open(&beneath).and_then(|(id, file)| {
@@ -165,11 +174,12 @@ impl Targets {
     /// name too.
     fn is_probed(&mut self, pid: u32, mapping: &Mapping<'_>, file: &File) -> bool {
         let Ok(likeness) = Likeness::of(file) else { return false };
-        let found = self.files.values().filter_map(|known| known.found.as_ref()).find(|found| {
-            found.likeness == Some(likeness) && same::is_probed(pid, mapping, file, &found.entries)
-        });
+        let alike = self.files.values().filter(|known| known.likeness == Some(likeness));
+        let mut found = alike.filter_map(|known| known.found.as_ref());
+        let found = found.find(|found| same::is_probed(pid, mapping, file, &found.entries));
         let Some(found) = found.map(Arc::clone) else { return false };
-        self.files.insert(mapping.file, Known { found: Some(found), installed: false });
+        let known = Known { found: Some(found), likeness: Some(likeness), installed: false };
+        self.files.insert(mapping.file, known);
         true
     }
 
@@ -193,11 +203,10 @@ impl Targets {
             tracing::info!(path, ?outcome, "looked at");
             let path = path.to_owned();
             let target = Target { file: id, path, build_id: exports.build_id, outcome };
-            let likeness = Likeness::of(file).ok();
-            Arc::new(Found { target, likeness, entries, _probes: probes })
+            Arc::new(Found { target, entries, _probes: probes })
         });
         let is_news = found.is_some();
-        self.files.insert(id, Known { found, installed });
+        self.files.insert(id, Known { found, likeness: Likeness::of(file).ok(), installed });
         is_news
     }
 

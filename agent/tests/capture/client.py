@@ -122,6 +122,10 @@ def cmd_copy(path):
     r.L.SSL_write(a, b"POST /copied", 12)
     r.L.SSL_read(b, ctypes.create_string_buffer(64), 64)
 
+def cmd_load(path):
+    """Any library, of which nothing is called."""
+    ctypes.CDLL(path)
+
 def cmd_sites(path):
     """A library that only says what it was told; where a connection is an address, any will do."""
     L = ctypes.CDLL(path)

@@ -80,7 +80,7 @@ fn come_and_go_once(before: u32) -> anyhow::Result<u32> {
     while clients.iter_mut().all(|client| client.is_running().unwrap_or(false)) {
         let home = scene.directory().join(format!("weir-{daemons}"));
         let daemon = Daemon::start(scene.place(), &home)?;
-        if daemons % 2 == 0 {
+        if daemons.is_multiple_of(2) {
             daemon.kill()?;
         } else {
             daemon.stop()?;
