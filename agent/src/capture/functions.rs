@@ -126,12 +126,11 @@ pub(super) fn inside_openssl(found: boringssl::OpenSslFunctions) -> Vec<(Functio
     let read = function("SSL_read", name::READ_ENTER, &[0, 1], Some(&READ));
     let write = function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE));
     let read_ex = function("ssl_read_internal", name::READ_EX_ENTER, &[0, 1, 3], Some(&READ));
-    let write_ex = |flags| match flags {
-        Flags::Absent => (name::WRITE_EX_ENTER, &[0, 1, 3]),
-        Flags::Present => (name::WRITE_EX2_ENTER, &[0, 1, 4]),
-    };
     let write_ex = |flags| {
-        let (enter, arguments) = write_ex(flags);
+        let (enter, arguments) = match flags {
+            Flags::Absent => (name::WRITE_EX_ENTER, &[0, 1, 3]),
+            Flags::Present => (name::WRITE_EX2_ENTER, &[0, 1, 4]),
+        };
         function("ssl_write_internal", enter, arguments, Some(&WRITE))
     };
     let place = |offset| Place { offset, length: u64::MAX, is_whole: false };

@@ -1,6 +1,6 @@
 //! What machine code of x86-64 does with addresses and numbers, as far as it matters here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use iced_x86::{
     Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
@@ -48,10 +48,15 @@ impl Reference {
     pub(super) const FIRST: Self = Self { at: 0, name: 0 };
 }
 
-/// Finds where `code` loads the address of a name: by `lea` relative to the instruction, or by `mov` of
+/// Finds where `code` loads the address of one of `names`: by `lea` relative to the instruction, or by `mov` of
 /// 32 bits where programs have fixed addresses.
-pub(super) fn references(code: &[u8], address: u64, name: u64, mut found: impl FnMut(Reference)) {
-    let mut add = |at: usize| found(Reference { at: address + at as u64, name });
+pub(super) fn references(
+    code: &[u8],
+    address: u64,
+    names: &BTreeSet<u64>,
+    mut found: impl FnMut(Reference),
+) {
+    let mut add = |at: usize, name| found(Reference { at: address + at as u64, name });
     for lea in memchr::memchr_iter(0x8d, code) {
         let Some(at) = lea.checked_sub(1) else { continue };
         let Some([0x48 | 0x4c, _, mode, d1, d2, d3, d4]) = code[at..].first_chunk() else {
@@ -59,16 +64,19 @@ pub(super) fn references(code: &[u8], address: u64, name: u64, mut found: impl F
         };
         let next = address.wrapping_add((at + REFERENCE_MAX) as u64);
         let distance = i64::from(i32::from_le_bytes([*d1, *d2, *d3, *d4]));
-        if mode & 0xc7 == 0x05 && next.wrapping_add_signed(distance) == name {
-            add(at);
+        let name = next.wrapping_add_signed(distance);
+        if mode & 0xc7 == 0x05 && names.contains(&name) {
+            add(at, name);
         }
     }
-    let Ok(short) = u32::try_from(name) else { return };
-    for at in memchr::memmem::find_iter(code, &short.to_le_bytes()) {
-        match code[..at] {
-            [.., 0x41, 0xb8..=0xbf] => add(at - 2),
-            [.., 0xb8..=0xbf] => add(at - 1),
-            _ => {}
+    for &name in names {
+        let Ok(short) = u32::try_from(name) else { continue };
+        for at in memchr::memmem::find_iter(code, &short.to_le_bytes()) {
+            match code[..at] {
+                [.., 0x41, 0xb8..=0xbf] => add(at - 2, name),
+                [.., 0xb8..=0xbf] => add(at - 1, name),
+                _ => {}
+            }
         }
     }
 }

@@ -159,13 +159,11 @@ fn references(image: &Image<'_>, names: &BTreeSet<u64>) -> Option<BTreeSet<Refer
         |segment| segment.executable,
         calls::REFERENCE_MAX,
         |address, code| {
-            for name in names {
+            calls::references(code, address, names, |reference| {
                 if references.len() <= REFERENCES_MAX {
-                    calls::references(code, address, *name, |reference| {
-                        references.insert(reference);
-                    });
+                    references.insert(reference);
                 }
-            }
+            });
         },
     );
     (references.len() <= REFERENCES_MAX).then_some(references)

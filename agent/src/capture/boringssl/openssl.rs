@@ -27,7 +27,7 @@ const SOURCE: &[u8] = b"/ssl_lib.c\0";
 /// Longest name of it, in bytes.
 const SOURCE_MAX: usize = 256;
 /// A name may be there for something else, too: a table of functions, the end of another name.
-const PLACES_MAX: usize = 32;
+const PLACES_MAX: usize = 4;
 
 /// Most functions that one name is in. Compilers copy a function into those that call it.
 const COPIES_MAX: usize = 3;

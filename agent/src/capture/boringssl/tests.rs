@@ -269,7 +269,7 @@ proptest! {
 
     #[test]
     fn no_code_panics(code in prop::collection::vec(any::<u8>(), 0..256), address: u64, name: u64) {
-        calls::references(&code, address, name, |_reference| {});
+        calls::references(&code, address, &BTreeSet::from([name]), |_reference| {});
         calls::targets(&code, address, |_target| {});
         calls::reason(&code, address, Reference { at: address.saturating_add(20), name });
         calls::leads_to(&code, address, address.saturating_add(100));
