@@ -31,6 +31,11 @@ pub const READ_MORE: &str = "read_more";
 pub const WRITE_ENTER: &str = "write_enter";
 /// Uprobe on `SSL_write_ex(ssl, buffer, length, *size)`.
 pub const WRITE_EX_ENTER: &str = "write_ex_enter";
+/// Uprobe on `SSL_write_ex2(ssl, buffer, length, flags, *size)`.
+pub const WRITE_EX2_ENTER: &str = "write_ex2_enter";
+/// Uprobe on `SSL_sendfile(ssl, file, offset, length, flags)`, whose bytes the kernel reads and encrypts:
+/// they are never in the process's memory.
+pub const WRITE_FILE_ENTER: &str = "write_file_enter";
 /// Uprobe on `gnutls_record_uncork(session, …)`, which sends what was held back: it was counted when it
 /// was given.
 pub const WRITE_HELD_ENTER: &str = "write_held_enter";

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -113,6 +113,10 @@ impl Probes {
             .filter(|((connection, written), _)| connection.process.pid == pid && *written == way)
             .map(|((connection, _), seen)| (*connection, seen.clone()))
             .collect()
+    }
+
+    fn lost_bytes(&self) -> u64 {
+        self.capture.status().losses.iter().map(|loss| loss.bytes).sum()
     }
 
     fn lost(&self) -> u64 {
@@ -271,7 +275,7 @@ fn a_library_of_another_name_is_found_when_it_is_loaded() {
     let mut client = Client::start();
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("innocent.so");
-    std::fs::copy("/lib/x86_64-linux-gnu/libssl.so.3", &copy).unwrap();
+    std::fs::copy(LIBSSL, &copy).unwrap();
     // The first word of the loader comes before the library can be used, but attaching takes a
     // moment; so the library is used twice.
     client.say(&format!("copy {}", copy.display()));
@@ -298,11 +302,7 @@ fn calls_are_seen_wherever_their_sites_are() {
     let Some(mut probes) = Probes::start() else { return };
     let mut client = Client::start();
     let folder = tempfile::tempdir().unwrap();
-    let library = folder.path().join("sites.so");
-    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/capture/sites.s");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-nostdlib", "-o"]).arg(&library).arg(source);
-    assert!(compiler.status().unwrap().success());
+    let library = library("sites.s", folder.path(), &["-nostdlib"]);
     // As above: attaching takes a moment.
     client.say(&format!("sites {}", library.display()));
     probes.settle();
@@ -324,6 +324,162 @@ fn calls_are_seen_wherever_their_sites_are() {
         let stream = seen.iter().find(|(connection, _)| connection.handle == 8192);
         assert_eq!(stream.unwrap().1.whole(), expected, "{direction:?}");
     }
+    assert_eq!(probes.lost(), 0);
+}
+
+/// Compiles a library out of a file beside the client.
+fn library(source: &str, folder: &Path, arguments: &[&str]) -> PathBuf {
+    let library = folder.join(source).with_extension("so");
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/capture").join(source);
+    let mut compiler = Command::new("cc");
+    compiler.arg("-shared").args(arguments).arg("-o").arg(&library).arg(source);
+    assert!(compiler.status().unwrap().success());
+    library
+}
+
+#[test]
+fn what_the_kernel_sends_of_a_file_is_a_hole() {
+    let Some(mut probes) = Probes::start() else { return };
+    let mut client = Client::start();
+    let folder = tempfile::tempdir().unwrap();
+    let library = library("file.c", folder.path(), &["-fPIC", "-O2"]);
+    client.say(&format!("file {}", library.display()));
+    probes.settle();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(probes.lost_bytes(), 0);
+    client.say(&format!("file {}", library.display()));
+    probes.settle();
+    let seen = probes.of(client.pid(), Direction::Write);
+    let stream = seen.iter().find(|(connection, _)| connection.handle == 8192);
+    let expected = [(0, b"POST /file".to_vec()), (5010, b"the end".to_vec())];
+    assert_eq!(stream.unwrap().1.pieces, expected);
+    assert_eq!(probes.lost_bytes(), 5000);
+}
+
+#[test]
+fn a_file_that_is_not_sent_is_no_hole() {
+    let Some(mut probes) = Probes::start() else { return };
+    let mut client = Client::start();
+    client.say("sendfile");
+    probes.settle();
+    let seen = probes.of(client.pid(), Direction::Write);
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].1.whole(), b"POST /sentthe rest");
+    assert_eq!(probes.lost(), 0);
+}
+
+const LIBSSL: &str = "/lib/x86_64-linux-gnu/libssl.so.3";
+
+#[test]
+fn a_library_that_was_deleted_is_probed() {
+    let mut client = Client::start();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("gone.so");
+    std::fs::copy(LIBSSL, &copy).unwrap();
+    client.say(&format!("copy {}", copy.display()));
+    std::fs::remove_file(&copy).unwrap();
+    // Another one in its place, that nobody uses.
+    std::fs::write(&copy, b"not a library").unwrap();
+    let Some(mut probes) = Probes::start() else { return };
+    client.say(&format!("copy {}", copy.display()));
+    probes.settle();
+    let status = probes.capture.status();
+    let deleted = format!("{} (deleted)", copy.display());
+    let target = status.targets.iter().find(|target| target.path == deleted);
+    assert!(matches!(target.unwrap().outcome, Outcome::Attached { .. }));
+    let seen = probes.of(client.pid(), Direction::Write);
+    assert_eq!(seen.iter().filter(|(_, stream)| stream.whole() == b"POST /copied").count(), 1);
+}
+
+/// A file may be written to, and an inode that is free is soon another file's.
+#[test]
+fn a_file_that_has_become_a_library_is_probed() {
+    let Some(mut probes) = Probes::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("changed.so");
+    std::fs::copy("/lib/x86_64-linux-gnu/libm.so.6", &file).unwrap();
+    let mut before = Client::start();
+    before.say(&format!("load {}", file.display()));
+    probes.settle();
+    probes.capture.sweep();
+    drop(before);
+    std::fs::write(&file, std::fs::read(LIBSSL).unwrap()).unwrap();
+    let mut client = Client::start();
+    client.say(&format!("copy {}", file.display()));
+    probes.settle();
+    std::thread::sleep(Duration::from_millis(200));
+    client.say(&format!("copy {}", file.display()));
+    probes.settle();
+    let seen = probes.of(client.pid(), Direction::Write);
+    assert!(seen.iter().any(|(_, stream)| stream.whole() == b"POST /copied"));
+}
+
+/// What is mounted is unmounted when this is dropped.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn new(at: PathBuf, arguments: &[&str]) -> Self {
+        let mount = Command::new("mount").args(arguments).arg(&at).status().unwrap();
+        assert!(mount.success());
+        Self(at)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // A process that is just ending may still use it.
+        let _gone = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn one_file_in_several_places_is_probed_once() {
+    let Some(mut probes) = Probes::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| {
+        let place = folder.path().join(name);
+        std::fs::create_dir_all(&place).unwrap();
+        place
+    };
+    let original = place("original");
+    std::fs::copy(LIBSSL, original.join("one.so")).unwrap();
+    let lower = original.to_str().unwrap();
+    let mut mounts = vec![Mount::new(place("bound"), &["--bind", lower])];
+    for name in ["first", "second"] {
+        let (upper, work) = (place(&format!("{name}-upper")), place(&format!("{name}-work")));
+        let (upper, work) = (upper.display(), work.display());
+        let layers = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+        mounts.push(Mount::new(place(name), &["-t", "overlay", "overlay", "-o", &layers]));
+    }
+    let say = |client: &mut Client, folder: &Path| {
+        client.say(&format!("copy {}", folder.join("one.so").display()));
+    };
+    let mut clients = vec![Client::start()];
+    say(&mut clients[0], &original);
+    probes.settle();
+    std::thread::sleep(Duration::from_millis(200));
+    say(&mut clients[0], &original);
+    for mount in &mounts {
+        let mut client = Client::start();
+        say(&mut client, &mount.0);
+        clients.push(client);
+    }
+    probes.settle();
+    probes.capture.sweep();
+    let targets = probes.capture.status().targets;
+    let here = targets.iter().filter(|target| target.path.ends_with("/one.so"));
+    assert_eq!(here.count(), 1, "{targets:?}");
+    for client in &clients[1..] {
+        let seen = probes.of(client.pid(), Direction::Write);
+        assert_eq!(seen.len(), 1, "seen from the first call on, and once");
+        assert_eq!(seen[0].1.whole(), b"POST /copied");
+    }
+    // It stays probed as long as anybody uses it.
+    clients.drain(..3);
+    probes.capture.sweep();
+    say(&mut clients[0], &mounts[2].0);
+    probes.settle();
+    assert_eq!(probes.of(clients[0].pid(), Direction::Write).len(), 2);
     assert_eq!(probes.lost(), 0);
 }
 

@@ -2,8 +2,8 @@
 //! answers, and read the same numbers out of it that the server noted as the truth.
 
 use serde_json::{Value, json};
-use weir_tests::harness::client::{Kind, Load, Stream};
-use weir_tests::harness::{Client, Scene, Who};
+use weir_tests::harness::client::{Load, Stream};
+use weir_tests::harness::{Client, Kind, Scene, Who};
 use weir_tests::play::{Coding, Failure, Play};
 use weir_tests::truth::{State, Truth};
 

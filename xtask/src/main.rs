@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod container;
 mod demo;
 mod fuzz;
 mod prices;
@@ -28,8 +29,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Install what building and testing need, and nothing that is already there: the toolchain's
-    /// components, bpf-linker, the Python and Node SDKs in folders under target/tools, and Debian
-    /// packages where a program is missing.
+    /// components, bpf-linker, the Python and Node SDKs in folders under target/tools, an image for
+    /// Podman, and Debian packages where a program is missing.
     Setup,
     /// Build the daemon: target/release/weir, with the kernel object inside it.
     Build,

@@ -2,7 +2,9 @@
 //!
 //! Rust components come from rustup, programs from Debian's packages, everything else goes into
 //! `target/tools`: `bin` has bpf-linker, `python` the Python SDKs and a Go toolchain, `node` the Node
-//! SDK, Bun and Deno, `go` and `rust` the clients that are written in those. Takes no time where everything is there.
+//! SDK, Bun and Deno, `go` and `rust` the clients that are written in those, `openssl` the one in C. Podman
+//! keeps the image of the clients that run in a container (`container.rs`). Takes no time where
+//! everything is there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,16 +12,20 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::workspace::{Workspace, is_root, output, step, succeeds};
+use crate::container;
+use crate::workspace::{Workspace, as_root, output, step, succeeds};
 
 const BPF_LINKER: &str = "0.13.0";
 
 /// Programs that the build and the tests call, and the Debian package that has each.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("cc", "build-essential"),
     ("curl", "curl"),
+    ("debootstrap", "debootstrap"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("podman", "podman"),
+    ("runc", "runc"),
     ("setpriv", "util-linux"),
 ];
 
@@ -31,7 +37,9 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     python(workspace)?;
     node(workspace)?;
     go(workspace)?;
-    rust(workspace)
+    rust(workspace)?;
+    openssl(workspace)?;
+    container::image(workspace)
 }
 
 fn packages() -> anyhow::Result<()> {
@@ -71,17 +79,7 @@ fn packages() -> anyhow::Result<()> {
 const PYTHON: &str = "/usr/bin/python3";
 
 fn apt() -> anyhow::Result<Command> {
-    let mut command = if is_root() {
-        Command::new("env")
-    } else {
-        anyhow::ensure!(
-            succeeds(Command::new("which").arg("sudo")),
-            "Debian packages are missing, and installing them needs root or sudo"
-        );
-        let mut sudo = Command::new("sudo");
-        sudo.arg("env");
-        sudo
-    };
+    let mut command = as_root("env").context("Debian packages are missing")?;
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
     Ok(command)
 }
@@ -239,6 +237,23 @@ fn rust(workspace: &Workspace) -> anyhow::Result<()> {
     }
     fs::remove_dir_all(folder.join("build"))
         .context("can't remove what the clients were built in")?;
+    stamp.write()
+}
+
+/// The client that has OpenSSL inside, without a symbol of it.
+fn openssl(workspace: &Workspace) -> anyhow::Result<()> {
+    let source = workspace.root.join("tests/clients/openssl/client.c");
+    let folder = workspace.tools.join("openssl");
+    let stamp = Stamp::of(&folder, &[&source])?;
+    if stamp.is_current() {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder)?;
+    let mut compile = Command::new("cc");
+    compile.args(["-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"]);
+    compile.arg("-o").arg(folder.join("client")).arg(source);
+    compile.args(["-Wl,--exclude-libs,ALL,-Bstatic", "-lssl", "-lcrypto", "-Wl,-Bdynamic", "-s"]);
+    step("client with OpenSSL inside", &mut compile)?;
     stamp.write()
 }
 

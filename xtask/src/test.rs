@@ -56,7 +56,7 @@ fn privilege(tests: &mut Command) -> anyhow::Result<Option<&'static str>> {
     let host = output(Command::new("rustc").args(["--print", "host-tuple"]))
         .context("which target are the tests built for?")?;
     let runner = host.trim().to_uppercase().replace('-', "_");
-    let keep = "--preserve-env=PATH,WEIR_BIN,WEIR_E2E,CARGO_TARGET_DIR";
+    let keep = "--preserve-env=PATH,WEIR_BIN,WEIR_E2E,WEIR_E2E_DAEMONS,CARGO_TARGET_DIR";
     tests.env(format!("CARGO_TARGET_{runner}_RUNNER"), format!("sudo --non-interactive {keep}"));
     Ok(None)
 }

@@ -131,6 +131,20 @@ pub(crate) fn is_root() -> bool {
     output(Command::new("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0")
 }
 
+/// A command that runs as root, by sudo if we are not.
+pub(crate) fn as_root(program: &str) -> anyhow::Result<Command> {
+    if is_root() {
+        return Ok(Command::new(program));
+    }
+    anyhow::ensure!(
+        succeeds(Command::new("which").arg("sudo")),
+        "running {program} needs root or sudo"
+    );
+    let mut command = Command::new("sudo");
+    command.arg(program);
+    Ok(command)
+}
+
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut words = vec![program.file_name().unwrap_or_default().to_string_lossy()];

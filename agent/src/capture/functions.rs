@@ -62,6 +62,8 @@ const FAMILIES: [Family; 5] = [
             function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE)),
             function("SSL_read_ex", name::READ_EX_ENTER, &[0, 1, 3], Some(&READ)),
             function("SSL_write_ex", name::WRITE_EX_ENTER, &[0, 1, 3], Some(&WRITE)),
+            function("SSL_write_ex2", name::WRITE_EX2_ENTER, &[0, 1, 4], Some(&WRITE)),
+            function("SSL_sendfile", name::WRITE_FILE_ENTER, &[0], Some(&WRITE)),
             function("SSL_free", name::CLOSE_ENTER, &[0], None),
             function("SSL_clear", name::CLOSE_ENTER, &[0], None),
         ],
@@ -139,6 +141,28 @@ pub(super) fn inside(found: boringssl::Functions) -> Vec<(Function, Place)> {
     let write = function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE));
     let place = |offset| Place { offset, length: u64::MAX, is_whole: false };
     vec![(read, place(found.read)), (write, place(found.write)), (new, place(found.new))]
+}
+
+/// The same in one that has OpenSSL inside.
+pub(super) fn inside_openssl(found: boringssl::OpenSslFunctions) -> Vec<(Function, Place)> {
+    let new = Function { symbol: "SSL_new", enter: None, leave: Some(&OPEN), arguments: &[] };
+    let read = function("SSL_read", name::READ_ENTER, &[0, 1], Some(&READ));
+    let write = function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE));
+    let read_ex = function("ssl_read_internal", name::READ_EX_ENTER, &[0, 1, 3], Some(&READ));
+    let write_ex = |flags| {
+        let (enter, arguments) = match flags {
+            boringssl::Flags::Absent => (name::WRITE_EX_ENTER, &[0, 1, 3]),
+            boringssl::Flags::Present => (name::WRITE_EX2_ENTER, &[0, 1, 4]),
+        };
+        function("ssl_write_internal", enter, arguments, Some(&WRITE))
+    };
+    let place = |offset| Place { offset, length: u64::MAX, is_whole: false };
+    let reads = found.reads.into_iter().flatten().map(|read| (read_ex, read));
+    let writes = found.writes.into_iter().flatten().map(|(write, flags)| (write_ex(flags), write));
+    let public = [(read, found.read), (write, found.write)].into_iter();
+    let public = public.filter_map(|(function, place)| Some((function, place?)));
+    let all = public.chain(reads).chain(writes).chain([(new, found.new)]);
+    all.map(|(function, offset)| (function, place(offset))).collect()
 }
 
 /// What is probed in a program that has Go's TLS inside. A read has probes only where it returns

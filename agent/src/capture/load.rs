@@ -16,7 +16,7 @@ use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 28] = [
+const UPROBES: [&str; 30] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
     name::LAYER_READ_ENTER,
@@ -26,6 +26,8 @@ const UPROBES: [&str; 28] = [
     name::READ_MORE,
     name::WRITE_ENTER,
     name::WRITE_EX_ENTER,
+    name::WRITE_EX2_ENTER,
+    name::WRITE_FILE_ENTER,
     name::WRITE_HELD_ENTER,
     name::LAYER_WRITE_ENTER,
     name::LAYER_WRITEV_ENTER,

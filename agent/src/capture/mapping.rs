@@ -16,6 +16,8 @@ pub struct FileId {
 pub(super) struct Mapping<'a> {
     /// Where, in the process's memory.
     pub(super) addresses: Range<u64>,
+    /// Where in the file it begins.
+    pub(super) offset: u64,
     /// What.
     pub(super) file: FileId,
     /// Its path in the process's mount namespace, as far as that can be told.
@@ -34,7 +36,7 @@ fn parse(line: &str) -> Option<Mapping<'_>> {
     if fields.next()?.as_bytes().get(2) != Some(&b'x') {
         return None;
     }
-    let _offset = fields.next()?;
+    let offset = fields.next()?;
     let (major, minor) = fields.next()?.split_once(':')?;
     let inode = fields.next()?.parse().ok().filter(|inode| *inode != 0)?;
     let path = fields.next()?.trim_start();
@@ -46,6 +48,7 @@ fn parse(line: &str) -> Option<Mapping<'_>> {
     let number = |digits| u32::from_str_radix(digits, 16).ok();
     Some(Mapping {
         addresses: hex(start)?..hex(end)?,
+        offset: hex(offset)?,
         file: FileId { device: (number(major)?, number(minor)?), inode },
         path,
     })
@@ -70,6 +73,7 @@ nonsense
             found,
             [Mapping {
                 addresses: 0x55d0_c0a0_2000..0x55d0_c0a0_4000,
+                offset: 0x2000,
                 file: FileId { device: (0xfe, 1), inode: 131 },
                 path: "/usr/bin/a b (deleted)",
             }]

@@ -23,6 +23,7 @@ mod mapping;
 mod multi;
 mod pairing;
 mod probes;
+mod same;
 mod site;
 mod sockets;
 mod status;

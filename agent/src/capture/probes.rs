@@ -30,6 +30,8 @@ const CLOSERS: usize = 32;
 pub(super) struct Probes {
     enter: Vec<Link>,
     leave: Vec<Link>,
+    /// Where calls are seen to begin, in bytes from the beginning of the file.
+    entries: Vec<u64>,
 }
 
 /// What the kernel takes probes away with, when it is dropped.
@@ -54,6 +56,11 @@ pub(super) type Planned = (Function, u64, Sites);
 type Group = (&'static str, When, Vec<Point>);
 
 impl Probes {
+    /// Where in the file calls are seen to begin.
+    pub(super) fn entries(&self) -> &[u64] {
+        &self.entries
+    }
+
     /// Takes the probes of many files away. The kernel takes its time for each link, but not one
     /// after the other.
     pub(super) fn remove(all: impl Iterator<Item = Self>) {
@@ -132,7 +139,9 @@ impl Prober {
     fn attach_all(&mut self, file: &File, planned: &[Planned]) -> Result<Probes, ProgramError> {
         let leave = self.attach_groups(file, leaving(planned))?;
         let enter = self.attach_groups(file, entering(planned))?;
-        Ok(Probes { enter, leave })
+        let begin = planned.iter().filter(|(function, ..)| function.enter.is_some());
+        let entries = begin.map(|(_, start, sites)| in_file(*start, sites.entry)).collect();
+        Ok(Probes { enter, leave, entries })
     }
 
     fn attach_groups(
@@ -205,14 +214,16 @@ fn entering(planned: &[Planned]) -> Vec<Group> {
 }
 
 fn add(groups: &mut Vec<Group>, program: &'static str, when: When, start: u64, site: Site) {
-    let point = Point {
-        offset: start.saturating_add(u64::from(site.offset)),
-        cookie: u64::from(site.displacement),
-    };
+    let point = Point { offset: in_file(start, site), cookie: u64::from(site.displacement) };
     match groups.iter_mut().find(|(name, ..)| *name == program) {
         Some((.., points)) => points.push(point),
         None => groups.push((program, when, vec![point])),
     }
+}
+
+/// Where in the file a site of the function that begins at `start` is.
+fn in_file(start: u64, site: Site) -> u64 {
+    start.saturating_add(u64::from(site.offset))
 }
 
 fn probed(planned: Vec<Planned>) -> Vec<Probed> {

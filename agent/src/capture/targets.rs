@@ -6,16 +6,18 @@ use std::io::{self, Read as _};
 use std::ops::Range;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aya::programs::ProgramError;
 use rustix::fs::{FileType, Mode, OFlags, major, minor};
 
 use super::boringssl::{Search, Searches};
-use super::elf::{self, ElfError, Exports};
-use super::functions::{Kind, in_go, inside, records, symbols, wanted};
+use super::elf::{self, ElfError, Exports, Place};
+use super::functions::{Function, Kind, in_go, inside, inside_openssl, records, symbols, wanted};
 use super::go;
-use super::mapping::{FileId, executable};
-use super::probes::{Prober, Probes};
+use super::mapping::{FileId, Mapping, executable};
+use super::probes::{Planned, Prober, Probes};
+use super::same::{self, Likeness};
 use super::status::{Outcome, Probed, Target};
 
 /// The longest `maps` file that is read: some 100,000 mappings.
@@ -62,11 +64,39 @@ pub(super) struct Targets {
 
 /// What is known of a file.
 struct Known {
-    /// Absent for a file without TLS code, which nobody wants to hear of.
-    target: Option<Target>,
+    /// Absent for a file without TLS code, which nobody wants to hear of. Shared by all under whose names it
+    /// was seen.
+    found: Option<Arc<Found>>,
+    likeness: Option<Likeness>,
     /// It stays attached though no process maps it.
     installed: bool,
+}
+
+/// A file with TLS code. The probes go when nobody knows it any more.
+struct Found {
+    target: Target,
     probes: Probes,
+}
+
+/// What is to be done about a file.
+enum Plan {
+    /// It has no TLS code.
+    Nothing,
+    /// It has, and can't be probed.
+    Without(Outcome),
+    /// To probe these functions wherever that is cheapest.
+    Functions(Kind, Vec<(Function, Place)>),
+    /// To probe these sites of a program in this version of a language.
+    Sites(String, Vec<Planned>),
+}
+
+impl Known {
+    /// Whether what is at `path`, and has the device and inode of this file, is this file as it was. A free
+    /// inode is soon another file's; and a file that was written to has its functions elsewhere, so that
+    /// probes must not stay.
+    fn is_still_at(&self, path: &Path) -> bool {
+        Likeness::at(path).map_or(true, |now| self.likeness == Some(now))
+    }
 }
 
 impl Targets {
@@ -109,7 +139,8 @@ impl Targets {
 
     /// Takes all probes away.
     pub(super) fn remove(&mut self) {
-        Probes::remove(self.files.drain().map(|(_, known)| known.probes));
+        let found = self.files.drain().filter_map(|(_, known)| known.found);
+        Probes::remove(found.filter_map(Arc::into_inner).map(|found| found.probes));
     }
 
     /// Looks at what one process has mapped. Says whether something was found.
@@ -119,13 +150,13 @@ impl Targets {
         };
         let mut found = false;
         for mapping in executable(&maps) {
-            if self.files.contains_key(&mapping.file) {
-                continue;
-            }
             // This names the very file that is mapped: also one that was deleted or replaced, or
             // lies in another mount namespace.
             let Range { start, end } = mapping.addresses;
             let link = PathBuf::from(format!("/proc/{pid}/map_files/{start:x}-{end:x}"));
+            if self.files.get(&mapping.file).is_some_and(|known| known.is_still_at(&link)) {
+                continue;
+            }
             let beneath = PathBuf::from(format!("/proc/{pid}/root{}", mapping.path));
             let opened = open(&link).or_else(|_refused| {
                 open(&beneath).and_then(|(id, file)| {
@@ -134,6 +165,7 @@ impl Targets {
                 })
             });
             match opened {
+                Ok((_, file)) if self.is_probed(pid, &mapping, &file) => {}
                 Ok((_, file)) => found |= self.consider(mapping.file, &file, mapping.path, false),
                 Err(error) => tracing::debug!(pid, path = mapping.path, %error, "not opened"),
             }
@@ -156,91 +188,118 @@ impl Targets {
 
     /// What there is to tell.
     pub(super) fn list(&self) -> Vec<Target> {
-        self.files.values().filter_map(|known| known.target.clone()).collect()
+        let found = self.files.values().filter_map(|known| known.found.as_ref());
+        let files: HashMap<FileId, &Target> =
+            found.map(|found| (found.target.file, &found.target)).collect();
+        files.into_values().cloned().collect()
+    }
+
+    /// Whether a file that a process maps is one that was found before, and is from now on known by this
+    /// name too.
+    fn is_probed(&mut self, pid: u32, mapping: &Mapping<'_>, file: &File) -> bool {
+        let Ok(likeness) = Likeness::of(file) else { return false };
+        let alike = self.files.values().filter(|known| known.likeness == Some(likeness));
+        let mut found = alike.filter_map(|known| known.found.as_ref());
+        let found = found.find(|found| same::is_probed(pid, mapping, file, found.probes.entries()));
+        let Some(found) = found.map(Arc::clone) else { return false };
+        let known = Known { found: Some(found), likeness: Some(likeness), installed: false };
+        self.files.insert(mapping.file, known);
+        true
     }
 
     /// Decides what a file is, and attaches to it if it has TLS code.
     fn consider(&mut self, id: FileId, file: &File, path: &str, installed: bool) -> bool {
         if self.files.len() >= FILES_MAX {
-            self.files.retain(|_, known| known.target.is_some());
+            self.files.retain(|_, known| known.found.is_some());
         }
-        let (exports, outcome, probes) = match elf::exports(file, &symbols()) {
+        let (exports, plan) = match elf::exports(file, &symbols()) {
             Ok(exports) => {
-                let (outcome, probes) = self.attach_all(file, &exports);
-                (exports, outcome, probes)
+                let plan = self.plan(file, &exports);
+                (exports, plan)
             }
             // Programs do without sections.
             Err(ElfError::Foreign) => {
-                let (outcome, probes) = self.attach_all(file, &Exports::default());
-                (Exports::default(), outcome, probes)
+                let exports = Exports::default();
+                let plan = self.plan(file, &exports);
+                (exports, plan)
             }
             Err(error @ (ElfError::Damaged | ElfError::TooLarge)) => {
-                let outcome = Outcome::Unreadable { reason: error.to_string() };
-                (Exports::default(), Some(outcome), Probes::default())
+                let reason = error.to_string();
+                (Exports::default(), Plan::Without(Outcome::Unreadable { reason }))
             }
         };
-        let target = outcome.map(|outcome| {
+        let found = self.follow(file, plan).map(|(outcome, probes)| {
             tracing::info!(path, ?outcome, "looked at");
-            Target { file: id, path: path.to_owned(), build_id: exports.build_id, outcome }
+            let path = path.to_owned();
+            let target = Target { file: id, path, build_id: exports.build_id, outcome };
+            Arc::new(Found { target, probes })
         });
-        let found = target.is_some();
-        self.files.insert(id, Known { target, installed, probes });
-        found
+        let is_news = found.is_some();
+        self.files.insert(id, Known { found, likeness: Likeness::of(file).ok(), installed });
+        is_news
     }
 
-    fn attach_all(&mut self, file: &File, exports: &Exports) -> (Option<Outcome>, Probes) {
-        let (kind, functions) = match wanted(&exports.functions) {
-            Some(wanted) => wanted,
-            None => {
-                if let Some(done) = self.attach_in_go(file) {
-                    return done;
-                }
-                match self.searches.search(file) {
-                    Search::Absent => return (None, Probes::default()),
-                    Search::TooLarge => {
-                        let reason = "it is too large to be searched for a TLS library".to_owned();
-                        return (Some(Outcome::Unreadable { reason }), Probes::default());
-                    }
-                    Search::Unclear { library } => {
-                        return (Some(Outcome::NoSymbols { library }), Probes::default());
-                    }
-                    Search::Found(functions) => (Kind::Tls, inside(functions)),
-                    Search::FoundAead(functions) => match self.prober.follow_sockets() {
-                        Ok(()) => (Kind::Tls, records(functions)),
-                        Err(error) => {
-                            let reason = format!(
-                                "its connections can't be told apart here: {}",
-                                chain(&error)
-                            );
-                            return (Some(Outcome::Refused { reason }), Probes::default());
-                        }
-                    },
-                }
-            }
-        };
-        outcome(self.prober.attach(file, &functions), |functions| match kind {
-            Kind::Tls => Outcome::Attached { functions, runtime: None },
-            Kind::Loader => Outcome::Loader,
-        })
-    }
-
-    /// What came of a file that has Go's TLS inside; `None` if it hasn't.
-    fn attach_in_go(&mut self, file: &File) -> Option<(Option<Outcome>, Probes)> {
-        let reason = match go::search(file) {
-            go::Search::Absent => return None,
+    fn plan(&mut self, file: &File, exports: &Exports) -> Plan {
+        if let Some((kind, functions)) = wanted(&exports.functions) {
+            return Plan::Functions(kind, functions);
+        }
+        match go::search(file) {
+            go::Search::Absent => {}
             go::Search::Found { version, functions } => {
-                let attached = self.prober.attach_planned(file, in_go(*functions));
-                return Some(outcome(attached, |functions| Outcome::Attached {
-                    functions,
-                    runtime: Some(version),
-                }));
+                return Plan::Sites(version, in_go(*functions));
             }
             go::Search::TooOld { version } => {
-                format!("the TLS of {version}, which passes no arguments in registers")
+                let reason =
+                    format!("the TLS of {version}, which passes no arguments in registers");
+                return Plan::Without(Outcome::Unsupported { reason });
             }
-            go::Search::Unclear { version, reason } => format!("the TLS of {version}: {reason}"),
-        };
-        Some((Some(Outcome::Unsupported { reason }), Probes::default()))
+            go::Search::Unclear { version, reason } => {
+                let reason = format!("the TLS of {version}: {reason}");
+                return Plan::Without(Outcome::Unsupported { reason });
+            }
+        }
+        match self.searches.search(file) {
+            Search::Absent => Plan::Nothing,
+            Search::TooLarge => {
+                let reason = "it is too large to be searched for a TLS library".to_owned();
+                Plan::Without(Outcome::Unreadable { reason })
+            }
+            Search::Unclear { library } => Plan::Without(Outcome::NoSymbols { library }),
+            Search::Found(functions) => Plan::Functions(Kind::Tls, inside(functions)),
+            Search::FoundOpenSsl(functions) => {
+                Plan::Functions(Kind::Tls, inside_openssl(functions))
+            }
+            Search::FoundAead(functions) => match self.prober.follow_sockets() {
+                Ok(()) => Plan::Functions(Kind::Tls, records(functions)),
+                Err(error) => {
+                    let reason = chain(&error);
+                    let reason = format!("its connections can't be told apart here: {reason}");
+                    Plan::Without(Outcome::Refused { reason })
+                }
+            },
+        }
+    }
+
+    /// What comes of a plan, and the probes.
+    fn follow(&mut self, file: &File, plan: Plan) -> Option<(Outcome, Probes)> {
+        match plan {
+            Plan::Nothing => None,
+            Plan::Without(outcome) => Some((outcome, Probes::default())),
+            Plan::Functions(kind, functions) => {
+                let attached = self.prober.attach(file, &functions);
+                Some(outcome(attached, |functions| match kind {
+                    Kind::Tls => Outcome::Attached { functions, runtime: None },
+                    Kind::Loader => Outcome::Loader,
+                }))
+            }
+            Plan::Sites(version, planned) => {
+                let attached = self.prober.attach_planned(file, planned);
+                Some(outcome(attached, |functions| Outcome::Attached {
+                    functions,
+                    runtime: Some(version),
+                }))
+            }
+        }
     }
 }
 
@@ -248,10 +307,10 @@ impl Targets {
 fn outcome(
     attached: Result<(Vec<Probed>, Probes), ProgramError>,
     is: impl FnOnce(Vec<Probed>) -> Outcome,
-) -> (Option<Outcome>, Probes) {
+) -> (Outcome, Probes) {
     match attached {
-        Ok((functions, probes)) => (Some(is(functions)), probes),
-        Err(error) => (Some(Outcome::Refused { reason: chain(&error) }), Probes::default()),
+        Ok((functions, probes)) => (is(functions), probes),
+        Err(error) => (Outcome::Refused { reason: chain(&error) }, Probes::default()),
     }
 }
 

@@ -122,6 +122,10 @@ def cmd_copy(path):
     r.L.SSL_write(a, b"POST /copied", 12)
     r.L.SSL_read(b, ctypes.create_string_buffer(64), 64)
 
+def cmd_load(path):
+    """Any library, of which nothing is called."""
+    ctypes.CDLL(path)
+
 def cmd_sites(path):
     """A library that only says what it was told; where a connection is an address, any will do."""
     L = ctypes.CDLL(path)
@@ -131,6 +135,31 @@ def cmd_sites(path):
         assert L.SSL_write(ssl, b"POST /sites", 11) == 11
         assert L.SSL_write(ssl, b"POST /never", -1) == -1
         assert L.SSL_read(ssl, b"GET /sites", 10) == 10
+
+def cmd_file(path):
+    """A library of which files are sent without anybody here reading them."""
+    L = ctypes.CDLL(path)
+    P, I, N = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
+    L.SSL_write.argtypes = [P, P, I]
+    L.SSL_write_ex2.argtypes = [P, P, N, ctypes.c_uint64, P]
+    L.SSL_sendfile.argtypes, L.SSL_sendfile.restype = [P, I, ctypes.c_long, N, I], ctypes.c_ssize_t
+    cmd_file.address = ssl = getattr(cmd_file, "address", 0) + 4096
+    assert L.SSL_write(ssl, b"POST /file", 10) == 10
+    assert L.SSL_sendfile(ssl, 3, 0, 5000, 0) == 5000
+    assert L.SSL_sendfile(ssl, -1, 0, 700, 0) == -1
+    written = N()
+    assert L.SSL_write_ex2(ssl, b"the end", 7, 1, ctypes.byref(written)) == 1
+
+def cmd_sendfile(_):
+    """The real one, which refuses where the kernel doesn't encrypt."""
+    r = Raw("libssl.so.3")
+    r.L.SSL_sendfile.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_size_t, ctypes.c_int]
+    r.L.SSL_sendfile.restype = ctypes.c_ssize_t
+    a, b = r.pair()
+    assert r.L.SSL_write(a, b"POST /sent", 10) == 10
+    with open(CERT) as file:
+        assert r.L.SSL_sendfile(a, file.fileno(), 0, 100, 0) < 0
+    assert r.L.SSL_write(a, b"the rest", 8) == 8
 
 def cmd_fork(_):
     a, b = pair()

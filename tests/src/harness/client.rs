@@ -12,209 +12,12 @@ use std::{fs, thread};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::{Scene, Who};
+use super::container::{self, Container};
+use super::{Kind, Scene, Who};
 use crate::play::Play;
 
 /// How long a client may take.
 const LIMIT: Duration = Duration::from_secs(240);
-
-/// The kinds of clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Python `openai`, synchronous.
-    OpenAiSync,
-    /// Python `openai`, asyncio.
-    OpenAiAsync,
-    /// Python `anthropic`, synchronous.
-    AnthropicSync,
-    /// Python `anthropic`, asyncio.
-    AnthropicAsync,
-    /// Node `openai`.
-    Node,
-    /// curl.
-    Curl,
-    /// Python `openai`, asyncio, over HTTP/2.
-    OpenAiHttp2,
-    /// Node `openai` over `node:http2`.
-    NodeHttp2,
-    /// curl over HTTP/2.
-    CurlHttp2,
-    /// Go's `net/http` over HTTP/2, its TLS from OpenSSL.
-    GoHttp2,
-    /// Go's `net/http` over its own TLS, in a program of fixed addresses.
-    Go,
-    /// The same in a program without symbols and fixed addresses.
-    GoStripped,
-    /// Go's `net/http` over HTTP/2 and its own TLS.
-    GoTlsHttp2,
-    /// reqwest, its TLS from rustls on AWS-LC.
-    Reqwest,
-    /// The same over TLS 1.2.
-    ReqwestTls12,
-    /// The same over HTTP/2, stripped and static.
-    ReqwestHttp2,
-    /// Deno, with Node's `openai`.
-    Deno,
-    /// Python `openai`, asyncio, over WebSocket.
-    OpenAiWebSocket,
-    /// PycURL, whose TLS is GnuTLS.
-    GnuTls,
-    /// The same over HTTP/2.
-    GnuTlsHttp2,
-    /// libcurl over NSS.
-    Nss,
-    /// The same over HTTP/2.
-    NssHttp2,
-    /// Bun `openai`, whose TLS is BoringSSL inside.
-    Bun,
-    /// GnuTLS by itself, which holds back what is sent. Not one of [`Kind::ALL`].
-    GnuTlsCorked,
-    /// NSS by itself, which looks at what it is sent before it takes it. Not one of [`Kind::ALL`].
-    NssPeeking,
-}
-
-impl Kind {
-    /// All that people use.
-    pub const ALL: [Self; 23] = [
-        Self::OpenAiSync,
-        Self::OpenAiAsync,
-        Self::AnthropicSync,
-        Self::AnthropicAsync,
-        Self::Node,
-        Self::Curl,
-        Self::OpenAiHttp2,
-        Self::NodeHttp2,
-        Self::CurlHttp2,
-        Self::GoHttp2,
-        Self::Go,
-        Self::GoStripped,
-        Self::GoTlsHttp2,
-        Self::OpenAiWebSocket,
-        Self::GnuTls,
-        Self::GnuTlsHttp2,
-        Self::Nss,
-        Self::NssHttp2,
-        Self::Bun,
-        Self::Reqwest,
-        Self::ReqwestTls12,
-        Self::ReqwestHttp2,
-        Self::Deno,
-    ];
-
-    /// A short name for labels and tests.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OpenAiSync => "python-openai",
-            Self::OpenAiAsync => "python-openai-async",
-            Self::AnthropicSync => "python-anthropic",
-            Self::AnthropicAsync => "python-anthropic-async",
-            Self::Node => "node-openai",
-            Self::Curl => "curl",
-            Self::OpenAiHttp2 => "python-openai-http2",
-            Self::NodeHttp2 => "node-openai-http2",
-            Self::CurlHttp2 => "curl-http2",
-            Self::GoHttp2 => "go-http2",
-            Self::Go => "go",
-            Self::GoStripped => "go-stripped",
-            Self::GoTlsHttp2 => "go-tls-http2",
-            Self::OpenAiWebSocket => "python-openai-websocket",
-            Self::GnuTls => "gnutls",
-            Self::GnuTlsHttp2 => "gnutls-http2",
-            Self::Nss => "nss",
-            Self::NssHttp2 => "nss-http2",
-            Self::GnuTlsCorked => "gnutls-corked",
-            Self::NssPeeking => "nss-peeking",
-            Self::Bun => "bun-openai",
-            Self::Reqwest => "reqwest",
-            Self::ReqwestTls12 => "reqwest-tls12",
-            Self::ReqwestHttp2 => "reqwest-stripped-http2",
-            Self::Deno => "deno-openai",
-        }
-    }
-
-    /// The APIs that it speaks, by the clients' own names.
-    #[must_use]
-    pub const fn apis(self) -> &'static [&'static str] {
-        match self {
-            Self::OpenAiSync
-            | Self::OpenAiAsync
-            | Self::OpenAiHttp2
-            | Self::Node
-            | Self::NodeHttp2
-            | Self::Bun
-            | Self::Deno => &["chat", "responses", "embeddings"],
-            Self::AnthropicSync | Self::AnthropicAsync => &["messages"],
-            Self::Curl | Self::CurlHttp2 | Self::Reqwest | Self::ReqwestHttp2 => {
-                &["chat", "responses", "embeddings", "messages"]
-            }
-            Self::GoHttp2 | Self::Go | Self::GoStripped | Self::GoTlsHttp2 | Self::ReqwestTls12 => {
-                &["chat", "messages"]
-            }
-            Self::GnuTls | Self::GnuTlsHttp2 | Self::Nss | Self::NssHttp2 => {
-                &["chat", "responses", "messages"]
-            }
-            Self::GnuTlsCorked | Self::NssPeeking => &["chat"],
-            Self::OpenAiWebSocket => &["responses"],
-        }
-    }
-
-    /// Whether it says what it made of the answers.
-    #[must_use]
-    pub const fn reports(self) -> bool {
-        !matches!(
-            self,
-            Self::Curl
-                | Self::CurlHttp2
-                | Self::GoHttp2
-                | Self::Go
-                | Self::GoStripped
-                | Self::GoTlsHttp2
-                | Self::GnuTls
-                | Self::GnuTlsHttp2
-                | Self::Nss
-                | Self::NssHttp2
-        ) && !self.is_rust()
-    }
-
-    /// Whether its calls are messages of a session, which fails by other means than HTTP's.
-    #[must_use]
-    pub const fn is_session(self) -> bool {
-        matches!(self, Self::OpenAiWebSocket)
-    }
-
-    const fn is_rust(self) -> bool {
-        matches!(self, Self::Reqwest | Self::ReqwestTls12 | Self::ReqwestHttp2)
-    }
-
-    const fn is_curl(self) -> bool {
-        matches!(self, Self::Curl | Self::CurlHttp2)
-    }
-
-    /// Whether a connection of its is understood only in part by who has not seen its beginning.
-    const fn builds_on_its_past(self) -> bool {
-        self.asks_for_http2() || matches!(self, Self::GoHttp2 | Self::OpenAiWebSocket)
-    }
-
-    /// Whether it has to be told to speak HTTP/2.
-    const fn asks_for_http2(self) -> bool {
-        matches!(
-            self,
-            Self::OpenAiHttp2
-                | Self::NodeHttp2
-                | Self::CurlHttp2
-                | Self::GoTlsHttp2
-                | Self::GnuTlsHttp2
-                | Self::NssHttp2
-                | Self::ReqwestHttp2
-        )
-    }
-
-    /// Whether it makes one call at a time, whatever the load says.
-    const fn is_sequential(self) -> bool {
-        matches!(self, Self::OpenAiSync | Self::AnthropicSync)
-    }
-}
 
 /// Which answers are to be streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -335,8 +138,10 @@ pub struct Caller {
     pub uid: u32,
     /// Its program.
     pub exe: PathBuf,
-    /// Its identity.
+    /// Its identity, if it isn't in a container.
     pub who: Who,
+    /// Its container.
+    pub container: Option<Container>,
     /// Its header fields may refer to some that were sent before anybody watched: that of the host
     /// and that of the credential may be unknown.
     pub joined_late: bool,
@@ -385,11 +190,30 @@ impl Client {
                 (place.system_python.clone(), Some("pycurl_calls.py"))
             }
             Kind::NssPeeking => (place.system_python.clone(), Some("nss_peeking.py")),
+            Kind::ContainerCurl | Kind::ContainerCurlHttp2 => {
+                (PathBuf::from("/bin/bash"), Some("curl_calls.sh"))
+            }
+            Kind::ContainerPython => (PathBuf::from(container::PYTHON), Some("stdlib_calls.py")),
+            Kind::ContainerGnuTlsHttp2 => {
+                (PathBuf::from(container::PYTHON), Some("pycurl_calls.py"))
+            }
+            Kind::WheelCurl | Kind::WheelCurlHttp2 => {
+                (place.python.clone(), Some("pycurl_calls.py"))
+            }
+            Kind::PyOpenSsl => (place.python.clone(), Some("pyopenssl_calls.py")),
+            Kind::StaticOpenSsl => (place.openssl_client.clone(), None),
+            Kind::OldNode => (place.old_node.clone(), Some("openai_calls.mjs")),
             Kind::GnuTlsCorked => (place.system_python.clone(), Some("gnutls_corked.py")),
         };
         let exe = if kind.is_curl() { PathBuf::from("/usr/bin/curl") } else { program.clone() };
 
-        let mut command = who.command(&program)?;
+        let (container, mut command) = if kind.is_in_container() {
+            let (container, command) =
+                Container::of(&label, who, place, scene.directory(), &program)?;
+            (Some(container), command)
+        } else {
+            (None, who.command(&program)?)
+        };
         if kind == Kind::Deno {
             command.args(["run", "--allow-all", "--no-config", "--quiet"]);
         }
@@ -412,9 +236,16 @@ impl Client {
             .env("ANTHROPIC_API_KEY", format!("sk-ant-weir-{label}"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("WEIR_NODE_FOLDER", &place.node_folder);
-        if matches!(kind, Kind::Nss | Kind::NssHttp2) {
+        match kind {
             // What is called PycURL there is over NSS.
-            command.env("PYTHONPATH", place.clients.join("nss"));
+            Kind::Nss | Kind::NssHttp2 => {
+                command.env("PYTHONPATH", place.clients.join("nss"));
+            }
+            // Without this it has no `fetch`.
+            Kind::OldNode => {
+                command.env("NODE_OPTIONS", "--experimental-fetch --no-warnings");
+            }
+            _other => {}
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("can't start {label}"))?;
@@ -439,10 +270,11 @@ impl Client {
         }));
         let caller = Caller {
             label,
-            pid: child.id(),
+            pid: container.as_ref().map_or_else(|| Ok(child.id()), Container::pid)?,
             uid: who.uid()?,
-            exe: fs::canonicalize(exe)?,
+            exe: if container.is_some() { exe } else { fs::canonicalize(exe)? },
             who,
+            container,
             joined_late: load.wait && kind.builds_on_its_past(),
         };
         let client = Self { caller, child, stdin, lines, stderr };
@@ -501,6 +333,12 @@ impl Client {
 
     /// Ends it at once.
     pub fn kill(&mut self) {
+        // Podman's end is not that of what it runs.
+        if self.is_running().unwrap_or(true)
+            && let Some(container) = &self.caller.container
+        {
+            container.remove();
+        }
         // Both fail only if it has ended already.
         drop(self.child.kill());
         drop(self.child.wait());

@@ -151,15 +151,20 @@ fn fields(truth: &Truth, caller: &Caller) -> Expected {
         ("/process/pid", json!(caller.pid)),
         ("/process/uid", json!(caller.uid)),
         ("/process/exe", json!(caller.exe)),
-        ("/container", Value::Null),
     ]);
     let unknown = caller.joined_late.then_some(Value::Null);
     fields.insert(HOST, [json!(truth.host)].into_iter().chain(unknown).collect());
-    if caller.who.identity().is_some() {
-        fields.insert("/unit", json!(caller.who.unit()));
-    }
-    if let Some(suffix) = caller.who.identity() {
-        fields.insert(IDENTITY, suffix.into());
+    if let Some(container) = &caller.container {
+        fields.insert("/container/name", json!(container.name));
+        fields.insert("/container/image", json!(container.image));
+        fields.insert("/container/runtime", "podman".into());
+        fields.insert(IDENTITY, format!("/container/{}", container.name).into());
+    } else {
+        fields.insert("/container", Value::Null);
+        if let Some(suffix) = caller.who.identity() {
+            fields.insert("/unit", json!(caller.who.unit()));
+            fields.insert(IDENTITY, suffix.into());
+        }
     }
     if visible_id(truth).is_some() || truth.state == State::Complete {
         let model = truth.model.as_ref().unwrap_or(&truth.model_requested);
@@ -325,6 +330,7 @@ mod tests {
             uid: 33,
             exe: "/usr/bin/curl".into(),
             who: Who::User("www-data"),
+            container: None,
             joined_late: false,
         }
     }

@@ -3,8 +3,10 @@
 
 pub mod client;
 pub mod compare;
+pub mod container;
 pub mod daemon;
-pub mod place;
+pub mod kind;
+mod place;
 pub mod who;
 
 use std::path::Path;
@@ -12,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-pub use client::{Client, Kind, Load};
+pub use client::{Client, Load};
 pub use daemon::Daemon;
+pub use kind::Kind;
 pub use place::Place;
 pub use who::Who;
 

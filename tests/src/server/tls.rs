@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::rustls::{DEFAULT_VERSIONS, ServerConfig};
@@ -21,13 +21,17 @@ pub(super) fn identity() -> anyhow::Result<Identity> {
     let authority_key = KeyPair::generate()?;
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     authority.distinguished_name.push(DnType::CommonName, "weir test authority");
     let authority_certificate = authority.self_signed(&authority_key)?;
 
     let key = KeyPair::generate()?;
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let certificate = CertificateParams::new(names)?
-        .signed_by(&key, &Issuer::from_params(&authority, &authority_key))?;
+    let mut certificate = CertificateParams::new(names)?;
+    // Python 3.13 and later trust no certificate that doesn't name the key that signed it.
+    certificate.use_authority_key_identifier_extension = true;
+    let certificate =
+        certificate.signed_by(&key, &Issuer::from_params(&authority, &authority_key))?;
 
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(DEFAULT_VERSIONS)?

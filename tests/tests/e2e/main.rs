@@ -7,6 +7,7 @@
 mod bad_input;
 mod canary;
 mod crash;
+mod discovery;
 mod endings;
 mod load;
 mod matrix;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         bad_input::cases(),
         rest::cases(),
         runtimes::cases(),
+        discovery::cases(),
     ];
     let trials = cases
         .into_iter()

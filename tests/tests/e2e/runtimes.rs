@@ -1,5 +1,6 @@
 //! What programs do with their TLS libraries that the clients of the matrix don't.
 
+use std::env;
 use std::process::Command;
 use std::time::Duration;
 
@@ -55,10 +56,33 @@ fn grpc() -> anyhow::Result<()> {
 }
 
 /// One program of each way to have TLS inside makes calls for half a minute, while daemons attach to
-/// them and are killed or told to go.
+/// them and are killed or told to go. `WEIR_E2E_DAEMONS` says how many daemons there are to be at least: the
+/// programs begin anew until there were so many.
 fn come_and_go() -> anyhow::Result<()> {
-    const KINDS: [Kind; 6] =
-        [Kind::OpenAiSync, Kind::OpenAiAsync, Kind::Node, Kind::GnuTls, Kind::Nss, Kind::Bun];
+    let wanted = match env::var("WEIR_E2E_DAEMONS") {
+        Ok(number) => number.parse().context("WEIR_E2E_DAEMONS is not a number")?,
+        Err(_unset) => 2,
+    };
+    let mut daemons = 0;
+    while daemons < wanted {
+        daemons = come_and_go_once(daemons)?;
+    }
+    println!("{daemons} daemons came and went");
+    Ok(())
+}
+
+/// The same for as long as the programs take. Returns how many daemons there have been, `before` included.
+fn come_and_go_once(before: u32) -> anyhow::Result<u32> {
+    const KINDS: [Kind; 8] = [
+        Kind::OpenAiSync,
+        Kind::OpenAiAsync,
+        Kind::Node,
+        Kind::GnuTls,
+        Kind::Nss,
+        Kind::Bun,
+        Kind::Go,
+        Kind::Reqwest,
+    ];
     const CALLS: u32 = 800;
     let scene = Scene::start()?;
     let slow = Directions { hold_ms: 40, ..Directions::default() };
@@ -67,18 +91,17 @@ fn come_and_go() -> anyhow::Result<()> {
     for kind in KINDS {
         clients.push(Client::start(&scene, kind, Who::Myself, &load)?);
     }
-    let mut daemons = 0;
+    let mut daemons = before;
     while clients.iter_mut().all(|client| client.is_running().unwrap_or(false)) {
         let home = scene.directory().join(format!("weir-{daemons}"));
         let daemon = Daemon::start(scene.place(), &home)?;
-        if daemons % 2 == 0 {
+        if daemons.is_multiple_of(2) {
             daemon.kill()?;
         } else {
             daemon.stop()?;
         }
         daemons += 1;
     }
-    anyhow::ensure!(daemons >= 2, "only {daemons} daemons came and went");
     for client in clients {
         let (caller, reports) = client.finish()?;
         let failed = reports.iter().find(|report| report.get("error").is_some());
@@ -88,5 +111,5 @@ fn come_and_go() -> anyhow::Result<()> {
     let whole = calls.iter().filter(|call| call.state == State::Complete).count();
     let made = KINDS.len() * CALLS as usize;
     anyhow::ensure!(whole == made && calls.len() == made, "{whole} of {made} calls came through");
-    Ok(())
+    Ok(daemons)
 }

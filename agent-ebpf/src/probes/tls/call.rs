@@ -58,7 +58,10 @@ pub(super) enum Says {
     Returned,
     /// It leaves it where its fourth argument points to, and returns 1.
     Left,
-    /// It returns the number, and the bytes are in more than one place: they are counted and not read.
+    /// The same, but that its fifth argument points there.
+    LeftFifth,
+    /// It returns the number, and the bytes are in more than one place, or in a file: they are counted
+    /// and not read, which leaves a hole of known size.
     Scattered,
     /// It moves what an earlier call was given, by other calls.
     Nothing,
@@ -105,6 +108,7 @@ pub(super) fn enter(ctx: &ProbeContext, way: Way, says: Says) {
     let (buffer, size) = match says {
         Says::Returned => (ctx.arg(1), Some(0)),
         Says::Left => (ctx.arg(1), ctx.arg(3)),
+        Says::LeftFifth => (ctx.arg(1), ctx.arg(4)),
         Says::Scattered => (Some(0), Some(0)),
         Says::Nothing => (Some(0), Some(NOT_COUNTED)),
     };

@@ -79,6 +79,18 @@ fn write_ex_enter(ctx: ProbeContext) -> u32 {
 }
 
 #[uprobe]
+fn write_ex2_enter(ctx: ProbeContext) -> u32 {
+    call::enter(&ctx, Way::Write, Says::LeftFifth);
+    0
+}
+
+#[uprobe]
+fn write_file_enter(ctx: ProbeContext) -> u32 {
+    call::enter(&ctx, Way::Write, Says::Scattered);
+    0
+}
+
+#[uprobe]
 fn write_held_enter(ctx: ProbeContext) -> u32 {
     call::enter(&ctx, Way::Write, Says::Nothing);
     0

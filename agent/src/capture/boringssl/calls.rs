@@ -1,6 +1,6 @@
 //! What machine code of x86-64 does with addresses and numbers, as far as it matters here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use iced_x86::{
     Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
@@ -21,6 +21,10 @@ pub(super) const AFTER: u64 = 64;
 
 /// Reasons are below (`ERR_GET_REASON`).
 const REASONS: u64 = 1 << 12;
+/// The same of OpenSSL's (`ERR_LIB_SSL` in `openssl/err.h`).
+const OPENSSL_LIBRARY: u64 = 20;
+/// Lines of a source file are below.
+const LINES: u64 = 1 << 16;
 
 /// An instruction that loads the address of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,10 +48,15 @@ impl Reference {
     pub(super) const FIRST: Self = Self { at: 0, name: 0 };
 }
 
-/// Finds where `code` loads the address of a name: by `lea` relative to the instruction, or by `mov` of
+/// Finds where `code` loads the address of one of `names`: by `lea` relative to the instruction, or by `mov` of
 /// 32 bits where programs have fixed addresses.
-pub(super) fn references(code: &[u8], address: u64, name: u64, mut found: impl FnMut(Reference)) {
-    let mut add = |at: usize| found(Reference { at: address + at as u64, name });
+pub(super) fn references(
+    code: &[u8],
+    address: u64,
+    names: &BTreeSet<u64>,
+    mut found: impl FnMut(Reference),
+) {
+    let mut add = |at: usize, name| found(Reference { at: address + at as u64, name });
     for lea in memchr::memchr_iter(0x8d, code) {
         let Some(at) = lea.checked_sub(1) else { continue };
         let Some([0x48 | 0x4c, _, mode, d1, d2, d3, d4]) = code[at..].first_chunk() else {
@@ -55,16 +64,19 @@ pub(super) fn references(code: &[u8], address: u64, name: u64, mut found: impl F
         };
         let next = address.wrapping_add((at + REFERENCE_MAX) as u64);
         let distance = i64::from(i32::from_le_bytes([*d1, *d2, *d3, *d4]));
-        if mode & 0xc7 == 0x05 && next.wrapping_add_signed(distance) == name {
-            add(at);
+        let name = next.wrapping_add_signed(distance);
+        if mode & 0xc7 == 0x05 && names.contains(&name) {
+            add(at, name);
         }
     }
-    let Ok(short) = u32::try_from(name) else { return };
-    for at in memchr::memmem::find_iter(code, &short.to_le_bytes()) {
-        match code[..at] {
-            [.., 0x41, 0xb8..=0xbf] => add(at - 2),
-            [.., 0xb8..=0xbf] => add(at - 1),
-            _ => {}
+    for &name in names {
+        let Ok(short) = u32::try_from(name) else { continue };
+        for at in memchr::memmem::find_iter(code, &short.to_le_bytes()) {
+            match code[..at] {
+                [.., 0x41, 0xb8..=0xbf] => add(at - 2, name),
+                [.., 0xb8..=0xbf] => add(at - 1, name),
+                _ => {}
+            }
         }
     }
 }
@@ -106,6 +118,64 @@ pub(super) fn reason(code: &[u8], from: u64, reference: Reference, library: u64)
         Some((known.len(), reason))
     });
     ways.max_by_key(|(known, _)| *known).map(|(_, reason)| reason)
+}
+
+/// Whether the function that the code is in is named where `reference` is, as OpenSSL does before it raises
+/// an error: `(file, line, function)`.
+pub(super) fn names_function(code: &[u8], from: u64, reference: Reference) -> bool {
+    raised(code, from, reference).any(|known| {
+        known.contains_key(&Register::RDI)
+            && known.get(&Register::RSI).is_some_and(is_line)
+            && known.get(&Register::RDX) == Some(&reference.name)
+    })
+}
+
+/// Whether an error of TLS is raised where `reference` is, by OpenSSL: `(file, line, function)`, or
+/// `(library, function, reason, file, line)` before 3.0.
+pub(super) fn is_error(code: &[u8], from: u64, reference: Reference) -> bool {
+    raised(code, from, reference).any(|known| {
+        let holds = |register, value| known.get(&register) == Some(value);
+        holds(Register::RDI, &reference.name)
+            && known.get(&Register::RSI).is_some_and(is_line)
+            && known.contains_key(&Register::RDX)
+            || holds(Register::RDI, &OPENSSL_LIBRARY) && holds(Register::RCX, &reference.name)
+    })
+}
+
+fn is_line(number: &u64) -> bool {
+    (1..LINES).contains(number)
+}
+
+/// What registers hold at the call after `reference`, by each way to read the code on to it.
+fn raised(
+    code: &[u8],
+    from: u64,
+    reference: Reference,
+) -> impl Iterator<Item = BTreeMap<Register, u64>> {
+    let place = reference.at.checked_sub(from).and_then(|place| usize::try_from(place).ok());
+    place
+        .into_iter()
+        .flat_map(|place| 0..=place)
+        .filter_map(move |start| constants(code.get(start..)?, from + start as u64, reference.at))
+}
+
+/// Whether the function that begins at `start` is given something in `argument`: it is read before it is
+/// written. `code` may go on after its end.
+pub(super) fn takes(code: &[u8], start: u64, argument: Register) -> bool {
+    let mut info = InstructionInfoFactory::new();
+    for instruction in decode(code, start) {
+        if instruction.is_invalid() || instruction.code() == Code::Int3 {
+            return false;
+        }
+        let used = info.info(&instruction).used_registers().iter();
+        let mut accesses = used.filter(|used| used.register().full_register() == argument);
+        if let Some(first) = accesses.next() {
+            let reads = [OpAccess::Read, OpAccess::CondRead, OpAccess::ReadWrite];
+            // What is combined with itself is only set to 0.
+            return reads.contains(&first.access()) && constant(&instruction).is_none();
+        }
+    }
+    false
 }
 
 /// What registers hold when the code has run from `address` on, through `via`, to the next call or jump.

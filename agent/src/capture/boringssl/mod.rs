@@ -1,6 +1,6 @@
 //! Finds BoringSSL in programs that have it inside and tell nobody: Bun and what is built with it,
 //! gRPC's core, Electron's kin. AWS-LC, which comes from it, is found alike; rustls has its ciphers
-//! from there.
+//! from there. Where neither is, OpenSSL, which they come from, is looked for (`openssl.rs`).
 //!
 //! Whoever raises an error there passes a library's number, the reason's, and the name of the source
 //! file, all in one function call. Names and numbers survive stripping. So the functions of
@@ -15,6 +15,7 @@ mod aead;
 mod calls;
 mod image;
 mod names;
+mod openssl;
 mod starts;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use lru::LruCache;
 use self::calls::{Reference, Tests};
 use self::image::{Image, NoImage};
 use self::names::{NAMES_MAX, Names};
+pub(super) use self::openssl::{Flags, Functions as OpenSslFunctions};
 use self::starts::Starts;
 
 pub(super) use self::aead::Functions as AeadFunctions;
@@ -71,6 +73,8 @@ pub(super) enum Search {
     Found(Functions),
     /// Only its ciphers, here.
     FoundAead(AeadFunctions),
+    /// OpenSSL, here.
+    FoundOpenSsl(OpenSslFunctions),
 }
 
 /// What was found before, so that a program that is started again is not read again. The least recently
@@ -124,10 +128,12 @@ fn search_image(image: &Image<'_>) -> Search {
         (Errors::None, Errors::Unclear) => Search::Unclear { library: "AWS-LC" },
         (Errors::None, Errors::By(_, reasons)) => aead::choose(image, &reasons)
             .map_or(Search::Unclear { library: "AWS-LC" }, Search::FoundAead),
-        (Errors::None, Errors::None) if names.has_rustls_on_ring() => {
-            Search::Unclear { library: "rustls on ring" }
-        }
-        (Errors::None, Errors::None) => Search::Absent,
+        (Errors::None, Errors::None) => match openssl::search(image) {
+            Search::Absent if names.has_rustls_on_ring() => {
+                Search::Unclear { library: "rustls on ring" }
+            }
+            found => found,
+        },
     }
 }
 
@@ -165,13 +171,11 @@ fn references(image: &Image<'_>, names: &BTreeSet<u64>) -> Option<BTreeSet<Refer
         |segment| segment.executable,
         calls::REFERENCE_MAX,
         |address, code| {
-            for name in names {
+            calls::references(code, address, names, |reference| {
                 if references.len() <= REFERENCES_MAX {
-                    calls::references(code, address, *name, |reference| {
-                        references.insert(reference);
-                    });
+                    references.insert(reference);
                 }
-            }
+            });
         },
     );
     (references.len() <= REFERENCES_MAX).then_some(references)

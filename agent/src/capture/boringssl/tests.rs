@@ -5,18 +5,18 @@ use proptest::prelude::*;
 use super::*;
 
 /// Where the one segment is, in the file and in memory.
-const OFFSET: usize = 0x1000;
+pub(super) const OFFSET: usize = 0x1000;
 const ADDRESS: u64 = 0x40_0000;
 /// Where in it the name of the source file is, and where the code begins.
 const NAME: usize = 0x100;
-const CODE: usize = 0x1000;
-const LENGTH: usize = 600 << 10;
+pub(super) const CODE: usize = 0x1000;
+pub(super) const LENGTH: usize = 600 << 10;
 /// Whoever is told of errors.
-const RAISE: usize = CODE;
+pub(super) const RAISE: usize = CODE;
 
 /// How a compiler passes an error.
 #[derive(Clone, Copy)]
-enum Form {
+pub(super) enum Form {
     /// `lea` and five arguments.
     Relative,
     /// `mov` of an address, and the argument that isn't used dropped.
@@ -24,15 +24,15 @@ enum Form {
 }
 
 /// A program that is written function by function.
-struct Program {
-    bytes: Vec<u8>,
+pub(super) struct Program {
+    pub(super) bytes: Vec<u8>,
     form: Form,
     /// Calls of the functions, without which nobody knows where they begin.
     calls: Vec<usize>,
 }
 
 impl Program {
-    fn new(form: Form) -> Self {
+    pub(super) fn new(form: Form) -> Self {
         let mut bytes = vec![0xcc; CODE + 16];
         let name = b"../../third_party/boringssl/src/ssl/ssl_lib.cc\0";
         bytes[NAME - 1] = 0;
@@ -41,7 +41,7 @@ impl Program {
     }
 
     /// Begins a function.
-    fn function(&mut self) -> usize {
+    pub(super) fn function(&mut self) -> usize {
         // What is between functions is never run.
         let padding = 16 - self.bytes.len() % 16;
         self.bytes.extend(vec![0xcc; padding]);
@@ -78,14 +78,14 @@ impl Program {
         self.call(RAISE);
     }
 
-    fn call(&mut self, function: usize) {
+    pub(super) fn call(&mut self, function: usize) {
         let distance = function as i32 - (self.bytes.len() as i32 + 5);
         self.bytes.push(0xe8);
         self.bytes.extend(distance.to_le_bytes());
     }
 
     /// Ends a function.
-    fn ret(&mut self) {
+    pub(super) fn ret(&mut self) {
         self.bytes.extend([0x5d, 0xc3]);
     }
 
@@ -109,7 +109,7 @@ impl Program {
     }
 
     /// The file.
-    fn file(mut self) -> Vec<u8> {
+    pub(super) fn file(mut self) -> Vec<u8> {
         for start in std::mem::take(&mut self.calls) {
             self.call(start);
         }
@@ -149,7 +149,7 @@ fn whole(form: Form) -> (Program, Functions) {
     (program, Functions { read: offset(read), write: offset(write), new: offset(new) })
 }
 
-fn search_in(bytes: &[u8]) -> Search {
+pub(super) fn search_in(bytes: &[u8]) -> Search {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     search(&file)
@@ -221,6 +221,23 @@ fn other_files_have_none() {
     }
 }
 
+#[test]
+fn what_is_remembered_is_bounded_and_of_the_file_as_it_is() {
+    let mut searches = Searches::new();
+    let (program, functions) = whole(Form::Relative);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&program.file()).unwrap();
+    assert_eq!(searches.search(&file), Search::Found(functions));
+    file.set_len(100).unwrap();
+    assert_eq!(searches.search(&file), Search::Absent);
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..REMEMBERED.get() + 10 {
+        let other = File::create_new(folder.path().join(number.to_string())).unwrap();
+        assert_eq!(searches.search(&other), Search::Absent);
+    }
+    assert_eq!(searches.0.len(), REMEMBERED.get());
+}
+
 /// The reference of `SSL_write` in a build of Bun to its first error, and what is around it.
 #[test]
 fn arguments_are_found_on_both_sides_of_the_name() {
@@ -260,10 +277,13 @@ proptest! {
 
     #[test]
     fn no_code_panics(code in prop::collection::vec(any::<u8>(), 0..256), address: u64, name: u64) {
-        calls::references(&code, address, name, |_reference| {});
+        calls::references(&code, address, &BTreeSet::from([name]), |_reference| {});
         calls::targets(&code, address, |_target| {});
         calls::reason(&code, address, Reference { at: address.saturating_add(20), name }, LIBRARY);
         calls::leads_to(&code, address, address.saturating_add(100));
         calls::tests(&code, address, name);
+        calls::names_function(&code, address, Reference { at: address.saturating_add(20), name });
+        calls::is_error(&code, address, Reference { at: address.saturating_add(20), name });
+        calls::takes(&code, address, iced_x86::Register::R8);
     }
 }
