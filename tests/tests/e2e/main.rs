@@ -11,6 +11,7 @@ mod endings;
 mod load;
 mod matrix;
 mod rest;
+mod roles;
 mod runtimes;
 
 use std::path::Path;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         bad_input::cases(),
         rest::cases(),
         runtimes::cases(),
+        roles::cases(),
     ];
     let trials = cases
         .into_iter()
