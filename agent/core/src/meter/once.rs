@@ -15,6 +15,9 @@
 //! Two asks by one process are never one call, whatever they say. A repeat stays a record, so that
 //! one can see who fetched what, but has no tokens and costs nothing.
 //!
+//! The rows of a gateway come in the order in which its two calls end, its own first. [`Relays`] sees
+//! to it that its caller's is billed.
+//!
 //! Where the earlier record has no final numbers (the call went on in the background, or its caller
 //! hung up) and the later one has, the later **settles** it: it is billed what goes beyond the
 //! earlier, to whoever had made the call.
