@@ -1,5 +1,5 @@
 """Makes calls with NSS itself, in ways that libcurl doesn't: looks at what has come before it takes it,
-and goes on with what looks like a call where no TLS is."""
+goes on with what looks like a call where no TLS is, and sends something from two places at once."""
 
 import ctypes
 import io
@@ -29,6 +29,12 @@ def check(result):
     return result
 
 
+class Piece(ctypes.Structure):
+    """A `PRIOVec`."""
+
+    _fields_ = [("base", ctypes.c_char_p), ("length", ctypes.c_int)]
+
+
 class Descriptor:
     """A descriptor of NSPR for a socket."""
 
@@ -40,6 +46,11 @@ class Descriptor:
         assert NSPR.PR_Write(self.descriptor, data[:half], half) == half
         rest = data[half:]
         assert NSPR.PR_Send(self.descriptor, rest, len(rest), 0, FOR_EVER) == len(rest)
+
+    def send_scattered(self, one, other):
+        pieces = (Piece * 2)(Piece(one, len(one)), Piece(other, len(other)))
+        sent = NSPR.PR_Writev(self.descriptor, pieces, 2, FOR_EVER)
+        assert sent == len(one) + len(other)
 
     def receive(self, length):
         buffer = ctypes.create_string_buffer(length)
@@ -125,6 +136,9 @@ def main(a):
     for _ in range(a.count):
         answer = call(session, url.netloc, a)
     session.close()
+    scattered = Session(url.hostname, url.port)
+    scattered.send_scattered(b"to be ", b"lost")
+    scattered.close()
     talk_to_itself(url.netloc, a, answer)
 
 

@@ -8,6 +8,7 @@ mod fuzzing;
 mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
@@ -25,6 +26,8 @@ const MAX_CONNECTIONS: usize = 8192;
 const MAX_MEMORY: usize = 128 * 1024 * 1024;
 /// Most calls and other things of one process that wait for its facts.
 const MAX_WAITING: usize = 1024;
+/// Most processes that are remembered to serve others.
+const MAX_SERVING: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// How long a connection of HTTP/1 may rest between exchanges before it is forgotten, in seconds.
 const IDLE_SECONDS: i64 = 10 * 60;
 /// How long an exchange, or a connection of HTTP/2, may be silent before it is given up, in seconds.
@@ -74,6 +77,8 @@ pub struct Pipeline {
     connections: LruCache<ConnectionId, Connection>,
     /// The processes that have a connection in `connections`, if anything was asked of them.
     processes: HashMap<ProcessKey, Process>,
+    /// Processes that answer requests of others.
+    serving: LruCache<ProcessKey, ()>,
     outputs: VecDeque<Output>,
     /// What is known of tokens by their exchange.
     bindings: Bindings,
@@ -120,6 +125,7 @@ impl Pipeline {
             key,
             connections: LruCache::unbounded(),
             processes: HashMap::new(),
+            serving: LruCache::new(MAX_SERVING),
             outputs: VecDeque::new(),
             bindings: Bindings::default(),
             footprint: 0,
@@ -212,6 +218,11 @@ impl Pipeline {
     }
 
     fn exited(&mut self, process: ProcessKey, time: Timestamp) {
+        self.end_connections(process, time);
+        self.serving.pop(&process);
+    }
+
+    fn end_connections(&mut self, process: ProcessKey, time: Timestamp) {
         let Some(state) = self.processes.get(&process) else { return };
         let connections: Vec<ConnectionId> = state.connections.iter().copied().collect();
         for id in connections {
@@ -229,7 +240,7 @@ impl Pipeline {
         let waiting = std::mem::take(&mut state.waiting);
         state.attribution = Some(attribution.clone());
         for made in waiting {
-            self.put_out(made, attribution.clone());
+            self.put_out(process, made, attribution.clone());
         }
         self.drop_if_done(process);
     }
@@ -303,7 +314,10 @@ impl Pipeline {
                 Effect::Grpc => self.stats.grpc += 1,
                 Effect::Ignore(why) => {
                     match why {
-                        Useless::Serves => self.stats.served += 1,
+                        Useless::Serves => {
+                            self.stats.served += 1;
+                            self.serving.put(id.process, ());
+                        }
                         Useless::Speaks(Unreadable::Upgraded) => self.stats.upgraded += 1,
                         Useless::Speaks(Unreadable::Tunnel) => self.stats.tunnels += 1,
                     }
@@ -350,7 +364,7 @@ impl Pipeline {
         match (&state.attribution, made) {
             (Some(attribution), made) => {
                 let attribution = attribution.clone();
-                self.put_out(made, attribution);
+                self.put_out(process, made, attribution);
             }
             (None, made) if state.waiting.len() < MAX_WAITING => state.waiting.push(made.at_rest()),
             (None, Made::Call(_)) => self.stats.evicted += 1,
@@ -359,11 +373,11 @@ impl Pipeline {
         }
     }
 
-    fn put_out(&mut self, made: Made, attribution: Attribution) {
+    fn put_out(&mut self, process: ProcessKey, made: Made, attribution: Attribution) {
         self.outputs.push_back(match made {
             Made::Call(call) => {
                 self.stats.calls += 1;
-                Output::Call { call, attribution }
+                Output::Call { call, attribution, serves: self.serving.contains(&process) }
             }
             Made::Batch(news) => Output::Batch { news, attribution },
             Made::Edge(edge) => {
@@ -465,6 +479,8 @@ pub enum Output {
         call: Box<ModelCall>,
         /// Who made it.
         attribution: Attribution,
+        /// Who made it answers requests of others, too: it may have been asked for this one.
+        serves: bool,
     },
     /// Something was said of a batch. The same may be said many times.
     Batch {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use weir_core::identity::Attribution;
 use weir_core::meter::{
-    BatchKey, BatchRecord, Batches, CostSource, EdgeRecord, Habits, Meter, Once, UsageRecord,
+    BatchKey, BatchRecord, Batches, CostSource, EdgeRecord, Habits, Meter, Once, Relays,
+    UsageRecord,
 };
 use weir_core::provider::{BatchNews, ModelCall};
 use weir_core::units::Timestamp;
@@ -41,10 +42,10 @@ impl MeterQueue {
     /// Runs until nobody can send calls any more.
     pub(super) fn run(self) {
         let mut memory = Memory::default();
-        for made in &self.made {
+        while let Some(made) = self.next(&mut memory) {
             match made {
-                Attributed::Call(call, attribution) => {
-                    self.send(self.call(*call, &attribution, &mut memory));
+                Attributed::Call(call, attribution, serves) => {
+                    self.call(*call, &attribution, serves, &mut memory);
                 }
                 Attributed::Edge(edge, attribution) => {
                     let record = EdgeRecord::new(*edge, &attribution, &self.boot);
@@ -57,6 +58,30 @@ impl MeterQueue {
         }
     }
 
+    /// Waits for what comes next. Records that have waited for their callers are settled meanwhile, and
+    /// all of them once nobody can send calls any more.
+    fn next(&self, memory: &mut Memory) -> Option<Attributed> {
+        loop {
+            let received = match memory.relays.next() {
+                None => self.made.recv().map_err(|_closed| RecvTimeoutError::Disconnected),
+                Some(until) => {
+                    let patience = until.duration_since(Timestamp::now());
+                    self.made.recv_timeout(patience.try_into().unwrap_or(Duration::ZERO))
+                }
+            };
+            let due = match received {
+                Err(RecvTimeoutError::Disconnected) => memory.relays.finish(),
+                Ok(_) | Err(RecvTimeoutError::Timeout) => memory.relays.due(Timestamp::now()),
+            };
+            self.settle(due, &mut memory.once);
+            match received {
+                Ok(made) => return Some(made),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
     fn send(&self, entry: Entry) {
         // The ledger's thread outlives this one; if it has not, there is nobody to tell.
         if self.entries.send(entry).is_err() {
@@ -64,15 +89,21 @@ impl MeterQueue {
         }
     }
 
-    fn call(&self, call: ModelCall, maker: &Attribution, memory: &mut Memory) -> Entry {
-        let Memory { habits, once, batches } = memory;
+    fn call(&self, call: ModelCall, maker: &Attribution, serves: bool, memory: &mut Memory) {
+        let Memory { habits, once, batches, relays } = memory;
         let record = self.meter.measure(call, maker, &self.boot, habits);
         let record = batches.charge(record, |key, oldest| self.creator(key, oldest));
-        let record = once.settle(record, |id| self.stored(id));
-        if record.cost_source == CostSource::Unpriced {
-            self.vitals.unpriced(record.model.as_deref().unwrap_or("(unknown)"));
+        self.settle(relays.take(record, serves, Timestamp::now()), once);
+    }
+
+    fn settle(&self, records: Vec<UsageRecord>, once: &mut Once) {
+        for record in records {
+            let record = once.settle(record, |id| self.stored(id));
+            if record.cost_source == CostSource::Unpriced {
+                self.vitals.unpriced(record.model.as_deref().unwrap_or("(unknown)"));
+            }
+            self.send(Entry::Call(Box::new(record)));
         }
-        Entry::Call(Box::new(record))
     }
 
     fn batch(&self, news: &BatchNews, teller: &Attribution, batches: &mut Batches) {
@@ -112,6 +143,7 @@ struct Memory {
     habits: Habits,
     once: Once,
     batches: Batches,
+    relays: Relays,
 }
 
 /// The state of `weir-ledger`.

@@ -23,7 +23,8 @@ const SILENCE_CHECK: Duration = Duration::from_secs(30);
 
 /// Something that was made or said, and who made it or was told, on its way to the meter.
 pub(super) enum Attributed {
-    Call(Box<ModelCall>, Attribution),
+    /// The last is whether its maker answers requests of others.
+    Call(Box<ModelCall>, Attribution, bool),
     Edge(Box<Edge>, Attribution),
     Batch(Box<BatchNews>, Attribution),
 }
@@ -123,8 +124,8 @@ impl Flow {
                     let attribution = self.host.attribution(&sighting);
                     self.pipeline.handle(Input::Facts { process: key, attribution });
                 }
-                Output::Call { call, attribution } => {
-                    self.hand_on(Attributed::Call(call, attribution));
+                Output::Call { call, attribution, serves } => {
+                    self.hand_on(Attributed::Call(call, attribution, serves));
                 }
                 Output::Edge { edge, attribution } => {
                     self.hand_on(Attributed::Edge(edge, attribution));

@@ -55,6 +55,8 @@ pub struct Load {
     pub wait: bool,
     /// The model to ask for, if not the usual of the API.
     pub model: Option<&'static str>,
+    /// The host to ask, if not the scene's server.
+    pub host: Option<String>,
     /// The end of the API key, if not the label.
     pub key: Option<String>,
 }
@@ -75,6 +77,7 @@ impl Load {
             leave_after: 0,
             wait: false,
             model: None,
+            host: None,
             key: None,
         }
     }
@@ -219,7 +222,7 @@ impl Client {
         }
         command.args(script.map(|script| place.clients.join(script)));
         command.args(load.arguments(kind));
-        let host = scene.server.host();
+        let host = load.host.clone().unwrap_or_else(|| scene.server.host());
         let authority = scene.directory().join("authority.pem");
         command
             .env_clear()

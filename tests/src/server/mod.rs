@@ -34,6 +34,7 @@ use crate::truth::Journal;
 pub struct ModelServer {
     address: SocketAddr,
     authority: String,
+    credentials: String,
     journal: Journal,
     gate: watch::Sender<bool>,
     stop: watch::Sender<bool>,
@@ -51,7 +52,7 @@ impl ModelServer {
             .block_on(TcpListener::bind(("127.0.0.1", port)))
             .with_context(|| format!("the model server can't listen on port {port}"))?;
         let address = listener.local_addr()?;
-        let tls::Identity { authority, config } = tls::identity()?;
+        let tls::Identity { authority, credentials, config } = tls::identity()?;
         let (gate, gate_seen) = watch::channel(false);
         let (stop, mut stop_seen) = watch::channel(false);
         let stage = Arc::new(reply::Stage::new(journal.clone(), gate_seen));
@@ -64,7 +65,7 @@ impl ModelServer {
                 }
             });
         })?;
-        Ok(Self { address, authority, journal, gate, stop, thread: Some(thread) })
+        Ok(Self { address, authority, credentials, journal, gate, stop, thread: Some(thread) })
     }
 
     /// `localhost:PORT`, what a client that is given this server sends as `Host`.
@@ -77,6 +78,12 @@ impl ModelServer {
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// The server's certificate and its key, PEM, for others that are to be `localhost`.
+    #[must_use]
+    pub fn credentials(&self) -> &str {
+        &self.credentials
     }
 
     /// What was answered.

@@ -12,6 +12,8 @@ use tokio_rustls::rustls::{DEFAULT_VERSIONS, ServerConfig};
 pub(super) struct Identity {
     /// The certificate authority, PEM.
     pub(super) authority: String,
+    /// The server's certificate and its key, PEM.
+    pub(super) credentials: String,
     /// What the server offers.
     pub(super) config: Arc<ServerConfig>,
 }
@@ -42,5 +44,6 @@ pub(super) fn identity() -> anyhow::Result<Identity> {
         )
         .context("the certificate and the key don't fit together")?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Identity { authority: authority_certificate.pem(), config: Arc::new(config) })
+    let credentials = certificate.pem() + &key.serialize_pem();
+    Ok(Identity { authority: authority_certificate.pem(), credentials, config: Arc::new(config) })
 }

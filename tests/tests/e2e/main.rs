@@ -12,6 +12,7 @@ mod endings;
 mod load;
 mod matrix;
 mod rest;
+mod roles;
 mod runtimes;
 
 use std::path::Path;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         rest::cases(),
         runtimes::cases(),
         discovery::cases(),
+        roles::cases(),
     ];
     let trials = cases
         .into_iter()

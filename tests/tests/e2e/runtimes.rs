@@ -34,7 +34,11 @@ fn held_back() -> anyhow::Result<()> {
 fn nspr() -> anyhow::Result<()> {
     let mut play = Play::begin()?;
     play.run(Kind::NssPeeking, Who::Myself, &Load::new("chat", CALLS))?;
-    play.check(CALLS as usize)
+    play.check(CALLS as usize)?;
+    // "to be lost"
+    let report: Value = serde_json::from_str(&play.daemon.said(&["doctor", "--format", "json"])?)?;
+    anyhow::ensure!(report["losses"]["unreadable"].as_u64() >= Some(1), "{}", report["losses"]);
+    Ok(())
 }
 
 fn grpc() -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use super::call::{self, Says, Way};
 use crate::maps::count_lost;
 
 /// Of `PRDescType`, the first field of `PRIOMethods`, to which the first of `PRFileDesc` points
-/// (`prio.h`, unchanged since 1998): `PR_DESC_LAYERED`. Files, sockets and pipes have other numbers.
+/// (`prio.h` of NSPR 4.35): `PR_DESC_LAYERED`. Files, sockets and pipes have other numbers.
 const LAYERED: u32 = 4;
 
 /// Of the flags of `PR_Recv`: `PR_MSG_PEEK`.

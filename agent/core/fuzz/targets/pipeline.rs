@@ -48,7 +48,7 @@ impl Watch {
                         self.pipeline.handle(facts(process));
                     }
                 }
-                Output::Call { call, attribution } => {
+                Output::Call { call, attribution, .. } => {
                     assert!(call.started <= call.ended, "{call:?}");
                     assert!(call.ended <= self.host.now(), "{call:?}");
                     let record = METER.measure(*call, &attribution, "fuzz", &mut Habits::default());

@@ -25,7 +25,7 @@ pub use catalogue::Catalogue;
 pub use edge::{EdgeId, EdgeRecord};
 use estimate::{Ends, Estimate, failed_before_output};
 pub use habit::Habits;
-pub use once::Once;
+pub use once::{Once, Relays};
 pub use payer::Payer;
 pub use record::{Bounds, CallId, CostSource, Settlement, UsageRecord, UsageSource};
 

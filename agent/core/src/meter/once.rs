@@ -15,14 +15,20 @@
 //! Two asks by one process are never one call, whatever they say. A repeat stays a record, so that
 //! one can see who fetched what, but has no tokens and costs nothing.
 //!
+//! The rows of a gateway come in the order in which its two calls end, its own first. [`Relays`] sees
+//! to it that its caller's is billed.
+//!
 //! Where the earlier record has no final numbers (the call went on in the background, or its caller
 //! hung up) and the later one has, the later **settles** it: it is billed what goes beyond the
 //! earlier, to whoever had made the call.
+
+mod relay;
 
 use std::num::NonZeroUsize;
 
 use jiff::SignedDuration;
 use lru::LruCache;
+pub use relay::Relays;
 use sha2::{Digest, Sha256};
 
 use super::record::{CallId, CostSource, Settlement, UsageRecord, UsageSource};
@@ -173,14 +179,13 @@ fn passed_on(earlier: &Sighting, later: &Sighting, alone: bool) -> Option<Relati
     if !linked {
         return None;
     }
-    let covered = later.least.is_none_or(|least| earlier.cost.is_some_and(|cost| least <= cost));
     let relation = match (&earlier.numbers, &later.numbers) {
         (None, Some(_)) => return Some(Relation::Settles),
         (Some(one), Some(other)) => one == other,
         // Without a cost it says nothing that could be compared.
         (_, None) => later.least.is_some(),
     };
-    (relation && covered).then_some(Relation::Repeats)
+    (relation && earlier.covers(later)).then_some(Relation::Repeats)
 }
 
 impl Sighting {
@@ -202,6 +207,11 @@ impl Sighting {
             cost: record.cost_usd,
             least: least.or(record.cost_usd),
         }
+    }
+
+    /// Whether a bill of it is one of `other`, too: that is not dearer.
+    fn covers(&self, other: &Self) -> bool {
+        other.least.is_none_or(|least| self.cost.is_some_and(|cost| least <= cost))
     }
 
     /// Whether it went on within the time of `outer`.

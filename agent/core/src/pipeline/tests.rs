@@ -5,6 +5,7 @@ mod edges;
 mod forgotten;
 mod framings;
 mod samples;
+mod serving;
 mod sessions;
 
 use proptest::prelude::*;

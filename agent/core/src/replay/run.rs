@@ -2,7 +2,7 @@
 
 use super::Transcript;
 use crate::identity::{Namespace, resolve};
-use crate::meter::{Batches, EdgeRecord, Habits, Meter, Once, UsageRecord};
+use crate::meter::{Batches, EdgeRecord, Habits, Meter, Once, Relays, UsageRecord};
 use crate::pipeline::{Input, Output, Pipeline};
 use crate::secret::FingerprintKey;
 
@@ -17,23 +17,27 @@ pub const TRUST_DOMAIN: &str = "weir.local";
 pub const HOST: &str = "replay";
 
 impl Transcript {
-    /// The usage record of every call, in the order in which they ended.
+    /// The usage record of every call, in the order in which they are settled.
     #[must_use]
     pub fn records(&self, meter: &Meter) -> Vec<UsageRecord> {
         let (mut habits, mut once) = (Habits::default(), Once::default());
-        let mut batches = Batches::default();
+        let (mut batches, mut relays) = (Batches::default(), Relays::default());
         let mut records = Vec::new();
         self.run(self.inputs(), |output| match output {
-            Output::Call { call, attribution } => {
+            Output::Call { call, attribution, serves } => {
+                let now = call.ended;
                 let record = meter.measure(*call, &attribution, BOOT, &mut habits);
                 let record = batches.charge(record, |_, _| None);
-                records.push(once.settle(record, |_nothing_is_kept| None));
+                let mut due = relays.due(now);
+                due.extend(relays.take(record, serves, now));
+                records.extend(due.into_iter().map(|record| once.settle(record, |_none| None)));
             }
             Output::Batch { news, attribution } => {
                 batches.learn(&news, &attribution, |_, _| None);
             }
             Output::Edge { .. } | Output::NeedFacts(_) | Output::Steer { .. } => {}
         });
+        records.extend(relays.finish().into_iter().map(|record| once.settle(record, |_none| None)));
         records
     }
 
@@ -48,7 +52,7 @@ impl Transcript {
     ) -> Vec<UsageRecord> {
         let mut records = Vec::new();
         self.run(inputs, |output| {
-            if let Output::Call { call, attribution } = output {
+            if let Output::Call { call, attribution, .. } = output {
                 records.push(meter.measure(*call, &attribution, BOOT, &mut Habits::default()));
             }
         });

@@ -290,14 +290,18 @@ fn what_is_kept_is_asked_for_what_was_read_back() {
 
 proptest! {
     /// Whatever comes, what is billed is never less than the dearest record of each id, nor more
-    /// than all of them.
+    /// than all of them; and each record is settled once.
     #[test]
     fn no_repeat_hides_what_was_spent(
-        calls in prop::collection::vec((0..3u32, 0..2usize, 0..12u64, 1..8u64, 0..3u64, any::<bool>(), 0..3u8), 1..12),
+        calls in prop::collection::vec(
+            (0..3u32, 0..2usize, 0..12u64, 1..8u64, 0..3u64, any::<[bool; 2]>(), 0..3u8),
+            1..12,
+        ),
     ) {
-        let mut once = Once::default();
-        let (mut billed, mut dearest, mut all) = (0, 0, 0);
-        for (pid, host, start, length, amount, back, id) in calls {
+        let (mut relays, mut once) = (Relays::default(), Once::default());
+        let (mut dearest, mut all, made) = (0, 0, calls.len());
+        let mut settled = Vec::new();
+        for (pid, host, start, length, amount, [back, serves], id) in calls {
             let mut record = seen(pid, [API, GATEWAY][host], start..start + length);
             record.tokens.output_visible = amount;
             record.cost_usd = Some(PicoUsd(i128::from(amount)));
@@ -305,9 +309,14 @@ proptest! {
             record.response_id = (id > 0).then(|| "resp_1".to_owned());
             dearest = dearest.max(amount);
             all += amount;
-            billed += once.settle(record, |_| None).cost_usd.unwrap().0;
+            let now = Sighting::of(&record).to;
+            settled.extend(relays.due(now));
+            settled.extend(relays.take(record, serves, now));
         }
-        prop_assert!((i128::from(dearest)..=i128::from(all)).contains(&billed));
+        settled.extend(relays.finish());
+        prop_assert_eq!(settled.len(), made);
+        let bills = settled.into_iter().map(|record| once.settle(record, |_| None).cost_usd.unwrap().0);
+        prop_assert!((i128::from(dearest)..=i128::from(all)).contains(&bills.sum()));
     }
 }
 
@@ -324,4 +333,75 @@ fn what_is_remembered_has_a_bound() {
         let _bill = once.settle(seen(1, API, second..second + 1), |_| None);
     }
     assert!(once.answers.iter().all(|(_, known)| known.len() <= SIGHTINGS));
+}
+
+/// What becomes of records that come in this order, the second of each being whether its process
+/// serves others, and when nobody waits any more: who is billed, who repeats.
+#[track_caller]
+fn check_relayed(records: Vec<(UsageRecord, bool)>, expected: &[&str]) {
+    let (mut relays, mut once) = (Relays::default(), Once::default());
+    let mut settled = Vec::new();
+    for (record, serves) in records {
+        let now = Sighting::of(&record).to;
+        settled.extend(relays.due(now));
+        settled.extend(relays.take(record, serves, now));
+    }
+    settled.extend(relays.finish());
+    let said = settled.into_iter().map(|record| {
+        let record = once.settle(record, |_| None);
+        let what = if record.duplicate_of.is_some() { "repeats" } else { "pays" };
+        format!("{} {what}", record.process.pid)
+    });
+    assert_eq!(said.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_caller_of_a_gateway_is_billed() {
+    let (app, egress) = (seen(1, GATEWAY, 0..10), seen(2, API, 1..9));
+    let with = |output, cost| UsageRecord {
+        tokens: Tokens { output_visible: output, ..app.tokens },
+        cost_usd: Some(PicoUsd(cost)),
+        ..app.clone()
+    };
+    let both = |app: &UsageRecord| vec![(egress.clone(), true), (app.clone(), false)];
+    check_relayed(both(&app), &["1 pays", "2 repeats"]);
+    check_relayed(vec![(app.clone(), false), (egress.clone(), true)], &["1 pays", "2 repeats"]);
+    // Two gateways, one behind the other.
+    let between = seen(3, "litellm.internal", 1..10);
+    check_relayed(
+        vec![(egress.clone(), true), (between, true), (app.clone(), false)],
+        &["1 pays", "2 repeats", "3 repeats"],
+    );
+    // What the caller would be billed doesn't cover the gateway's own call.
+    check_relayed(both(&with(20, 449_999_999)), &["2 pays", "1 repeats"]);
+    check_relayed(both(&UsageRecord { cost_usd: None, ..app.clone() }), &["2 pays", "1 repeats"]);
+    // They say different things, or nothing links them.
+    check_relayed(both(&with(19, 450_000_000)), &["2 pays", "1 pays"]);
+    check_relayed(
+        both(&UsageRecord { response_id: Some("resp_2".to_owned()), ..app.clone() }),
+        &["1 pays", "2 pays"],
+    );
+    // It passed nothing on, or too late.
+    check_relayed(vec![(egress.clone(), true)], &["2 pays"]);
+    check_relayed(
+        vec![(egress.clone(), true), (seen(1, GATEWAY, 0..12), false)],
+        &["2 pays", "1 repeats"],
+    );
+    // A process that serves nobody waits for nobody.
+    check_relayed(vec![(egress, false), (app, false)], &["2 pays", "1 repeats"]);
+}
+
+#[test]
+fn few_records_wait_and_not_for_long() {
+    let mut relays = Relays::default();
+    let now = Timestamp::UNIX_EPOCH;
+    for number in 0..2000 {
+        let response_id = Some(number.to_string());
+        let record = UsageRecord { response_id, ..seen(1, API, 0..1) };
+        assert_eq!(relays.take(record, true, now).len(), usize::from(number >= 1024), "{number}");
+    }
+    let until = relays.next().unwrap();
+    assert_eq!(until.duration_since(now), SignedDuration::from_secs(2));
+    assert!(relays.due(now).is_empty());
+    assert_eq!((relays.due(until).len(), relays.next()), (1024, None));
 }

@@ -1,0 +1,51 @@
+//! Processes that answer requests of others.
+
+use super::*;
+
+/// What one process reads and writes on one of its connections, and of each call that comes of it
+/// whether it may have been asked for.
+fn play(pipeline: &mut Pipeline, handle: u64, talk: &[(Direction, String)]) -> Vec<bool> {
+    let connection = ConnectionId { handle, ..CONNECTION };
+    let (mut offsets, mut serves) = ([0, 0], Vec::new());
+    for (direction, data) in talk {
+        let offset = &mut offsets[usize::from(*direction == Read)];
+        let (data, time) = (data.as_bytes(), Timestamp::UNIX_EPOCH);
+        let (direction, cgroup) = (*direction, 1);
+        let at = std::mem::replace(offset, *offset + data.len() as u64);
+        pipeline.handle(Input::Segment { connection, cgroup, direction, offset: at, time, data });
+        while let Some(output) = pipeline.poll() {
+            match output {
+                Output::NeedFacts(process) => {
+                    pipeline.handle(Input::Facts { process, attribution: of(process) });
+                }
+                Output::Call { serves: one, .. } => serves.push(one),
+                Output::Edge { .. } | Output::Batch { .. } | Output::Steer { .. } => {}
+            }
+        }
+    }
+    serves
+}
+
+fn of(process: ProcessKey) -> Attribution {
+    Attribution {
+        identity: IdentityId("spiffe://weir/host/h/user/root".to_owned()),
+        process: Maker { pid: process.pid, exe: None, uid: 0 },
+        container: None,
+        unit: None,
+    }
+}
+
+#[test]
+fn the_calls_of_a_process_that_serves_say_so() {
+    let asked = request("/v1/chat/completions", r#"{"model":"gpt-4o","messages":[]}"#);
+    let answer =
+        json(200, r#"{"id":"a","object":"chat.completion","model":"gpt-4o","choices":[]}"#);
+    let call = [(Write, asked.clone()), (Read, answer)];
+    let mut pipeline = Pipeline::new(FingerprintKey::new([3; 32]));
+    assert_eq!(play(&mut pipeline, 1, &call), [false]);
+    assert_eq!(play(&mut pipeline, 2, &[(Read, asked)]), [false; 0]);
+    assert_eq!(play(&mut pipeline, 3, &call), [true]);
+    let time = Timestamp::UNIX_EPOCH;
+    pipeline.handle(Input::Exited { process: PROCESS, time });
+    assert_eq!(play(&mut pipeline, 4, &call), [false], "that is another program");
+}

@@ -1,0 +1,220 @@
+//! Programs that answer, and those that pass on what others answer: each answer is billed once.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use weir_tests::harness::client::Stream;
+use weir_tests::harness::{Client, Daemon, Kind, Load, Scene, Who, wait_until};
+use weir_tests::truth::Truth;
+
+use crate::{Case, case};
+
+const CALLS: u32 = 6;
+const APP: Who = Who::User("www-data");
+const GATEWAY: Who = Who::User("nobody");
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for before in [false, true] {
+        let when = if before { "before" } else { "after" };
+        let mut add = |name: &str, run: fn(bool) -> anyhow::Result<()>| {
+            cases.push(case(format!("{name}_{when}_the_daemon"), move || run(before)));
+        };
+        add("one_bill_for_a_server_and_its_caller", answers);
+        add("one_bill_for_a_gateway_and_its_caller", passes_on);
+        add("one_bill_each_for_a_gateway_with_ids_of_its_own", renames);
+    }
+    cases
+}
+
+/// A program that answers calls, until it is dropped.
+struct Gateway {
+    child: Child,
+    host: String,
+}
+
+impl Gateway {
+    fn start(scene: &Scene, mode: &str) -> anyhow::Result<Self> {
+        let certificate = scene.directory().join("server.pem");
+        std::fs::write(&certificate, scene.server.credentials())?;
+        let place = scene.place();
+        let mut command = GATEWAY.command(&place.python)?;
+        command.arg(place.clients.join("gateway.py")).arg(mode).arg(certificate);
+        command.env("OPENAI_BASE_URL", format!("https://{}/v1", scene.server.host()));
+        command.env("OPENAI_API_KEY", "sk-weir-gateway").env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("SSL_CERT_FILE", scene.directory().join("authority.pem"));
+        let mut child = command.stdout(Stdio::piped()).spawn().context("can't run Python")?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let mut gateway = Self { child, host: String::new() };
+        let mut port = String::new();
+        BufReader::new(stdout).read_line(&mut port)?;
+        gateway.host = format!("localhost:{}", port.trim());
+        Ok(gateway)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// What an app and a gateway did, and what `weir` says of it.
+struct Played {
+    app: u32,
+    gateway: u32,
+    /// The host that the app asked.
+    host: String,
+    /// What the model server answered while the daemon was there.
+    truth: Vec<Truth>,
+    calls: Vec<Value>,
+    daemon: Daemon,
+    _scene: Scene,
+}
+
+impl Played {
+    /// Has an app make calls, half of them streams, of which `records` records are expected.
+    fn play(mode: &str, before: bool, records: usize) -> anyhow::Result<Self> {
+        let scene = Scene::start()?;
+        let gateway = Gateway::start(&scene, mode)?;
+        let home = scene.directory().join("weir");
+        let load = Load {
+            stream: Stream::Mixed,
+            wait: before,
+            host: Some(gateway.host.clone()),
+            ..Load::new("chat", CALLS)
+        };
+        let load = if mode == "answer" { Load { stream: Stream::Yes, ..load } } else { load };
+        let start = || Client::start(&scene, Kind::OpenAiSync, APP, &load);
+        let daemon = || Daemon::start(scene.place(), &home);
+        let (mut app, daemon) = if before {
+            let app = start()?;
+            (app, daemon()?)
+        } else {
+            let daemon = daemon()?;
+            (start()?, daemon)
+        };
+        let unseen = if before { scene.server.journal().calls().len() } else { 0 };
+        if before {
+            app.go(&scene)?;
+        }
+        let (caller, reports) = app.finish()?;
+        let failed = reports.iter().find(|report| report.get("error").is_some());
+        anyhow::ensure!(failed.is_none(), "{failed:?}");
+        let by = [caller.pid, gateway.child.id()];
+        let ours = |call: &Value| by.iter().any(|pid| call["process"]["pid"] == *pid);
+        let mut calls = Vec::new();
+        // One too many has to have the time to come.
+        std::thread::sleep(Duration::from_secs(3));
+        wait_until("the calls to be committed", Duration::from_secs(15), || {
+            calls = daemon.all_calls()?.into_iter().filter(ours).collect();
+            Ok(calls.len() >= records)
+        })
+        .with_context(|| format!("of {records} there are: {calls:#?}"))?;
+        anyhow::ensure!(calls.len() == records, "not {records}: {calls:#?}");
+        Ok(Self {
+            app: caller.pid,
+            gateway: gateway.child.id(),
+            host: gateway.host.clone(),
+            truth: scene.server.journal().calls().split_off(unseen),
+            calls,
+            daemon,
+            _scene: scene,
+        })
+    }
+
+    /// The record of `pid` with this id.
+    fn record(&self, pid: u32, id: &str) -> anyhow::Result<&Value> {
+        let mut found = self
+            .calls
+            .iter()
+            .filter(|call| call["process"]["pid"] == pid && call["response_id"] == id);
+        let one = found.next().with_context(|| format!("{pid} has no {id}: {:#?}", self.calls))?;
+        anyhow::ensure!(found.next().is_none(), "{pid} has {id} twice: {:#?}", self.calls);
+        Ok(one)
+    }
+
+    /// Fails unless the identity of each is billed so many calls, and nobody else any.
+    fn check_bills(&self, app: u64, gateway: u64) -> anyhow::Result<()> {
+        let usage = self.daemon.usage("identity")?;
+        let rows = usage["rows"].as_array().context("no rows")?;
+        for (who, expected) in [(APP, app), (GATEWAY, gateway)] {
+            let suffix = who.identity().context("nobody in particular")?;
+            let paid: Vec<_> = rows
+                .iter()
+                .filter(|row| row["identity"].as_str().is_some_and(|id| id.ends_with(&suffix)))
+                .filter(|row| row["cost_usd"] != "0.00")
+                .map(|row| row["calls"].as_u64())
+                .collect();
+            let bills: Vec<_> = (expected > 0).then_some(Some(expected)).into_iter().collect();
+            anyhow::ensure!(paid == bills, "{suffix} is billed {paid:?} calls: {usage:#}");
+        }
+        Ok(())
+    }
+}
+
+fn check(record: &Value, fields: &[(&str, Value)]) -> anyhow::Result<()> {
+    for (field, expected) in fields {
+        let found = record.pointer(field).unwrap_or(&Value::Null);
+        anyhow::ensure!(found == expected, "{field} is {found}, not {expected}: {record:#}");
+    }
+    Ok(())
+}
+
+/// The numbers of a call that bills them.
+fn bill(input: u64, output: u64) -> [(&'static str, Value); 5] {
+    [
+        ("/role", json!("client")),
+        ("/tokens/input_total", json!(input)),
+        ("/tokens/output_total", json!(output)),
+        ("/usage_source", json!("reported")),
+        ("/duplicate_of", Value::Null),
+    ]
+}
+
+fn answers(before: bool) -> anyhow::Result<()> {
+    let played = Played::play("answer", before, CALLS as usize)?;
+    for call in &played.calls {
+        check(call, &bill(11, 5))?;
+        check(call, &[("/process/pid", json!(played.app)), ("/host", json!(played.host))])?;
+    }
+    let report: Value =
+        serde_json::from_str(&played.daemon.said(&["doctor", "--format", "json"])?)?;
+    anyhow::ensure!(report["served_connections"].as_u64() > Some(0), "nothing served: {report:#}");
+    played.check_bills(CALLS.into(), 0)
+}
+
+fn passes_on(before: bool) -> anyhow::Result<()> {
+    let played = Played::play("pass", before, 2 * CALLS as usize)?;
+    anyhow::ensure!(played.truth.len() == CALLS as usize, "{:#?}", played.truth);
+    for truth in &played.truth {
+        let id = truth.response_id.as_deref().context("an answer without an id")?;
+        let usage = truth.usage.context("an answer without usage")?;
+        let paid = played.record(played.app, id)?;
+        check(paid, &bill(usage.input(), usage.output))?;
+        check(paid, &[("/host", json!(played.host)), ("/cost_source", json!("table"))])?;
+        let repeat = [
+            ("/role", json!("client")),
+            ("/host", json!(truth.host)),
+            ("/duplicate_of", paid["id"].clone()),
+            ("/cost_source", json!("repeat")),
+            ("/cost_usd", json!("0.00")),
+        ];
+        check(played.record(played.gateway, id)?, &repeat)?;
+    }
+    played.check_bills(CALLS.into(), 0)
+}
+
+/// Nothing shows that the two are one, and too much can be seen where too little can't.
+fn renames(before: bool) -> anyhow::Result<()> {
+    let played = Played::play("rename", before, 2 * CALLS as usize)?;
+    for call in &played.calls {
+        check(call, &[("/duplicate_of", Value::Null), ("/cost_source", json!("table"))])?;
+    }
+    played.check_bills(CALLS.into(), CALLS.into())
+}
