@@ -30,9 +30,11 @@ impl Daemon {
     /// If it ends instead, with what it said.
     pub fn start(place: &Place, home: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(home)?;
-        let bun = serde_json::to_string(&place.bun)?;
+        // The first process of a program that has to be searched isn't seen while that is done.
+        let searched = [&place.bun, &place.deno, &place.rust_client, &place.rust_client_stripped];
+        let programs = serde_json::to_string(&searched)?;
         let config = home.join("weir.toml");
-        fs::write(&config, format!("[capture]\nprograms = [{bun}]\n"))?;
+        fs::write(&config, format!("[capture]\nprograms = {programs}\n"))?;
         let log = File::options().create(true).append(true).open(home.join("log"))?;
         let mut child = command(&place.weir, home)
             .arg("--config")

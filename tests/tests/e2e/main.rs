@@ -12,6 +12,7 @@ mod load;
 mod matrix;
 mod rest;
 mod runtimes;
+mod rustls;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         bad_input::cases(),
         rest::cases(),
         runtimes::cases(),
+        rustls::cases(),
     ];
     let trials = cases
         .into_iter()
