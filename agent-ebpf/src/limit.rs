@@ -30,6 +30,9 @@ pub const CONNECTIONS: u32 = 32 * 1024;
 /// recently seen is forgotten first.
 pub const SEALERS: u32 = 8 * 1024;
 
+/// Bytes that are carried of one direction of a connection while it isn't known which that is.
+pub const HELD_MAX: u64 = 1 << 20;
+
 /// Sockets that are known to be of their connections.
 pub const SOCKETS: u32 = 16 * 1024;
 

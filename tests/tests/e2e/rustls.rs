@@ -26,7 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
 /// Many connections whose records are sealed and opened by the same threads, each of which has its own
 /// answers; and many exchanges of one connection, which are all of it.
 fn fifty() -> anyhow::Result<()> {
-    const CALLS: u32 = 400;
+    const CALLS: u32 = 200;
     let mut play = Play::begin()?;
     let directions = Directions { hold_ms: 20, output_bytes: 40 << 10, ..Directions::default() };
     let load = Load {

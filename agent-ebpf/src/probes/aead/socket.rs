@@ -150,11 +150,14 @@ fn socket_state(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// Notes who has it, for when it ends.
+/// Notes who has it, for when it ends. If that was not known, nobody has told of the end of another that
+/// was at its address.
 #[inline(always)]
 fn remember(socket: u64) {
     if SOCKETS.get_ptr(socket).is_none() {
-        let _full = SOCKETS.insert(socket, (stamp::pid_tgid() >> 32) as u32, 0);
+        let tgid = (stamp::pid_tgid() >> 32) as u32;
+        connection::end(Handle { address: socket, tgid, reserved: 0 });
+        let _full = SOCKETS.insert(socket, tgid, 0);
     }
 }
 

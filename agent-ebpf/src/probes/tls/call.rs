@@ -49,6 +49,12 @@ impl Call {
             start_ns: 0,
         }
     }
+
+    /// Whether what it carries begins at this position of its connection, or beyond.
+    #[inline(always)]
+    pub(crate) fn has_reached(&self, offset: u64) -> bool {
+        self.offset >= offset
+    }
 }
 
 /// In place of a size: the bytes that go out were counted before.
