@@ -50,8 +50,8 @@ fn grpc() -> anyhow::Result<()> {
 /// One program of each way to have TLS inside makes calls for half a minute, while daemons attach to
 /// them and are killed or told to go.
 fn come_and_go() -> anyhow::Result<()> {
-    const KINDS: [Kind; 5] =
-        [Kind::OpenAiSync, Kind::OpenAiAsync, Kind::Node, Kind::GnuTls, Kind::Bun];
+    const KINDS: [Kind; 6] =
+        [Kind::OpenAiSync, Kind::OpenAiAsync, Kind::Node, Kind::GnuTls, Kind::Bun, Kind::Reqwest];
     const CALLS: u32 = 800;
     let scene = Scene::start()?;
     let slow = Directions { hold_ms: 40, ..Directions::default() };
