@@ -26,6 +26,16 @@ pub const CALLS: u32 = 16 * 1024;
 /// Connections whose offsets and policy are kept; the least recently used is forgotten first.
 pub const CONNECTIONS: u32 = 32 * 1024;
 
+/// Threads, and processes, that seal and open records themselves and of which is kept what they do; the least
+/// recently seen is forgotten first.
+pub const SEALERS: u32 = 8 * 1024;
+
+/// Bytes that are carried of one direction of a connection while it isn't known which that is.
+pub const HELD_MAX: u64 = 1 << 20;
+
+/// Sockets that are known to be of their connections.
+pub const SOCKETS: u32 = 16 * 1024;
+
 /// Processes that can be exempted by [`crate::name::EXCLUDED`].
 pub const EXCLUDED: u32 = 64;
 

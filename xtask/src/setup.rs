@@ -217,7 +217,8 @@ fn go(workspace: &Workspace) -> anyhow::Result<()> {
 fn rust(workspace: &Workspace) -> anyhow::Result<()> {
     let source = workspace.root.join("tests/clients/rust");
     let folder = workspace.tools.join("rust");
-    let files = ["Cargo.toml", "Cargo.lock", "src/main.rs"].map(|file| source.join(file));
+    let files =
+        ["Cargo.toml", "Cargo.lock", "src/answer.rs", "src/main.rs"].map(|file| source.join(file));
     let stamp = Stamp::of(&folder, &files)?;
     if stamp.is_current() {
         return Ok(());

@@ -44,29 +44,28 @@ pub(crate) static CONNECTIONS: LruHashMap<Handle, Connection> =
 /// Keys that records are sealed or opened with, by the handles of their objects.
 #[map]
 pub(crate) static HALVES: LruHashMap<Handle, Half> =
-    LruHashMap::with_max_entries(2 * limit::CONNECTIONS, 0);
+    LruHashMap::with_max_entries(limit::CONNECTIONS, 0);
 
 /// The record that each thread is opening, by `pid_tgid`.
 #[map]
-pub(crate) static OPENS: LruHashMap<u64, Opening> = LruHashMap::with_max_entries(limit::CALLS, 0);
+pub(crate) static OPENS: LruHashMap<u64, Opening> = LruHashMap::with_max_entries(limit::SEALERS, 0);
 
 /// What each thread has received last, by `pid_tgid`.
 #[map]
 pub(crate) static RECEIVED: LruHashMap<u64, Received> =
-    LruHashMap::with_max_entries(limit::CALLS, 0);
+    LruHashMap::with_max_entries(limit::SEALERS, 0);
 
 /// What each thread has sealed and not sent yet, by `pid_tgid`.
 #[map]
-pub(crate) static SEALED: LruHashMap<u64, Sealed> = LruHashMap::with_max_entries(limit::CALLS, 0);
+pub(crate) static SEALED: LruHashMap<u64, Sealed> = LruHashMap::with_max_entries(limit::SEALERS, 0);
 
 /// Processes that seal and open records, by thread group id.
 #[map]
-pub(crate) static SEALERS: LruHashMap<u32, u8> = LruHashMap::with_max_entries(limit::CALLS, 0);
+pub(crate) static SEALERS: LruHashMap<u32, u8> = LruHashMap::with_max_entries(limit::SEALERS, 0);
 
 /// The processes, by thread group id, that have the sockets which keys belong to.
 #[map]
-pub(crate) static SOCKETS: LruHashMap<u64, u32> =
-    LruHashMap::with_max_entries(limit::CONNECTIONS, 0);
+pub(crate) static SOCKETS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(limit::SOCKETS, 0);
 
 #[unsafe(no_mangle)]
 pub(crate) static SELF_TGID: Global<u32> = Global::new(0);

@@ -12,8 +12,9 @@ use super::event::{Event, Held, HeldJoined};
 
 /// Halves that wait at a time.
 const HALVES_MAX: usize = 1024;
-/// What one of them may hold, in bytes: what a program seals before it sends it, and more.
-const HALF_MAX: usize = 1 << 20;
+/// What one of them may hold, in bytes: what a program seals before it sends it, and more. The probes carry
+/// no more than that and a record.
+const HALF_MAX: usize = weir_ebpf::limit::HELD_MAX as usize + weir_ebpf::limit::SEGMENT_MAX;
 /// What all of them may hold, in bytes.
 const TOTAL_MAX: usize = 16 << 20;
 

@@ -30,8 +30,16 @@ impl Daemon {
     /// If it ends instead, with what it said.
     pub fn start(place: &Place, home: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(home)?;
-        let programs = [&place.bun, &place.go_static, &place.go_stripped];
-        let programs = serde_json::to_string(&programs)?;
+        // The first process of a program that has to be searched isn't seen while that is done.
+        let searched = [
+            &place.bun,
+            &place.deno,
+            &place.go_static,
+            &place.go_stripped,
+            &place.rust_client,
+            &place.rust_client_stripped,
+        ];
+        let programs = serde_json::to_string(&searched)?;
         let config = home.join("weir.toml");
         fs::write(&config, format!("[capture]\nprograms = {programs}\n"))?;
         let log = File::options().create(true).append(true).open(home.join("log"))?;

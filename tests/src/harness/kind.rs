@@ -35,7 +35,7 @@ pub enum Kind {
     ReqwestTls12,
     /// The same over HTTP/2, stripped and static.
     ReqwestHttp2,
-    /// Deno, with Node's `openai`.
+    /// Node `openai` on Deno, whose TLS is rustls on AWS-LC. It speaks HTTP/2.
     Deno,
     /// Python `openai`, asyncio, over WebSocket.
     OpenAiWebSocket,
@@ -251,7 +251,7 @@ impl Kind {
 
     /// Whether a connection of its is understood only in part by who has not seen its beginning.
     pub(super) const fn builds_on_its_past(self) -> bool {
-        self.asks_for_http2() || matches!(self, Self::GoHttp2 | Self::OpenAiWebSocket)
+        self.asks_for_http2() || matches!(self, Self::GoHttp2 | Self::OpenAiWebSocket | Self::Deno)
     }
 
     /// Whether it has to be told to speak HTTP/2.

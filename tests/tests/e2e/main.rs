@@ -14,6 +14,7 @@ mod matrix;
 mod rest;
 mod roles;
 mod runtimes;
+mod rustls;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         runtimes::cases(),
         discovery::cases(),
         roles::cases(),
+        rustls::cases(),
     ];
     let trials = cases
         .into_iter()

@@ -1,5 +1,6 @@
 //! One direction of a connection: a key, and the socket that it belongs to once that has been shown.
 
+use weir_ebpf::limit::HELD_MAX;
 use weir_ebpf::loss::Cause;
 use weir_ebpf::policy::Handle;
 use weir_ebpf::record::{Joined, kind};
@@ -15,12 +16,13 @@ use crate::wake;
 pub(crate) struct Half {
     /// What its nonces have in common. Another key may come to be at the same address.
     key: u64,
-    /// The socket; 0 if that has not been shown yet, [`CONTRADICTED`] if more than one has been.
+    /// The socket; 0 if that has not been shown yet, [`REFUSED`] if more than one has been, or none for too
+    /// long.
     socket: u64,
 }
 
-/// No address.
-const CONTRADICTED: u64 = u64::MAX;
+/// No address: what is said is not carried any more.
+const REFUSED: u64 = u64::MAX;
 
 impl Half {
     #[inline(always)]
@@ -60,9 +62,9 @@ pub(super) fn known(cipher: u64, tgid: u32, key: u64) -> Option<&'static mut Hal
 /// Counts a record's data and has it copied if it is wanted: as the connection's if that is known, else
 /// as the key's own until it is.
 #[inline(always)]
-pub(super) fn carry(half: &Half, cipher: u64, way: Way, buffer: u64, length: u64) {
+pub(super) fn carry(half: &mut Half, cipher: u64, way: Way, buffer: u64, length: u64) {
     let (address, kind) = match half.socket {
-        CONTRADICTED => {
+        REFUSED => {
             count_lost(Cause::Unpaired, length);
             return;
         }
@@ -72,17 +74,20 @@ pub(super) fn carry(half: &Half, cipher: u64, way: Way, buffer: u64, length: u64
     let mut call = Call::of_record(address, buffer);
     if connection::advance(&mut call, way, length) {
         copy::whole(kind, &call, way);
+        if half.socket == 0 && call.has_reached(HELD_MAX) {
+            half.socket = REFUSED;
+        }
     }
 }
 
 /// It has been shown that the key belongs to `socket`.
 #[inline(always)]
 pub(super) fn join(half: &mut Half, cipher: u64, tgid: u32, way: Way, socket: u64) {
-    if half.socket == socket || half.socket == CONTRADICTED {
+    if half.socket == socket || half.socket == REFUSED {
         return;
     }
     if half.socket != 0 {
-        half.socket = CONTRADICTED;
+        half.socket = REFUSED;
         return;
     }
     let incarnation = Incarnation::current();

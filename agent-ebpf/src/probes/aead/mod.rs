@@ -11,6 +11,7 @@
 mod arguments;
 mod half;
 mod socket;
+mod system_call;
 
 pub(crate) use half::Half;
 pub(crate) use socket::{Received, Sealed};

@@ -46,6 +46,12 @@ impl Call {
     pub(crate) fn of_record(address: u64, buffer: u64) -> Self {
         Self::new(0, address, buffer, 0)
     }
+
+    /// Whether what it carries begins at this position of its connection, or beyond.
+    #[inline(always)]
+    pub(crate) fn has_reached(&self, offset: u64) -> bool {
+        self.offset >= offset
+    }
 }
 
 /// In place of a size: the bytes that go out were counted before.

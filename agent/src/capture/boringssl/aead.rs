@@ -57,7 +57,7 @@ pub(super) fn choose(image: &Image<'_>, reasons: &Reasons) -> Option<Functions> 
 
 /// Whether there is a direct call of each, or its address: what the loader puts in place is in the file,
 /// in one table or the other.
-fn are_called(image: &Image<'_>, mut functions: BTreeSet<u64>) -> bool {
+pub(super) fn are_called(image: &Image<'_>, mut functions: BTreeSet<u64>) -> bool {
     image.scan(
         |_segment| true,
         size_of::<u64>(),

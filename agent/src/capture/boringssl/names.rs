@@ -10,10 +10,12 @@ use super::image::Image;
 /// read and written, and where records are sealed and opened for those that write TLS themselves.
 const TLS: &[u8] = b"ssl/ssl_lib.cc\0";
 const AEAD: &[u8] = b"cipher/aead.c\0";
-/// What is in the names of the files that programs in Rust give where they panic: the folders in which
-/// cargo keeps rustls, and the other library of which rustls can have its ciphers.
+/// What is in the names of the files that programs in Rust give where they panic: how the folders begin in
+/// which cargo keeps rustls, and the other library of which rustls can have its ciphers.
 const RUSTLS: &[u8] = b"/rustls-0.";
 const RING: &[u8] = b"/ring-0.";
+/// Longest rest of a version, in bytes.
+const VERSION_MAX: usize = 16;
 /// Longest name of a file, in bytes.
 const NAME_MAX: usize = 256;
 /// A program that has more names of one file is not what it seems.
@@ -39,8 +41,8 @@ impl Names {
             |address, bytes| {
                 files(bytes, address, TLS, &mut names.tls);
                 files(bytes, address, AEAD, &mut names.aead);
-                names.rustls |= memmem::find(bytes, RUSTLS).is_some();
-                names.ring |= memmem::find(bytes, RING).is_some();
+                names.rustls |= has_package(bytes, RUSTLS);
+                names.ring |= has_package(bytes, RING);
             },
         );
         names
@@ -50,6 +52,17 @@ impl Names {
     pub(super) fn has_rustls_on_ring(&self) -> bool {
         self.rustls && self.ring
     }
+}
+
+/// Whether there is the name of a source file in a folder that begins so and goes on with the rest of a
+/// version.
+fn has_package(bytes: &[u8], folder: &[u8]) -> bool {
+    memmem::find_iter(bytes, folder).any(|at| {
+        let rest = bytes.get(at + folder.len()..).unwrap_or_default();
+        let version = rest.iter().take(VERSION_MAX);
+        let version = version.take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+        version > 0 && rest.get(version..).is_some_and(|rest| rest.starts_with(b"/src/"))
+    })
 }
 
 /// Adds the addresses of the names that end so.

@@ -1,3 +1,5 @@
+mod aead;
+
 use std::io::Write as _;
 
 use proptest::prelude::*;
@@ -7,8 +9,9 @@ use super::*;
 /// Where the one segment is, in the file and in memory.
 pub(super) const OFFSET: usize = 0x1000;
 const ADDRESS: u64 = 0x40_0000;
-/// Where in it the name of the source file is, and where the code begins.
+/// Where in it the names of the source files are, and where the code begins.
 const NAME: usize = 0x100;
+const OTHER_NAME: usize = 0x200;
 pub(super) const CODE: usize = 0x1000;
 pub(super) const LENGTH: usize = 600 << 10;
 /// Whoever is told of errors.
@@ -21,7 +24,15 @@ pub(super) enum Form {
     Relative,
     /// `mov` of an address, and the argument that isn't used dropped.
     Fixed,
+    /// `lea`, and numbers by way of the stack.
+    Small,
 }
+
+/// Whose error it is: the number of the library, and where the name of the source file is.
+#[derive(Clone, Copy)]
+struct Source(u32, usize);
+
+const TLS: Source = Source(LIBRARY as u32, NAME);
 
 /// A program that is written function by function.
 pub(super) struct Program {
@@ -37,6 +48,9 @@ impl Program {
         let name = b"../../third_party/boringssl/src/ssl/ssl_lib.cc\0";
         bytes[NAME - 1] = 0;
         bytes[NAME..NAME + name.len()].copy_from_slice(name);
+        let name = b"/aws-lc/crypto/fipsmodule/cipher/aead.c\0";
+        bytes[OTHER_NAME - 1] = 0;
+        bytes[OTHER_NAME..OTHER_NAME + name.len()].copy_from_slice(name);
         Self { bytes, form, calls: Vec::new() }
     }
 
@@ -52,15 +66,16 @@ impl Program {
     }
 
     /// A call, and what it is given as an error.
-    fn error(&mut self, reason: u32) {
+    fn error(&mut self, Source(library, name): Source, reason: u32) {
+        let library = library.to_le_bytes();
         let (reason, line) = (reason.to_le_bytes(), 931u32.to_le_bytes());
         match self.form {
             Form::Relative => {
                 // lea rcx, name; mov edi, 16; xor esi, esi; mov edx, reason; mov r8d, line
-                let distance = NAME as i32 - (self.bytes.len() as i32 + 7);
-                self.bytes.extend([0x48, 0x8d, 0x0d]);
-                self.bytes.extend(distance.to_le_bytes());
-                self.bytes.extend([0xbf, 16, 0, 0, 0, 0x31, 0xf6, 0xba]);
+                self.lea(name);
+                self.bytes.push(0xbf);
+                self.bytes.extend(library);
+                self.bytes.extend([0x31, 0xf6, 0xba]);
                 self.bytes.extend(reason);
                 self.bytes.extend([0x41, 0xb8]);
                 self.bytes.extend(line);
@@ -69,13 +84,31 @@ impl Program {
                 // mov esi, reason; mov edi, 16; mov edx, name; mov ecx, line
                 self.bytes.push(0xbe);
                 self.bytes.extend(reason);
-                self.bytes.extend([0xbf, 16, 0, 0, 0, 0xba]);
-                self.bytes.extend((ADDRESS as u32 + NAME as u32).to_le_bytes());
+                self.bytes.push(0xbf);
+                self.bytes.extend(library);
+                self.bytes.push(0xba);
+                self.bytes.extend((ADDRESS as u32 + name as u32).to_le_bytes());
                 self.bytes.push(0xb9);
+                self.bytes.extend(line);
+            }
+            Form::Small => {
+                // lea rcx, name; push library; pop rdi; push reason; pop rdx; xor esi, esi; mov r8d, line
+                self.lea(name);
+                self.bytes.extend([0x6a, library[0], 0x5f, 0x68]);
+                self.bytes.extend(reason);
+                self.bytes.extend([0x5a, 0x31, 0xf6]);
+                self.bytes.extend([0x41, 0xb8]);
                 self.bytes.extend(line);
             }
         }
         self.call(RAISE);
+    }
+
+    /// lea rcx, name
+    fn lea(&mut self, name: usize) {
+        let distance = name as i32 - (self.bytes.len() as i32 + 7);
+        self.bytes.extend([0x48, 0x8d, 0x0d]);
+        self.bytes.extend(distance.to_le_bytes());
     }
 
     pub(super) fn call(&mut self, function: usize) {
@@ -90,15 +123,19 @@ impl Program {
     }
 
     fn giving(&mut self, reasons: &[u32]) -> usize {
+        self.giving_of(TLS, reasons)
+    }
+
+    fn giving_of(&mut self, source: Source, reasons: &[u32]) -> usize {
         let start = self.function();
-        reasons.iter().for_each(|reason| self.error(*reason));
+        reasons.iter().for_each(|reason| self.error(source, *reason));
         self.ret();
         start
     }
 
     fn peek(&mut self, fill: usize, takes: bool) -> usize {
         let start = self.function();
-        self.error(66);
+        self.error(TLS, 66);
         self.call(fill);
         if takes {
             // add [rax + 0x80], rbx
@@ -157,7 +194,7 @@ pub(super) fn search_in(bytes: &[u8]) -> Search {
 
 #[test]
 fn functions_are_known_by_the_errors_they_raise() {
-    for form in [Form::Relative, Form::Fixed] {
+    for form in [Form::Relative, Form::Fixed, Form::Small] {
         let (program, functions) = whole(form);
         assert_eq!(search_in(&program.file()), Search::Found(functions));
     }
@@ -165,7 +202,7 @@ fn functions_are_known_by_the_errors_they_raise() {
 
 #[test]
 fn what_is_there_twice_or_not_at_all_is_not_probed() {
-    for form in [Form::Relative, Form::Fixed] {
+    for form in [Form::Relative, Form::Fixed, Form::Small] {
         for reasons in [&[66, 226, 215, 111][..], &[185], &[226, 215]] {
             let (mut program, _) = whole(form);
             program.giving(reasons);

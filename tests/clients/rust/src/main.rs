@@ -1,10 +1,14 @@
 //! Makes calls with reqwest, whose TLS is rustls on AWS-LC. The arguments are those of common.py, and
-//! `--tls12` for that version of TLS.
+//! `--tls12` for that version of TLS; with `--answer FOLDER` it is a server instead.
+
+mod answer;
 
 use std::error::Error;
 use std::io::BufRead as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use lexopt::prelude::*;
 use reqwest::{Certificate, Client, Response, tls};
@@ -25,6 +29,7 @@ struct Options {
     wait: bool,
     http2: bool,
     tls12: bool,
+    answer: Option<PathBuf>,
 }
 
 fn options() -> Result<Options> {
@@ -41,6 +46,7 @@ fn options() -> Result<Options> {
         wait: false,
         http2: false,
         tls12: false,
+        answer: None,
     };
     let mut prompt_bytes = 0;
     let mut arguments = lexopt::Parser::from_env();
@@ -51,6 +57,7 @@ fn options() -> Result<Options> {
             "wait" => options.wait = true,
             "http2" => options.http2 = true,
             "tls12" => options.tls12 = true,
+            "answer" => options.answer = Some(arguments.value()?.into()),
             "api" => options.api = arguments.value()?.string()?,
             "model" => options.model = arguments.value()?.string()?,
             "stream" => options.stream = arguments.value()?.string()?,
@@ -150,6 +157,9 @@ impl Options {
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Arc::new(options()?);
+    if let Some(folder) = &options.answer {
+        return answer::run(folder).await;
+    }
     let client = client(&options)?;
     if options.wait {
         options.report(&client, 0).await;
@@ -173,6 +183,10 @@ async fn main() -> Result<()> {
         .collect();
     for worker in workers {
         worker.await?;
+    }
+    if options.wait {
+        // Who has not seen a program start needs it to be there for a moment to see what it is.
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     Ok(())
 }
