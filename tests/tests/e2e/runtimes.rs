@@ -22,6 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("what_nspr_carries_is_read_once_and_only_with_tls", nspr),
         case("grpc_is_told_of_though_it_is_not_read", grpc),
         case("daemons_that_come_and_go_harm_nobody", come_and_go),
+        case("many_goroutines_on_few_threads", goroutines),
     ]
 }
 
@@ -57,6 +58,34 @@ fn grpc() -> anyhow::Result<()> {
         Ok(report["unsupported"]["grpc"] == 1)
     })?;
     play.check(0)
+}
+
+/// More goroutines than there are threads, each of which waits in a read on whatever thread there is.
+fn goroutines() -> anyhow::Result<()> {
+    const CALLS: u32 = 300;
+    let mut play = Play::begin()?;
+    let kinds = [Kind::Go, Kind::GoStripped, Kind::GoTlsHttp2];
+    for kind in kinds {
+        let slow = Directions { hold_ms: 20, output_bytes: 20_000, ..Directions::default() };
+        let load = Load {
+            stream: Stream::Mixed,
+            play: slow,
+            prompt_bytes: 20_000,
+            concurrency: 50,
+            ..Load::new("chat", CALLS)
+        };
+        play.run(kind, Who::Myself, &load)?;
+    }
+    play.check(kinds.len() * CALLS as usize)?;
+    let place = play.scene.place();
+    let report: Value = serde_json::from_str(&play.daemon.said(&["doctor", "--format", "json"])?)?;
+    let targets = report["capture"].as_array().context("no targets")?;
+    for program in [&place.go_static, &place.go_stripped] {
+        let target = targets.iter().find(|it| it["path"] == program.to_string_lossy().as_ref());
+        let outcome = target.and_then(|it| it["outcome"].as_str()).unwrap_or_default();
+        anyhow::ensure!(outcome.starts_with("attached (Go 1."), "{program:?}: {outcome}");
+    }
+    Ok(())
 }
 
 /// One program of each way to have TLS inside makes calls for half a minute, while daemons attach to

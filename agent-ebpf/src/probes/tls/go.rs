@@ -29,7 +29,6 @@ const APPLICATION_DATA: u8 = 23;
 #[uprobe]
 fn go_read_exit(ctx: ProbeContext) -> u32 {
     let [length, ..] = register::go(&ctx);
-    // Most reads that a lost connection ends with move nothing.
     if length as i64 <= 0 {
         return 0;
     }

@@ -13,6 +13,8 @@ use object::read::elf::{FileHeader as _, ProgramHeader as _};
 
 /// How much is read at a time, in bytes.
 const PART: usize = 256 << 10;
+/// Larger files are not searched, in bytes.
+const FILE_MAX: u64 = 1 << 30;
 /// A file with more segments is not a program; those have about a dozen.
 const SEGMENTS_MAX: usize = 1024;
 
@@ -31,8 +33,9 @@ pub(super) struct Segment {
 }
 
 impl<'a> Segments<'a> {
-    /// Those of `file`, if it is a program or a library for x86-64.
+    /// Those of `file`, if it is a program or a library for x86-64 and of a size to be searched.
     pub(super) fn of(file: &'a File) -> Option<Self> {
+        let size = file.metadata().ok().map(|it| it.len()).filter(|size| *size <= FILE_MAX)?;
         let cache = ReadCache::new(file);
         let header = FileHeader64::<Endianness>::parse(&cache).ok()?;
         let endian = header.endian().ok()?;
@@ -53,7 +56,11 @@ impl<'a> Segments<'a> {
                 executable: part.p_flags(endian).contains(PF_X),
             })
         });
-        Some(Self { file, segments: segments.collect() })
+        let segments: Vec<Segment> = segments.collect();
+        // Neighbours may share a page. What has more in common would be read many times over.
+        let lengths = segments.iter().map(|it| it.addresses.end - it.addresses.start);
+        let is_read_once = lengths.fold(0, u64::saturating_add) <= 2 * size;
+        is_read_once.then_some(Self { file, segments })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Segment> {

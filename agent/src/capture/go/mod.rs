@@ -17,8 +17,6 @@ use self::table::{Form, Table, Unreadable};
 use self::version::Version;
 use super::site::{Code, Sites};
 
-/// Larger files are not searched, in bytes.
-const FILE_MAX: u64 = 1 << 30;
 /// The longest function that is looked at, in bytes. Those that are probed have at most four thousand.
 const CODE_MAX: usize = 64 << 10;
 /// Until Go 1.17 all arguments were on the stack.
@@ -73,9 +71,6 @@ pub(super) fn search(file: &File) -> Search {
     let Some(segments) = Segments::of(file) else { return Search::Absent };
     let Some(Version { text, minor }) = Version::of(&segments) else { return Search::Absent };
     let version = format!("Go {text}").trim_end().to_owned();
-    if file.metadata().map_or(u64::MAX, |it| it.len()) > FILE_MAX {
-        return Search::Unclear { version, reason: "it is too large to be searched" };
-    }
     let tables = Table::all(&segments);
     let mut having = tables.iter().filter(|table| table.has_name(&segments, READ));
     let Some(table) = having.next() else { return Search::Absent };

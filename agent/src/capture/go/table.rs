@@ -21,13 +21,14 @@ const FIRST_120: u8 = 0xf1;
 const ALIGNMENT: u64 = 8;
 /// No program has as many functions.
 const FUNCTIONS_MAX: u64 = 8 << 20;
-/// The longest name of a function that is compared, its end included.
-const NAME_MAX: u64 = 64;
-/// Names are stored once each; whoever has more of the same wants to keep us busy.
+/// A program has one table, one `moduledata`, and each name once. Whoever has more of what looks like
+/// one wants to keep us busy: so many are looked at.
+const TABLES_MAX: usize = 4;
+const MAGICS_MAX: usize = 1024;
+const MODULES_MAX: usize = 64;
 const NAMES_MAX: usize = 64;
 
-/// Words of `moduledata`, which refers to the table, until the start of the code; and so many more than
-/// today that are looked at.
+/// Words of `moduledata` that are looked at. The start of the code is the 23rd in Go 1.27.
 const MODULE_WORDS: usize = 40;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +65,15 @@ pub(super) enum Unreadable {
 impl Table {
     /// All that may be one.
     pub(super) fn all(segments: &Segments<'_>) -> Vec<Self> {
-        const MOST: usize = 8;
         let mut found = Vec::new();
+        let mut magics = 0;
         for segment in segments.iter() {
             segments.find(&segment.addresses, MAGIC, |magic| {
                 let address = magic.checked_sub(1).filter(|it| it.is_multiple_of(ALIGNMENT));
                 let end = segment.addresses.end;
                 found.extend(address.and_then(|address| Self::at(segments, address, end)));
-                found.len() < MOST
+                magics += 1;
+                found.len() < TABLES_MAX && magics < MAGICS_MAX
             });
         }
         found
@@ -133,8 +135,10 @@ impl Table {
         let start = self.start(segments).ok_or(Unreadable::NoStart)?;
         let mut found = vec![Vec::new(); wanted.len()];
         self.each(segments, |name, addresses| {
-            if let Some(index) = names.get(&name) {
-                found[*index].push(addresses);
+            let found = names.get(&name).and_then(|index| found.get_mut(*index));
+            // Two are as bad as many.
+            if let Some(found) = found.filter(|found: &&mut Vec<_>| found.len() < 2) {
+                found.push(addresses);
             }
         })
         .ok_or(Unreadable::Damaged)?;
@@ -153,7 +157,6 @@ impl Table {
         let mut found = BTreeMap::new();
         for (index, name) in wanted.iter().enumerate() {
             let name = [b"\0", name.as_bytes(), b"\0"].concat();
-            debug_assert!(name.len() as u64 <= NAME_MAX);
             let mut count = 0;
             segments.find(&self.names, &name, |before| {
                 let offset = before.checked_sub(self.names.start).and_then(|it| it.checked_add(1));
@@ -177,6 +180,7 @@ impl Table {
         // `moduledata` begins with the addresses of the table and of the names, and has, one after the
         // other, those of the first function, of the end of the last, and of the start of the code.
         let mut found = None;
+        let mut modules = 0;
         let begin = [self.address.to_le_bytes(), self.names.start.to_le_bytes()].concat();
         for segment in segments.iter().filter(|segment| segment.writable) {
             segments.find(&segment.addresses, &begin, |at| {
@@ -188,7 +192,8 @@ impl Table {
                         && words[2].checked_add(last) == Some(words[1])
                 };
                 found = words.windows(3).find(is_start).map(|words| words[2]);
-                found.is_none()
+                modules += 1;
+                found.is_none() && modules < MODULES_MAX
             });
             if found.is_some() {
                 break;

@@ -260,7 +260,10 @@ fn other_files_are_not_of_go() {
     assert!(is_go(&written(&whole)));
     let mut other = whole.clone();
     other[3 * PAGE + 18] ^= 1;
-    for bytes in [&b""[..], b"#!/bin/sh\n", b"\x7fELF", &whole[..PAGE], &other] {
+    // The first segment is the whole file several times over.
+    let mut long = whole.clone();
+    long[64 + 32..64 + 40].copy_from_slice(&(1u64 << 20).to_le_bytes());
+    for bytes in [&b""[..], b"#!/bin/sh\n", b"\x7fELF", &whole[..PAGE], &other, &long] {
         assert!(!is_go(&written(bytes)));
         assert_eq!(search(&written(bytes)), Search::Absent);
     }
