@@ -15,6 +15,12 @@ const OLDEST: (u32, u32) = (5, 8);
 /// shadow stack (`arch/x86/kernel/uprobes.c`, `branch_emulate_op`).
 const OPTIMISED: (u32, u32) = (6, 18);
 
+/// A return probe of x86-64 returns by a system call of its own from 6.11 on, which filters of seccomp
+/// don't know. They let it pass from 6.14 on (`seccomp: passthrough uretprobe systemcall without
+/// filtering`). Some kernels in between have that too, but a number doesn't say so.
+const ENDED_BY_SECCOMP: std::ops::Range<(u32, u32)> =
+    if cfg!(target_arch = "x86_64") { (6, 11)..(6, 14) } else { (0, 0)..(0, 0) };
+
 /// `BPF_TRACE_UPROBE_MULTI` came with 6.6.
 const MULTI: (u32, u32) = (6, 6);
 
@@ -41,9 +47,11 @@ pub(super) fn has_multi_links() -> bool {
 pub(super) fn abilities() -> Abilities {
     let features = aya::features();
     let uname = rustix::system::uname();
+    let version = version(&uname.release().to_string_lossy()).ok();
     Abilities {
         cookies: features.bpf_cookie() && features.bpf_perf_link(),
-        calls: version(&uname.release().to_string_lossy()).is_ok_and(|it| it >= OPTIMISED),
+        calls: version.is_some_and(|it| it >= OPTIMISED),
+        returns: !version.is_some_and(|it| ENDED_BY_SECCOMP.contains(&it)),
     }
 }
 

@@ -97,16 +97,17 @@ impl Prober {
         file: &File,
         functions: &[(Function, Place)],
     ) -> Result<(Vec<Probed>, Probes), ProgramError> {
-        let chosen = self.plan(file, functions);
+        let chosen = self.plan(file, functions).ok_or_else(unsafe_return)?;
         match self.attach_all(file, &chosen) {
             Ok(probes) => Ok((probed(chosen), probes)),
             // Whatever the kernel has against a site, it may have nothing against the first one.
             Err(error) => {
                 tracing::debug!(%error, "the chosen sites were refused");
                 let plain = functions.iter().map(|(function, place)| {
-                    (*function, place.offset, Sites::plain(function.asked()))
+                    let sites = Sites::plain(function.asked(), self.kernel)?;
+                    Some((*function, place.offset, sites))
                 });
-                let plain: Vec<Planned> = plain.collect();
+                let plain: Vec<Planned> = plain.collect::<Option<_>>().ok_or(error)?;
                 let probes = self.attach_all(file, &plain)?;
                 Ok((probed(plain), probes))
             }
@@ -123,13 +124,14 @@ impl Prober {
         Ok((probed(planned), probes))
     }
 
-    fn plan(&self, file: &File, functions: &[(Function, Place)]) -> Vec<Planned> {
+    /// `None` if one of the functions has no sites that are safe.
+    fn plan(&self, file: &File, functions: &[(Function, Place)]) -> Option<Vec<Planned>> {
         let planned = functions.iter().map(|(function, place)| {
             let sites = match read_code(file, *place) {
                 Ok(code) => Sites::choose(&code, function.asked(), self.kernel),
-                Err(_unreadable) => Sites::plain(function.asked()),
+                Err(_unreadable) => Sites::plain(function.asked(), self.kernel),
             };
-            (*function, place.offset, sites)
+            Some((*function, place.offset, sites?))
         });
         planned.collect()
     }
@@ -182,6 +184,13 @@ impl Prober {
         let link = program.attach(point, path, UProbeScope::AllProcesses)?;
         program.take_link(link)
     }
+}
+
+/// Why a function can't be probed on this kernel.
+fn unsafe_return() -> ProgramError {
+    let reason = "a return probe could end the process on this kernel (6.11 to 6.13), and its code \
+                  doesn't show where else it returns";
+    ProgramError::IOError(io::Error::other(reason))
 }
 
 fn leaving(planned: &[Planned]) -> Vec<Group> {

@@ -15,6 +15,9 @@ use super::{Site, SiteKind};
 /// A function with more ways out costs more descriptors than it is worth.
 const EXITS_MAX: usize = 8;
 
+/// A function with more of them is not what it seems.
+const RETURNS_MAX: usize = 64;
+
 /// Sites of which each may turn out to be needless. A bound on the time that a hostile file takes.
 const WEIGHED_MAX: usize = 64;
 
@@ -46,6 +49,20 @@ pub(super) fn sites(graph: &Graph, entry: u32, result: Registers) -> Option<Vec<
     }
     let needed = first_on_each_way(graph, entry, &candidates)?;
     (1..=EXITS_MAX).contains(&needed.len()).then_some(needed)
+}
+
+/// All instructions that return, which are not cheap. `None` if the function may be left otherwise.
+pub(super) fn returns(graph: &Graph) -> Option<Vec<Site>> {
+    let leaves =
+        |step: &Step| graph.after(step).any(|next| matches!(next, Next::Replaced | Next::Lost));
+    if !graph.is_closed || graph.steps().any(leaves) {
+        return None;
+    }
+    displacements(graph)?;
+    let returning = graph.steps().filter(|step| step.flow == Flow::Return);
+    let site = |step: &Step| Site { offset: step.offset, kind: SiteKind::Stepped, displacement: 0 };
+    let found: Vec<Site> = returning.map(site).collect();
+    (1..=RETURNS_MAX).contains(&found.len()).then_some(found)
 }
 
 /// A call that is settled is one that never returns, so nothing is to be seen there.

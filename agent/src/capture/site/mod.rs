@@ -11,7 +11,8 @@
 //!   would be two breakpoints to enter a function, and moving the one would make the whole dearer.
 //! - At cheap instructions that every way out passes when the result is there already.
 //!
-//! Where neither can be shown to be right, all is left at the first instruction.
+//! Where neither can be shown to be right, all is left at the first instruction; or, where a return probe
+//! could harm the process, at each instruction that returns.
 
 // Each is tested on every machine.
 #[cfg(any(target_arch = "aarch64", test))]
@@ -131,21 +132,27 @@ pub(super) struct Abilities {
     /// No-ops of five bytes are cheap, and a call that is emulated is entered on the shadow stack
     /// too, so that its return is not taken for an attack (Linux 6.18).
     pub(super) calls: bool,
+    /// A return probe harms nobody. Where it returns by a system call that seccomp knows nothing of, it
+    /// ends a process whose filter doesn't let that pass.
+    pub(super) returns: bool,
 }
 
 impl Sites {
-    /// At the function's first instruction: right for every function.
-    pub(super) fn plain(asked: Asked) -> Self {
-        Self { entry: Site::FIRST, exits: Exits::unless_unwatched(asked) }
+    /// At the function's first instruction: right for every function, if the kernel has return probes
+    /// that can be used.
+    pub(super) fn plain(asked: Asked, kernel: Abilities) -> Option<Self> {
+        let exits = if asked.returns { Exits::Returned } else { Exits::Unwatched };
+        let is_safe = kernel.returns || !asked.returns;
+        is_safe.then_some(Self { entry: Site::FIRST, exits })
     }
 
-    /// The cheapest that are known to be right.
-    pub(super) fn choose(code: &Code, asked: Asked, kernel: Abilities) -> Self {
+    /// The cheapest that are known to be right; `None` if none is.
+    pub(super) fn choose(code: &Code, asked: Asked, kernel: Abilities) -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         let chosen = x86::choose(code, asked, kernel);
         #[cfg(target_arch = "aarch64")]
         let chosen = arm64::choose(code, asked, kernel);
-        chosen.unwrap_or_else(|| Self::plain(asked))
+        chosen.or_else(|| Self::plain(asked, kernel))
     }
 
     /// Where a call of a function of Go's is seen to begin, once and with its arguments. `None` if that
@@ -175,14 +182,23 @@ fn cheapest(
 ) -> Option<Sites> {
     let needed = needed(asked, arguments)?;
     let entries = entry::sites(graph, needed);
-    let first = entries.first()?.site;
+    let first = match entries.first() {
+        Some(entry) => entry.site,
+        None if kernel.returns || !asked.returns => return None,
+        None => Site::FIRST,
+    };
     if !asked.returns {
         return Some(Sites { entry: first, exits: Exits::Unwatched });
     }
-    if let Some(entry) = entries.iter().find(|entry| entry.takes_return) {
+    let takes_return = |entry: &&entry::Entry| entry.takes_return && kernel.returns;
+    if let Some(entry) = entries.iter().find(takes_return) {
         return Some(Sites { entry: entry.site, exits: Exits::Returned });
     }
-    let exits = exit::sites(graph, first.offset, result)?;
+    let exits = match exit::sites(graph, first.offset, result) {
+        Some(exits) => exits,
+        None if kernel.returns => return None,
+        None => exit::returns(graph)?,
+    };
     let is_told = kernel.cookies || exits.iter().chain([&first]).all(|site| site.displacement == 0);
     is_told.then_some(Sites { entry: first, exits: Exits::At(exits) })
 }
@@ -190,10 +206,4 @@ fn cheapest(
 /// `None` if an argument is not in a register.
 fn needed(asked: Asked, arguments: &[Registers]) -> Option<Registers> {
     asked.arguments.iter().map(|&number| arguments.get(number).copied()).sum()
-}
-
-impl Exits {
-    fn unless_unwatched(asked: Asked) -> Self {
-        if asked.returns { Self::Returned } else { Self::Unwatched }
-    }
 }

@@ -6,10 +6,12 @@ use super::graph::{Graph, Next};
 use super::step::Registers;
 use super::{Abilities, Asked, Code, Exits, Site, Sites};
 
-pub(super) const NEW: Abilities = Abilities { cookies: true, calls: true };
+pub(super) const NEW: Abilities = Abilities { cookies: true, calls: true, returns: true };
 /// Linux 5.15 to 6.17.
-pub(super) const COOKIES: Abilities = Abilities { cookies: true, calls: false };
-pub(super) const OLD: Abilities = Abilities { cookies: false, calls: false };
+pub(super) const COOKIES: Abilities = Abilities { cookies: true, calls: false, returns: true };
+/// Linux 6.11 to 6.13.
+pub(super) const UNSAFE: Abilities = Abilities { cookies: true, calls: false, returns: false };
+pub(super) const OLD: Abilities = Abilities { cookies: false, calls: false, returns: true };
 
 pub(super) const CALL: Asked = Asked { arguments: &[0, 1], returns: true };
 pub(super) const CALL_EX: Asked = Asked { arguments: &[0, 1, 3], returns: true };
@@ -50,7 +52,7 @@ pub(super) fn asked() -> impl Strategy<Value = Asked> {
 }
 
 pub(super) fn kernel() -> impl Strategy<Value = Abilities> {
-    prop::sample::select(vec![NEW, COOKIES, OLD])
+    prop::sample::select(vec![NEW, COOKIES, UNSAFE, OLD])
 }
 
 /// Walks through the code as `turns` say, and fails if the function is left without having passed

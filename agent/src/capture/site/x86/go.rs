@@ -29,7 +29,7 @@ const RETURNS_MAX: usize = 24;
 const STACK_GUARD: u64 = 16;
 
 /// What is cheap is not asked here.
-const NO_MATTER: Abilities = Abilities { cookies: false, calls: false };
+const NO_MATTER: Abilities = Abilities { cookies: false, calls: false, returns: false };
 
 /// Where arguments are kept, in bytes above the stack pointer at the first instruction; and the register
 /// that each is passed in.
