@@ -21,11 +21,13 @@ pub enum Cause {
     NeverReturned = 5,
     /// The ring had no room for a record about a process or a closed connection.
     Control = 6,
+    /// The ring of flows had no room: a connection that nothing is read of may go unnoticed.
+    FlowRingFull = 7,
 }
 
 impl Cause {
     /// Every cause, in the order of the counters.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::RingFull,
         Self::Unreadable,
         Self::CallsFull,
@@ -33,6 +35,7 @@ impl Cause {
         Self::TooLarge,
         Self::NeverReturned,
         Self::Control,
+        Self::FlowRingFull,
     ];
 
     /// The name in metrics and in `weir doctor`.
@@ -46,6 +49,7 @@ impl Cause {
             Self::TooLarge => "too_large",
             Self::NeverReturned => "never_returned",
             Self::Control => "control",
+            Self::FlowRingFull => "flow_ring_full",
         }
     }
 }
