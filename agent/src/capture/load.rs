@@ -7,6 +7,7 @@ use aya_log::EbpfLogger;
 use weir_ebpf::{limit, name};
 
 use super::error::CaptureError;
+use super::flows::{self, Flows, WatchError};
 use super::log_ring::ToTracing;
 use super::probes::Prober;
 use super::{Options, host, layout};
@@ -51,6 +52,8 @@ pub(super) struct Probes {
     /// To be kept open: the kernel empties a program array when the last descriptor is closed.
     pub(super) continued: ProgramArray<MapData>,
     pub(super) log: EbpfLogger<ToTracing>,
+    /// What watches connections, and the ring that it tells of them in.
+    pub(super) flows: Result<(Flows, RingBuf<MapData>), WatchError>,
 }
 
 /// Loads everything and follows processes. No library is probed yet.
@@ -85,6 +88,8 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
     load_programs(&mut ebpf)?;
     exclude(&mut ebpf, &options.excluded)?;
     let continued = continue_programs(&mut ebpf)?;
+    let flows =
+        if options.watch_connections { flows::start(&mut ebpf) } else { Err(WatchError::Off) };
     Ok(Probes {
         ring: take(&mut ebpf, name::RING)?,
         armed: take(&mut ebpf, name::ARMED)?,
@@ -92,6 +97,7 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
         steering: take(&mut ebpf, name::STEERING)?,
         continued,
         log,
+        flows,
         prober: Prober::new(ebpf, kernel),
     })
 }
@@ -133,7 +139,7 @@ fn continue_programs(ebpf: &mut Ebpf) -> Result<ProgramArray<MapData>, CaptureEr
     Ok(map)
 }
 
-fn take<M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
+pub(super) fn take<M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
     ebpf: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, CaptureError> {

@@ -119,6 +119,12 @@ fn footer(report: &Report) -> String {
     for gap in &report.gaps {
         note(format!("the daemon was not running from {} to {}", second(gap.from), second(gap.to)));
     }
+    if !report.blind_spots.is_empty() {
+        let spots = report.blind_spots.iter();
+        let connections = spots.map(|spot| spot.connections).fold(0, u64::saturating_add);
+        let connections = counted(connections, "connection", "connections");
+        note(format!("nothing was read of {connections} to model endpoints: see `weir doctor`"));
+    }
     if report.omitted > 0 {
         note(format!("and {}", counted(report.omitted, "more interval", "more intervals")));
     }
