@@ -2,7 +2,9 @@
 //!
 //! Rust components come from rustup, programs from Debian's packages, everything else goes into
 //! `target/tools`: `bin` has bpf-linker, `python` the Python SDKs and a Go toolchain, `node` the Node
-//! SDK, `go` the client that is written in Go. Takes no time where everything is there.
+//! SDK, `go` the client that is written in Go, `mbedtls` and `java` clients that weir can't read. Takes no time where everything is there.
+
+mod unread;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,9 +17,10 @@ use crate::workspace::{Workspace, is_root, output, step, succeeds};
 const BPF_LINKER: &str = "0.13.0";
 
 /// Programs that the build and the tests call, and the Debian package that has each.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("cc", "build-essential"),
     ("curl", "curl"),
+    ("javac", "default-jdk-headless"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("setpriv", "util-linux"),
@@ -30,7 +33,8 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     bpf_linker(workspace)?;
     python(workspace)?;
     node(workspace)?;
-    go(workspace)
+    go(workspace)?;
+    unread::run(workspace)
 }
 
 fn packages() -> anyhow::Result<()> {
@@ -47,6 +51,9 @@ fn packages() -> anyhow::Result<()> {
     }
     if !Path::new("/usr/include/openssl/ssl.h").exists() {
         missing.push("libssl-dev");
+    }
+    if !Path::new("/usr/include/mbedtls/ssl.h").exists() {
+        missing.push("libmbedtls-dev");
     }
     if missing.is_empty() {
         return Ok(());

@@ -21,14 +21,14 @@ const FILES_MAX: usize = 128;
 const JVM: &str = "/libjvm.so";
 
 /// What a process ran when it was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Makeup {
     /// The files that it had mapped as code: at most 128, the first in its memory.
     pub files: Vec<FileId>,
     /// It was a Java virtual machine.
     pub is_jvm: bool,
     /// When, in nanoseconds since boot.
-    seen_ns: u64,
+    pub seen_ns: u64,
 }
 
 impl Makeup {

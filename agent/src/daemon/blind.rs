@@ -220,3 +220,64 @@ fn reason(flow: Flow, looked: &Looked, status: &Status, lost: u64) -> Reason {
     // They are in the order in which they are to be preferred.
     reasons.min().unwrap_or(Reason::UnknownTls)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{FileId, Target};
+    use weir_core::identity::{IdentityId, Process};
+
+    fn file(inode: u64) -> FileId {
+        FileId { device: (1, 1), inode }
+    }
+
+    /// The reason if the process runs files with these outcomes, set at that second; each outcome's
+    /// place is its file.
+    #[track_caller]
+    fn check(outcomes: &[(Outcome, i64)], makeup: Option<Makeup>, lost: u64, expected: Reason) {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let targets = (0..).zip(outcomes).map(|(inode, (outcome, second))| Target {
+            file: file(inode),
+            path: String::new(),
+            build_id: None,
+            outcome: outcome.clone(),
+            since: at(*second),
+        });
+        let status = Status { targets: targets.collect(), ..Status::default() };
+        let process = Process { pid: 1, exe: None, uid: 0 };
+        let identity = IdentityId(String::new());
+        let attribution = Attribution { identity, process, container: None, unit: None };
+        let flow = Flow {
+            id: FlowId(1),
+            process: ProcessKey { pid: 1, start_ns: 1 },
+            remote: "127.0.0.1:443".parse().unwrap(),
+            time: at(100),
+        };
+        let looked = Looked { attribution, makeup, lost: 5 };
+        assert_eq!(reason(flow, &looked, &status, lost), expected, "{outcomes:?}");
+    }
+
+    #[test]
+    fn reasons_are_derived_from_what_the_process_runs() {
+        let runs = |inodes: &[u64]| {
+            let files = inodes.iter().map(|inode| file(*inode)).collect();
+            Some(Makeup { files, ..Makeup::default() })
+        };
+        let attached = |second| (Outcome::Attached { functions: Vec::new() }, second);
+        let refused = (Outcome::Refused { reason: String::new() }, 50);
+        let no_symbols = (Outcome::NoSymbols { library: "BoringSSL" }, 50);
+        let unreadable = (Outcome::Unreadable { reason: String::new() }, 50);
+        let loader = (Outcome::Loader, 50);
+        check(&[], None, 5, Reason::TooShort);
+        check(&[], Some(Makeup { is_jvm: true, ..Makeup::default() }), 5, Reason::Jvm);
+        check(&[], runs(&[0]), 5, Reason::UnknownTls);
+        check(&[loader.clone()], runs(&[0]), 5, Reason::UnknownTls);
+        check(&[refused.clone()], runs(&[7]), 5, Reason::UnknownTls);
+        check(&[attached(50)], runs(&[0]), 5, Reason::UnknownTls);
+        check(&[attached(50)], runs(&[0]), 6, Reason::Lost);
+        check(&[attached(101)], runs(&[0]), 6, Reason::JoinedLate);
+        check(&[loader, unreadable.clone()], runs(&[0, 1]), 5, Reason::Unreadable);
+        check(&[unreadable.clone(), no_symbols.clone()], runs(&[0, 1]), 5, Reason::NoSymbols);
+        check(&[unreadable, no_symbols, refused], runs(&[0, 1, 2]), 5, Reason::Refused);
+    }
+}

@@ -29,10 +29,18 @@ impl Daemon {
     /// # Errors
     /// If it ends instead, with what it said.
     pub fn start(place: &Place, home: &Path) -> anyhow::Result<Self> {
+        Self::start_with(place, home, "")
+    }
+
+    /// The same, with `more` in its configuration.
+    ///
+    /// # Errors
+    /// If it ends instead, with what it said.
+    pub fn start_with(place: &Place, home: &Path, more: &str) -> anyhow::Result<Self> {
         fs::create_dir_all(home)?;
         let bun = serde_json::to_string(&place.bun)?;
         let config = home.join("weir.toml");
-        fs::write(&config, format!("[capture]\nprograms = [{bun}]\n"))?;
+        fs::write(&config, format!("[capture]\nprograms = [{bun}]\n{more}"))?;
         let log = File::options().create(true).append(true).open(home.join("log"))?;
         let mut child = command(&place.weir, home)
             .arg("--config")

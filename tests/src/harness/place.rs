@@ -22,6 +22,8 @@ pub struct Place {
     pub bun: PathBuf,
     /// The client that is written in Go.
     pub go_client: PathBuf,
+    /// What `cargo xtask setup` has built and installed.
+    pub tools: PathBuf,
     /// The clients' scripts.
     pub clients: PathBuf,
     /// The configuration that is shipped.
@@ -59,6 +61,7 @@ impl Place {
             bun: node_folder.join("node_modules/@oven/bun-linux-x64-baseline/bin/bun"),
             node_folder,
             go_client,
+            tools,
             clients: here.join("clients"),
             packaging: workspace.join("packaging"),
         })

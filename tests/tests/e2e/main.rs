@@ -5,6 +5,7 @@
 //! daemon sees all of the host.
 
 mod bad_input;
+mod blind_spots;
 mod canary;
 mod crash;
 mod endings;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         bad_input::cases(),
         rest::cases(),
         runtimes::cases(),
+        blind_spots::cases(),
     ];
     let trials = cases
         .into_iter()

@@ -111,8 +111,14 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        if let Greeting::Named(name) = Greeting::read(&bytes) {
+        let whole = Greeting::read(&bytes);
+        if let Greeting::Named(name) = &whole {
             prop_assert!(!name.is_empty() && name.len() <= NAME_MAX);
+        }
+        // What the beginning says holds, whatever follows.
+        for cut in 0..bytes.len() {
+            let part = Greeting::read(&bytes[..cut]);
+            prop_assert!(part == Greeting::Unfinished || part == whole, "{:?} of {:?}", part, whole);
         }
     }
 

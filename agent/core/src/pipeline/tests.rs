@@ -6,6 +6,7 @@ mod forgotten;
 mod framings;
 mod samples;
 mod sessions;
+mod spoken;
 
 use proptest::prelude::*;
 

@@ -213,6 +213,13 @@ mod tests {
             "from": "2026-11-23T01:00:00Z", "to": "2026-11-23T01:00:02Z",
             "bytes": 81920, "records": 4, "cause": "ring_full"
         }]);
+        report["blind_spots"] = json!([{
+            "time": "2026-11-23T01:00:00Z", "until": "2026-11-23T01:01:00Z",
+            "identity": "spiffe://weir.local/host/a/user/ann",
+            "process": {"pid": 7, "exe": null, "uid": 1000}, "host": "api.openai.com",
+            "known_by": "name", "remote": "192.0.2.1:443", "transport": "tcp", "reason": "jvm",
+            "connections": 12, "written": 1, "read": 2
+        }]);
         report["gaps"] = json!([{"from": "2026-11-22T20:00:00Z", "to": "2026-11-22T20:05:00Z"}]);
         report["omitted"] = json!(1);
         report["damaged_lines"] = json!(1);
