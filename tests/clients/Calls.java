@@ -45,8 +45,16 @@ final class Calls {
     byte[] answer = new byte[16384];
     for (int call = 0; call < Integer.parseInt(arguments[4]); call++) {
       socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
-      int length = socket.getInputStream().read(answer);
-      String text = new String(answer, 0, Math.max(length, 0), StandardCharsets.US_ASCII);
+      // The answer is an object, and nothing is behind it.
+      int length = 0;
+      do {
+        int more = socket.getInputStream().read(answer, length, answer.length - length);
+        if (more <= 0) {
+          throw new IllegalStateException("the answer is cut off");
+        }
+        length += more;
+      } while (answer[length - 1] != '}');
+      String text = new String(answer, 0, length, StandardCharsets.US_ASCII);
       if (!text.startsWith("HTTP/1.1 200")) {
         throw new IllegalStateException("no answer: " + text);
       }

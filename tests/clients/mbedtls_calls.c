@@ -55,8 +55,13 @@ int main(int count, char **arguments) {
         "Authorization: Bearer sk-weir-mbedtls\r\nContent-Type: application/json\r\n"
         "Content-Length: %zu\r\n\r\n%s", arguments[3], arguments[2], strlen(body), body);
     check(mbedtls_ssl_write(&ssl, (unsigned char *)request, (size_t)length), "writing");
-    int read = mbedtls_ssl_read(&ssl, (unsigned char *)answer, sizeof answer - 1);
-    check(read, "reading");
+    /* The answer is an object, and nothing is behind it. */
+    size_t read = 0;
+    do {
+      int more = mbedtls_ssl_read(&ssl, (unsigned char *)answer + read, sizeof answer - 1 - read);
+      check(more > 0 ? more : -1, "reading");
+      read += (size_t)more;
+    } while (answer[read - 1] != '}');
     answer[read] = 0;
     if (strncmp(answer, "HTTP/1.1 200", 12) != 0) {
       fprintf(stderr, "no answer: %s\n", answer);

@@ -13,8 +13,8 @@ use weir_core::units::Timestamp;
 
 use super::boringssl::{Search, Searches};
 use super::elf::{self, ElfError, Exports};
-use super::functions::{Kind, inside, symbols, wanted};
 use super::error::chain;
+use super::functions::{Kind, inside, symbols, wanted};
 use super::makeup::{Makeup, read_maps};
 use super::mapping::{FileId, executable};
 use super::probes::{Prober, Probes};

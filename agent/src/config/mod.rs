@@ -134,11 +134,7 @@ impl Default for Config {
             host: hostname(),
             trust_domain: "weir.local".to_owned(),
             capture: Capture { ring_bytes: ByteSize(8 << 20), programs: Vec::new() },
-            blind_spots: BlindSpots {
-                watch: true,
-                hosts: Vec::new(),
-                after_seconds: Seconds(5),
-            },
+            blind_spots: BlindSpots { watch: true, hosts: Vec::new(), after_seconds: Seconds(5) },
             ledger: Ledger { retention_days: Days(400) },
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
             control: Control { group: "weir".to_owned() },

@@ -188,10 +188,7 @@ fn hosts(value: &DeValue<'_>) -> Result<Vec<HostPattern>, String> {
     }
     let pattern = |host: &DeValue<'_>| string(host)?.parse().ok();
     let expected = || "hosts such as \"gateway.example\" or \"*.gateway.example\", or addresses";
-    hosts
-        .iter()
-        .map(|host| pattern(host.get_ref()).ok_or_else(|| expected().to_owned()))
-        .collect()
+    hosts.iter().map(|host| pattern(host.get_ref()).ok_or_else(|| expected().to_owned())).collect()
 }
 
 fn seconds(value: &DeValue<'_>) -> Result<Seconds, String> {

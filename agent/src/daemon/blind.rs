@@ -160,8 +160,7 @@ impl Blind {
     /// Looks at the process that has opened a connection, as long as it is there.
     fn look(&mut self, flow: Flow, stamp: Stamp, host: &mut Host) {
         let Flow { id, process, .. } = flow;
-        let sighting =
-            host::Sighting { key: process, uid: stamp.uid, cgroup_id: stamp.cgroup_id };
+        let sighting = host::Sighting { key: process, uid: stamp.uid, cgroup_id: stamp.cgroup_id };
         let looked = Looked {
             attribution: host.attribution(&sighting),
             makeup: self.capture.makeup(process),
@@ -185,8 +184,7 @@ impl Blind {
         };
         let time = Timestamp::now();
         let attribution = &looked.attribution;
-        let sighting =
-            Sighting { flow, endpoint, attribution, reason, carried, time, is_closed };
+        let sighting = Sighting { flow, endpoint, attribution, reason, carried, time, is_closed };
         let row = self.rows.add(&sighting);
         self.tell(row);
     }
@@ -234,7 +232,7 @@ mod tests {
     /// The reason if the process runs files with these outcomes, set at that second; each outcome's
     /// place is its file.
     #[track_caller]
-    fn check(outcomes: &[(Outcome, i64)], makeup: Option<Makeup>, lost: u64, expected: Reason) {
+    fn check(outcomes: &[&(Outcome, i64)], makeup: Option<Makeup>, lost: u64, expected: Reason) {
         let at = |second| Timestamp::from_second(second).unwrap();
         let targets = (0..).zip(outcomes).map(|(inode, (outcome, second))| Target {
             file: file(inode),
@@ -271,13 +269,13 @@ mod tests {
         check(&[], None, 5, Reason::TooShort);
         check(&[], Some(Makeup { is_jvm: true, ..Makeup::default() }), 5, Reason::Jvm);
         check(&[], runs(&[0]), 5, Reason::UnknownTls);
-        check(&[loader.clone()], runs(&[0]), 5, Reason::UnknownTls);
-        check(&[refused.clone()], runs(&[7]), 5, Reason::UnknownTls);
-        check(&[attached(50)], runs(&[0]), 5, Reason::UnknownTls);
-        check(&[attached(50)], runs(&[0]), 6, Reason::Lost);
-        check(&[attached(101)], runs(&[0]), 6, Reason::JoinedLate);
-        check(&[loader, unreadable.clone()], runs(&[0, 1]), 5, Reason::Unreadable);
-        check(&[unreadable.clone(), no_symbols.clone()], runs(&[0, 1]), 5, Reason::NoSymbols);
-        check(&[unreadable, no_symbols, refused], runs(&[0, 1, 2]), 5, Reason::Refused);
+        check(&[&loader], runs(&[0]), 5, Reason::UnknownTls);
+        check(&[&refused], runs(&[7]), 5, Reason::UnknownTls);
+        check(&[&attached(50)], runs(&[0]), 5, Reason::UnknownTls);
+        check(&[&attached(50)], runs(&[0]), 6, Reason::Lost);
+        check(&[&attached(101)], runs(&[0]), 6, Reason::JoinedLate);
+        check(&[&loader, &unreadable], runs(&[0, 1]), 5, Reason::Unreadable);
+        check(&[&unreadable, &no_symbols], runs(&[0, 1]), 5, Reason::NoSymbols);
+        check(&[&unreadable, &no_symbols, &refused], runs(&[0, 1, 2]), 5, Reason::Refused);
     }
 }

@@ -155,7 +155,9 @@ fn watched(unwatched: Option<&str>, connections: u64) -> Check {
             format!("connections aren't watched: {reason}"),
             "what nothing is read of goes unnoticed",
         ),
-        (None, 0) => Check::ok(NAME, "no connection to a model endpoint is known that was not read"),
+        (None, 0) => {
+            Check::ok(NAME, "no connection to a model endpoint is known that was not read")
+        }
         (None, _) => Check::warn(
             NAME,
             format!("{connections} connections to model endpoints were not read since the start"),

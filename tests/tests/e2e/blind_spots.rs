@@ -22,13 +22,13 @@ const CONFIG: &str = "[blind_spots]\nhosts = [\"gateway.test\", \"localhost\"]\n
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("a_library_that_is_not_known_is_a_blind_spot", || unknown_library(1, 3)),
-        case("so_it_is_if_its_process_ends_at_once", || unknown_library(3, 0)),
+        case("a_process_that_ends_at_once_is_a_blind_spot", || unknown_library(3, 0)),
         case("java_is_a_blind_spot", java),
         case("what_is_read_is_no_blind_spot", read),
-        case("one_that_is_read_hides_no_other", beside),
+        case("what_is_read_hides_no_blind_spot", beside),
         case("quic_is_a_blind_spot", || quic("connected")),
-        case("quic_without_a_connected_socket_is_one_too", || quic("unconnected")),
-        case("who_does_not_want_it_is_not_watched", off),
+        case("quic_from_any_socket_is_a_blind_spot", || quic("unconnected")),
+        case("without_the_watch_no_blind_spot_is_told_of", off),
     ]
 }
 
@@ -179,8 +179,7 @@ impl Play {
 fn java() -> anyhow::Result<()> {
     let play = begin()?;
     let classes = play.scene.place().tools.join("java");
-    let mut arguments =
-        vec!["-cp".to_owned(), classes.display().to_string(), "Calls".to_owned()];
+    let mut arguments = vec!["-cp".to_owned(), classes.display().to_string(), "Calls".to_owned()];
     arguments.extend(target(&play, 2, 1)?);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let who = Who::User("backup");

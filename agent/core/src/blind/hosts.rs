@@ -68,6 +68,6 @@ impl Hosts {
 
     /// Whether an address was named.
     pub(super) fn has_address(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|pattern| *pattern == HostPattern::Address(address))
+        self.0.contains(&HostPattern::Address(address))
     }
 }

@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::units::{ProcessKey, Timestamp};
 
-pub use hosts::{Hosts, HostPattern, ParseHostError};
+pub use hosts::{HostPattern, Hosts, ParseHostError};
 pub use record::{BlindSpot, KnownBy, Reason, Transport};
 pub use rows::{Rows, Sighting};
 pub use table::Table;

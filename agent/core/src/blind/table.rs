@@ -7,9 +7,7 @@ use std::num::NonZeroUsize;
 use jiff::SignedDuration;
 use lru::LruCache;
 
-use super::{
-    Carried, Endpoint, Flow, FlowId, Hosts, Input, KnownBy, Output, Transport, plain,
-};
+use super::{Carried, Endpoint, Flow, FlowId, Hosts, Input, KnownBy, Output, Transport, plain};
 use crate::greeting::Greeting;
 use crate::units::{ProcessKey, Timestamp};
 

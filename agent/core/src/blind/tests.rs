@@ -125,8 +125,7 @@ fn what_is_not_read_is_a_blind_spot_after_a_while() {
     assert_eq!(room.tick(6000), [1]);
     assert!(!room.0.is_waiting());
     let more = Carried { written: 3000, read: 6000 };
-    let expected =
-        Output::More { id: FlowId(1), carried: more, time: at(9000), is_closed: true };
+    let expected = Output::More { id: FlowId(1), carried: more, time: at(9000), is_closed: true };
     assert_eq!(room.release(1, 8000, 9000), [expected]);
     assert_eq!(room.tick(60_000), [0; 0]);
 }
@@ -227,7 +226,10 @@ fn quic_is_known_by_the_address() {
     let mut room = Room::new();
     assert_eq!(room.feed(Input::Quic { flow: flow(1, 7, 0) }), [Output::Forget { id: FlowId(1) }]);
     room.greet(flow(2, 8, 0), HOST);
-    assert_eq!(room.feed(Input::Quic { flow: flow(3, 7, 0) }), [Output::Look { flow: flow(3, 7, 0) }]);
+    assert_eq!(
+        room.feed(Input::Quic { flow: flow(3, 7, 0) }),
+        [Output::Look { flow: flow(3, 7, 0) }]
+    );
     room.count(3, 1000, 1000);
     let outputs = room.feed(Input::Tick { time: at(6000) });
     let [Output::Blind { endpoint, .. }] = outputs.as_slice() else { panic!("{outputs:?}") };

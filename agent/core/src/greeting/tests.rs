@@ -52,7 +52,11 @@ fn hosts_are_named() {
     let named = |name: &str| Greeting::Named(name.to_owned());
     for (extensions, expected, what) in [
         (Some(vec![openai.clone()]), named("api.openai.com"), "alone"),
-        (Some(vec![other.clone(), padding.clone(), openai.clone()]), named("api.openai.com"), "last"),
+        (
+            Some(vec![other.clone(), padding.clone(), openai.clone()]),
+            named("api.openai.com"),
+            "last",
+        ),
         (Some(vec![other.clone(), padding]), Greeting::Nameless, "without a name"),
         (Some(Vec::new()), Greeting::Nameless, "without extensions"),
         (None, Greeting::Nameless, "before there were extensions"),

@@ -30,8 +30,7 @@ use super::CaptureError;
 pub use event::FlowEvent;
 pub(super) use event::decode;
 
-const SOCKET_PROGRAMS: [&str; 4] =
-    [name::CONNECT4, name::CONNECT6, name::SENDMSG4, name::SENDMSG6];
+const SOCKET_PROGRAMS: [&str; 4] = [name::CONNECT4, name::CONNECT6, name::SENDMSG4, name::SENDMSG6];
 
 /// The kernel's table of connections: a cookie to a [`Watched`], as bytes.
 type FlowMap = HashMap<MapData, u64, [u8; size_of::<Watched>()]>;

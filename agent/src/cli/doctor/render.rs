@@ -75,7 +75,8 @@ fn described(function: &CaptureFunction) -> String {
 /// `spiffe://…/unit/bot.service (pid 7) → api.openai.com (192.0.2.1:443): 3 connections, 5,000 bytes
 /// sent, 9,000 received: unknown_tls`.
 fn unread(spot: &BlindSpot) -> String {
-    let BlindSpot { identity, process, host, remote, reason, connections, written, read, .. } = spot;
+    let BlindSpot { identity, process, host, remote, reason, connections, written, read, .. } =
+        spot;
     let connections = counted(*connections, "connection", "connections");
     let sent = counted(*written, "byte", "bytes");
     let received = read.map(|read| format!(", {} received", grouped(read))).unwrap_or_default();
