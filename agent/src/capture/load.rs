@@ -86,10 +86,11 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
     // Programs refer to the maps, so the log's reader has to be there before they are loaded.
     let log = EbpfLogger::init_with_logger(&mut ebpf, ToTracing).map_err(CaptureError::Log)?;
     load_programs(&mut ebpf)?;
-    exclude(&mut ebpf, &options.excluded)?;
-    let continued = continue_programs(&mut ebpf)?;
+    // As the others, these refer to maps that are let go of below.
     let flows =
         if options.watch_connections { flows::start(&mut ebpf) } else { Err(WatchError::Off) };
+    exclude(&mut ebpf, &options.excluded)?;
+    let continued = continue_programs(&mut ebpf)?;
     Ok(Probes {
         ring: take(&mut ebpf, name::RING)?,
         armed: take(&mut ebpf, name::ARMED)?,

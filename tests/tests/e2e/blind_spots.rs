@@ -32,9 +32,19 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A daemon that knows the names of the server.
+/// A daemon that knows the names of the server, and watches.
 fn begin() -> anyhow::Result<Play> {
-    begin_with(CONFIG)
+    let play = begin_with(CONFIG)?;
+    let said = said_of_the_watch(&play.daemon)?;
+    anyhow::ensure!(!said.contains("aren't watched"), "{said}");
+    Ok(play)
+}
+
+fn said_of_the_watch(daemon: &Daemon) -> anyhow::Result<String> {
+    let report = report(daemon)?;
+    let checks = report["checks"].as_array().context("no checks")?;
+    let check = checks.iter().find(|check| check["name"] == "blind spots");
+    Ok(check.and_then(|check| check["detail"].as_str()).context("no check")?.to_owned())
 }
 
 fn begin_with(config: &str) -> anyhow::Result<Play> {
@@ -272,10 +282,7 @@ fn quic(form: &str) -> anyhow::Result<()> {
 
 fn off() -> anyhow::Result<()> {
     let play = begin_with(&format!("{CONFIG}watch = false\n"))?;
-    let report = report(&play.daemon)?;
-    let checks = report["checks"].as_array().context("no checks")?;
-    let check = checks.iter().find(|check| check["name"] == "blind spots");
-    let detail = check.and_then(|check| check["detail"].as_str()).unwrap_or_default();
-    anyhow::ensure!(detail.contains("switched off"), "{detail}");
+    let said = said_of_the_watch(&play.daemon)?;
+    anyhow::ensure!(said.contains("switched off"), "{said}");
     Ok(())
 }

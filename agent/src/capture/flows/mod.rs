@@ -32,6 +32,10 @@ pub(super) use event::decode;
 
 const SOCKET_PROGRAMS: [&str; 4] = [name::CONNECT4, name::CONNECT6, name::SENDMSG4, name::SENDMSG6];
 
+/// A link stands beside all other programs in any case, and the kernel refuses to be told so
+/// (`cgroup_bpf_link_attach` in kernel/bpf/cgroup.c).
+const BESIDE_OTHERS: CgroupAttachMode = CgroupAttachMode::Single;
+
 /// The kernel's table of connections: a cookie to a [`Watched`], as bytes.
 type FlowMap = HashMap<MapData, u64, [u8; size_of::<Watched>()]>;
 
@@ -82,13 +86,13 @@ pub(super) fn start(ebpf: &mut Ebpf) -> Result<(Flows, RingBuf<MapData>), WatchE
     let released = with(ebpf, name::RELEASED, |program| {
         let program: &mut CgroupSock = program.try_into()?;
         program.load()?;
-        let link = program.attach(&root, CgroupAttachMode::AllowMultiple)?;
+        let link = program.attach(&root, BESIDE_OTHERS)?;
         program.take_link(link)
     })?;
     let egress = with(ebpf, name::EGRESS, |program| {
         let program: &mut CgroupSkb = program.try_into()?;
         program.load()?;
-        let (way, mode) = (CgroupSkbAttachType::Egress, CgroupAttachMode::AllowMultiple);
+        let (way, mode) = (CgroupSkbAttachType::Egress, BESIDE_OTHERS);
         let link = program.attach(&root, way, mode)?;
         program.take_link(link)
     })?;
@@ -97,7 +101,7 @@ pub(super) fn start(ebpf: &mut Ebpf) -> Result<(Flows, RingBuf<MapData>), WatchE
         addressed.push(with(ebpf, name, |program| {
             let program: &mut CgroupSockAddr = program.try_into()?;
             program.load()?;
-            let link = program.attach(&root, CgroupAttachMode::AllowMultiple)?;
+            let link = program.attach(&root, BESIDE_OTHERS)?;
             program.take_link(link)
         })?);
     }
