@@ -21,7 +21,8 @@ pub enum Cause {
     NeverReturned = 5,
     /// The ring had no room for a record about a process or a closed connection.
     Control = 6,
-    /// The ring of flows had no room: a connection that nothing is read of may go unnoticed.
+    /// The ring or the table of flows had no room: a connection that nothing is read of may go
+    /// unnoticed.
     FlowRingFull = 7,
 }
 

@@ -41,6 +41,7 @@ final class Calls {
     String request =
         "POST /v1/chat/completions HTTP/1.1\r\nHost: " + name + ":" + port + "\r\n"
             + "Authorization: Bearer sk-weir-java\r\nContent-Type: application/json\r\n"
+            + "x-play: {\"chunked\":false}\r\n"
             + "Content-Length: " + body.length() + "\r\n\r\n" + body;
     byte[] answer = new byte[16384];
     for (int call = 0; call < Integer.parseInt(arguments[4]); call++) {

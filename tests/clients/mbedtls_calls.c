@@ -53,7 +53,7 @@ int main(int count, char **arguments) {
     int length = snprintf(request, sizeof request,
         "POST /v1/chat/completions HTTP/1.1\r\nHost: %s:%s\r\n"
         "Authorization: Bearer sk-weir-mbedtls\r\nContent-Type: application/json\r\n"
-        "Content-Length: %zu\r\n\r\n%s", arguments[3], arguments[2], strlen(body), body);
+        "x-play: {\"chunked\":false}\r\nContent-Length: %zu\r\n\r\n%s", arguments[3], arguments[2], strlen(body), body);
     check(mbedtls_ssl_write(&ssl, (unsigned char *)request, (size_t)length), "writing");
     /* The answer is an object, and nothing is behind it. */
     size_t read = 0;

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use lru::LruCache;
@@ -24,9 +24,13 @@ use crate::ledger::Entry;
 
 /// Most connections of which it is remembered whose they are; the core follows no more.
 const LOOKED_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+/// For how long what was seen of a process holds for its next connection, and for how many processes
+/// it is kept: looking takes a while, and some open a connection for each call.
+const SEEN_FOR: Duration = Duration::from_secs(1);
+const SEEN_MAX: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 /// How often connections that may become blind spots are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often what is gathered is looked at.
+/// How often what is gathered is looked at, and what is only kept ready.
 const GATHER_EVERY: Duration = Duration::from_secs(30);
 
 /// The state of what follows connections. It belongs to `weir-drain`.
@@ -36,16 +40,23 @@ pub(super) struct Blind {
     rows: Rows,
     /// Whose connections are, as of when they were opened.
     looked: LruCache<FlowId, Looked>,
+    /// What was seen of processes lately, and when.
+    seen: LruCache<ProcessKey, (Instant, Seen)>,
     entries: SyncSender<Entry>,
     vitals: Arc<Vitals>,
 }
 
 struct Looked {
+    process: Seen,
+    /// What had been lost until then, in records.
+    lost: u64,
+}
+
+#[derive(Clone)]
+struct Seen {
     attribution: Attribution,
     /// Absent if the process was gone already.
     makeup: Option<Makeup>,
-    /// What had been lost until then, in records.
-    lost: u64,
 }
 
 impl Blind {
@@ -61,6 +72,7 @@ impl Blind {
             table: Table::new(Hosts::new(config.hosts.clone()), patience),
             rows: Rows::default(),
             looked: LruCache::new(LOOKED_MAX),
+            seen: LruCache::new(SEEN_MAX),
             entries,
             vitals,
         }
@@ -90,12 +102,18 @@ impl Blind {
         self.settle(None);
     }
 
+    /// A process replaced its program: what was seen of it holds no more.
+    pub(super) fn executed(&mut self, process: ProcessKey) {
+        self.seen.pop(&process);
+    }
+
     /// How long time may pass before [`Self::tick`]; `None` for any.
     pub(super) fn patience(&self) -> Option<Duration> {
-        if self.table.is_waiting() {
+        if self.table.is_waiting(Timestamp::now()) {
             Some(LOOK_EVERY)
         } else {
-            self.rows.is_waiting().then_some(GATHER_EVERY)
+            let some = self.table.is_following() || self.rows.is_waiting();
+            some.then_some(GATHER_EVERY)
         }
     }
 
@@ -159,14 +177,18 @@ impl Blind {
 
     /// Looks at the process that has opened a connection, as long as it is there.
     fn look(&mut self, flow: Flow, stamp: Stamp, host: &mut Host) {
-        let Flow { id, process, .. } = flow;
-        let sighting = host::Sighting { key: process, uid: stamp.uid, cgroup_id: stamp.cgroup_id };
-        let looked = Looked {
-            attribution: host.attribution(&sighting),
-            makeup: self.capture.makeup(process),
-            lost: self.capture.lost(),
-        };
-        self.looked.put(id, looked);
+        let known = self.seen.get(&flow.process);
+        let known = known.filter(|(when, _)| when.elapsed() < SEEN_FOR).map(|(_, seen)| seen);
+        let process = known.cloned().unwrap_or_else(|| {
+            let Stamp { uid, cgroup_id, .. } = stamp;
+            let attribution =
+                host.attribution(&host::Sighting { key: flow.process, uid, cgroup_id });
+            let seen = Seen { attribution, makeup: self.capture.makeup(flow.process) };
+            self.seen.put(flow.process, (Instant::now(), seen.clone()));
+            seen
+        });
+        let looked = Looked { process, lost: self.capture.lost() };
+        self.looked.put(flow.id, looked);
     }
 
     fn blind(
@@ -183,7 +205,7 @@ impl Blind {
             Transport::Tcp => reason(flow, &looked, status, self.capture.lost()),
         };
         let time = Timestamp::now();
-        let attribution = &looked.attribution;
+        let attribution = &looked.process.attribution;
         let sighting = Sighting { flow, endpoint, attribution, reason, carried, time, is_closed };
         let row = self.rows.add(&sighting);
         self.tell(row);
@@ -202,7 +224,7 @@ impl Blind {
 
 /// Why nothing was read of a connection over TCP.
 fn reason(flow: Flow, looked: &Looked, status: &Status, lost: u64) -> Reason {
-    let Some(makeup) = &looked.makeup else { return Reason::TooShort };
+    let Some(makeup) = &looked.process.makeup else { return Reason::TooShort };
     if makeup.is_jvm {
         return Reason::Jvm;
     }
@@ -251,7 +273,7 @@ mod tests {
             remote: "127.0.0.1:443".parse().unwrap(),
             time: at(100),
         };
-        let looked = Looked { attribution, makeup, lost: 5 };
+        let looked = Looked { process: Seen { attribution, makeup }, lost: 5 };
         assert_eq!(reason(flow, &looked, &status, lost), expected, "{outcomes:?}");
     }
 

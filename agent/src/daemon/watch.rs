@@ -106,6 +106,7 @@ impl Flow {
             }
             Event::Executed { process, time, path, .. } => {
                 self.host.executed(process, path);
+                self.blind.executed(process);
                 self.handle(Input::Exited { process, time }, None);
             }
             Event::Forked { parent, child, .. } => self.host.forked(parent, child),

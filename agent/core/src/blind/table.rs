@@ -22,6 +22,8 @@ const ADDRESSES_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// for how long. The kernel's two rings are emptied together, but not at one moment.
 const SPOKEN_MAX: usize = 1024;
 const SPOKEN_KEPT: SignedDuration = SignedDuration::from_secs(30);
+/// How long a connection that carries nothing is looked at often.
+const YOUNG: SignedDuration = SignedDuration::from_secs(60);
 /// Fewer bytes than this beyond the greeting are no request. What a client has to say before one is
 /// 64 to 130 bytes, and some 110 more that open HTTP/2; the shortest call, with its host, a
 /// credential and a body, has 250 beside that.
@@ -109,16 +111,27 @@ impl Table {
     }
 
     /// The connections that are open and of which it is not known yet whether they are read: how much
-    /// they carry has to be looked at every second or so, with a [`Input::Tick`] after it.
+    /// they carry has to be looked at now and then, with an [`Input::Tick`] after it: every second while
+    /// [`Self::is_waiting`].
     pub fn unjudged(&self) -> impl Iterator<Item = FlowId> {
         let entries = self.flows.iter();
         entries.filter(|(_, entry)| entry.told.is_none() && !entry.is_closed).map(|(id, _)| *id)
     }
 
-    /// Whether time has to pass for any connection to be judged.
+    /// Whether any connection is not judged yet.
     #[must_use]
-    pub fn is_waiting(&self) -> bool {
+    pub fn is_following(&self) -> bool {
         self.flows.iter().any(|(_, entry)| entry.told.is_none())
+    }
+
+    /// Whether one of them may be judged soon: it carries something, or is so young that it may be about
+    /// to.
+    #[must_use]
+    pub fn is_waiting(&self, now: Timestamp) -> bool {
+        self.flows.iter().any(|(_, entry)| {
+            let is_young = || now.duration_since(entry.flow.time) < YOUNG;
+            entry.told.is_none() && (entry.active.is_some() || is_young())
+        })
     }
 
     /// The blind spots that are still open: how much they have carried is of interest now and then.

@@ -119,11 +119,12 @@ fn hosts_are_named_as_they_should_be() {
 fn what_is_not_read_is_a_blind_spot_after_a_while() {
     let mut room = Room::new();
     room.greet(flow(1, 7, 0), HOST);
-    assert!(room.0.is_waiting());
+    assert!(room.0.is_waiting(at(59_999)) && !room.0.is_waiting(at(60_000)));
     room.count(1, 5000, 1000);
+    assert!(room.0.is_waiting(at(60_000)));
     assert_eq!(room.tick(5900), [0; 0]);
     assert_eq!(room.tick(6000), [1]);
-    assert!(!room.0.is_waiting());
+    assert!(!room.0.is_waiting(at(6000)) && !room.0.is_following());
     let more = Carried { written: 3000, read: 6000 };
     let expected = Output::More { id: FlowId(1), carried: more, time: at(9000), is_closed: true };
     assert_eq!(room.release(1, 8000, 9000), [expected]);
@@ -145,7 +146,7 @@ fn what_is_read_before_the_kernel_tells_of_it_is_none() {
     let mut room = Room::new();
     room.speak(7, Some(HOST), 20);
     assert_eq!(room.greet(flow(1, 7, 0), HOST), [Output::Forget { id: FlowId(1) }]);
-    assert!(!room.0.is_waiting());
+    assert!(!room.0.is_following());
     // It was that of one connection, and of none that was opened after it.
     room.speak(7, Some(HOST), 30);
     assert_eq!(room.greet(flow(2, 7, 40), HOST), [Output::Look { flow: flow(2, 7, 40) }]);
@@ -202,7 +203,7 @@ fn a_short_connection_is_one_too() {
     room.greet(flow(1, 7, 0), HOST);
     assert_eq!(room.release(1, 5000, 50), []);
     assert_eq!(room.tick(5100), [1]);
-    assert!(!room.0.is_waiting());
+    assert!(!room.0.is_following());
 }
 
 #[test]
@@ -365,7 +366,7 @@ proptest! {
             room.count(number, 9000, now);
         }
         blind.extend(room.tick(now + 5000));
-        prop_assert!(!room.0.is_waiting());
+        prop_assert!(!room.0.is_following());
         let distinct: std::collections::BTreeSet<_> = blind.iter().collect();
         prop_assert_eq!(distinct.len(), blind.len());
         prop_assert!(blind.iter().all(|number| opened.contains(number)));
