@@ -1,6 +1,6 @@
 //! The connections that are not yet known to be read, and those that are known not to be.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 
@@ -18,8 +18,8 @@ const PARTS_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 const GREETING_MAX: usize = 4096;
 /// Most addresses of endpoints that are remembered.
 const ADDRESSES_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
-/// Most requests that are remembered because the connection they were made on isn't known yet, and
-/// for how long. The kernel's two rings are emptied together, but not at one moment.
+/// Most requests that are remembered because the connection they were made on is not known yet to
+/// carry any, and for how long where the process has no connection that it could be.
 const SPOKEN_MAX: usize = 1024;
 const SPOKEN_KEPT: SignedDuration = SignedDuration::from_secs(30);
 /// How long a connection that carries nothing is looked at often.
@@ -41,7 +41,7 @@ pub struct Table {
     /// Greetings of which a part is there.
     parts: LruCache<FlowId, Vec<u8>>,
     addresses: LruCache<IpAddr, String>,
-    /// Requests whose connection was not found.
+    /// First requests that are not set against a connection yet.
     spoken: VecDeque<Spoken>,
     outputs: VecDeque<Output>,
     /// Connections that were forgotten before they could be judged.
@@ -193,12 +193,6 @@ impl Table {
     }
 
     fn follow(&mut self, flow: Flow, endpoint: Endpoint, greeting: u64) {
-        let read = endpoint.transport == Transport::Tcp
-            && self.claim(flow.process, &endpoint.host, flow.time);
-        if read {
-            self.outputs.push_back(Output::Forget { id: flow.id });
-            return;
-        }
         let entry = Entry {
             flow,
             endpoint,
@@ -224,6 +218,12 @@ impl Table {
         entry.is_closed = is_closed;
         if entry.active.is_none() && entry.is_active() {
             entry.active = Some(time);
+            // It may be what a request was read of that is known already.
+            if let Some(index) = self.spoken.iter().position(|spoken| entry.is_of(spoken)) {
+                self.spoken.remove(index);
+                self.let_go(id);
+                return;
+            }
         }
         let Some(told) = entry.told else {
             if is_closed && entry.active.is_none() {
@@ -250,51 +250,39 @@ impl Table {
         if host.as_deref().is_some_and(|host| !self.may_matter(host)) {
             return;
         }
-        // The oldest that carries something is the likeliest; which of several it is makes no
+        let spoken = Spoken { process, host, time };
+        // One that is only kept ready must not be taken for it. Which of several others it is makes no
         // difference, for their number is what counts.
-        let fits = |entry: &&Entry| {
-            entry.flow.process == process
-                && entry.told.is_none()
-                && entry.endpoint.transport == Transport::Tcp
-                && entry.flow.time <= time
-                && host.as_deref().is_none_or(|host| entry.is_called(host))
-        };
-        let found = self.flows.iter().map(|(_, entry)| entry).filter(fits);
-        let found = found.min_by_key(|entry| (entry.active.is_none(), entry.flow.time));
-        match found.map(|entry| entry.flow.id) {
-            Some(id) => {
-                self.flows.pop(&id);
-                self.outputs.push_back(Output::Forget { id });
-            }
-            None => {
-                if self.spoken.len() >= SPOKEN_MAX {
-                    self.spoken.pop_front();
-                }
-                self.spoken.push_back(Spoken { process, host, time });
-            }
+        let entries = self.flows.iter().map(|(_, entry)| entry);
+        let fits = |entry: &&Entry| entry.active.is_some() && entry.is_of(&spoken);
+        let found = entries.filter(fits).min_by_key(|entry| entry.flow.time);
+        if let Some(id) = found.map(|entry| entry.flow.id) {
+            self.let_go(id);
+            return;
         }
+        if self.spoken.len() >= SPOKEN_MAX {
+            self.spoken.pop_front();
+        }
+        self.spoken.push_back(spoken);
+    }
+
+    /// A connection is of no interest any more.
+    fn let_go(&mut self, id: FlowId) {
+        self.flows.pop(&id);
+        self.outputs.push_back(Output::Forget { id });
     }
 
     fn may_matter(&self, host: &str) -> bool {
         self.hosts.has_name(host) || host.parse::<IpAddr>().is_ok()
     }
 
-    /// Takes a request out that was read of this connection before it was known, if there is one.
-    fn claim(&mut self, process: ProcessKey, host: &str, opened: Timestamp) -> bool {
-        let fits = |spoken: &Spoken| {
-            spoken.process == process
-                && spoken.time >= opened
-                && spoken.host.as_deref().is_none_or(|spoken| spoken == host)
-        };
-        let found = self.spoken.iter().position(fits);
-        found.is_some_and(|index| self.spoken.remove(index).is_some())
-    }
-
     fn tick(&mut self, now: Timestamp) {
-        let is_old = |spoken: &Spoken| now.duration_since(spoken.time) > SPOKEN_KEPT;
-        while self.spoken.front().is_some_and(is_old) {
-            self.spoken.pop_front();
-        }
+        let unjudged = self.flows.iter().filter(|(_, entry)| entry.told.is_none());
+        let processes: HashSet<ProcessKey> =
+            unjudged.map(|(_, entry)| entry.flow.process).collect();
+        self.spoken.retain(|spoken| {
+            now.duration_since(spoken.time) <= SPOKEN_KEPT || processes.contains(&spoken.process)
+        });
         let patience = self.patience;
         let is_due = |entry: &&mut Entry| {
             let active = entry.told.is_none().then_some(entry.active).flatten();
@@ -327,6 +315,15 @@ impl Entry {
             Transport::Tcp => self.carried.written >= self.greeting + REQUEST_MIN,
             Transport::Quic => self.carried.written >= QUIC_REQUEST_MIN,
         }
+    }
+
+    /// Whether a request may have been made on it.
+    fn is_of(&self, spoken: &Spoken) -> bool {
+        self.flow.process == spoken.process
+            && self.told.is_none()
+            && self.endpoint.transport == Transport::Tcp
+            && self.flow.time <= spoken.time
+            && spoken.host.as_deref().is_none_or(|host| self.is_called(host))
     }
 
     /// Whether a request may call its other end so: by its name, or by its address.

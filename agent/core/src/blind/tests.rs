@@ -145,11 +145,46 @@ fn what_is_read_is_none() {
 fn what_is_read_before_the_kernel_tells_of_it_is_none() {
     let mut room = Room::new();
     room.speak(7, Some(HOST), 20);
-    assert_eq!(room.greet(flow(1, 7, 0), HOST), [Output::Forget { id: FlowId(1) }]);
+    room.greet(flow(1, 7, 0), HOST);
+    assert_eq!(room.count(1, 5000, 100), [Output::Forget { id: FlowId(1) }]);
     assert!(!room.0.is_following());
     // It was that of one connection, and of none that was opened after it.
     room.speak(7, Some(HOST), 30);
-    assert_eq!(room.greet(flow(2, 7, 40), HOST), [Output::Look { flow: flow(2, 7, 40) }]);
+    room.greet(flow(2, 7, 40), HOST);
+    room.count(2, 5000, 100);
+    assert_eq!(room.tick(6000), [2]);
+}
+
+/// Clients open a connection for each of several requests, find that one of HTTP/2 is enough, and leave
+/// the others alone.
+#[test]
+fn a_connection_that_is_kept_ready_is_not_taken_for_the_one_that_is_read() {
+    for is_counted_first in [true, false] {
+        let mut room = Room::new();
+        room.greet(flow(1, 7, 0), HOST);
+        room.greet(flow(2, 7, 1), HOST);
+        let said = greeting(HOST).len() as u64 + 200;
+        room.count(1, said, 50);
+        if is_counted_first {
+            room.count(2, 5000, 50);
+        }
+        room.speak(7, Some(HOST), 60);
+        room.count(2, 5000, 70);
+        room.release(1, said, 9000);
+        assert_eq!(room.tick(60_000), [0; 0]);
+        assert!(!room.0.is_following());
+    }
+}
+
+/// A short request was read, and long ones come a minute later.
+#[test]
+fn what_was_read_of_a_connection_once_holds() {
+    let mut room = Room::new();
+    room.greet(flow(1, 7, 0), HOST);
+    room.count(1, greeting(HOST).len() as u64 + 200, 50);
+    room.speak(7, Some(HOST), 60);
+    room.tick(70_000);
+    assert_eq!(room.count(1, 5000, 71_000), [Output::Forget { id: FlowId(1) }]);
 }
 
 /// Of two connections to one host one is read: the process has two libraries.
