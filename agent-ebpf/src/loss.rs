@@ -23,11 +23,14 @@ pub enum Cause {
     Control = 6,
     /// It isn't known which connection a record belongs to.
     Unpaired = 7,
+    /// The ring or the table of flows had no room: a connection that nothing is read of may go
+    /// unnoticed.
+    FlowRingFull = 8,
 }
 
 impl Cause {
     /// Every cause, in the order of the counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::RingFull,
         Self::Unreadable,
         Self::CallsFull,
@@ -36,6 +39,7 @@ impl Cause {
         Self::NeverReturned,
         Self::Control,
         Self::Unpaired,
+        Self::FlowRingFull,
     ];
 
     /// The name in metrics and in `weir doctor`.
@@ -50,6 +54,7 @@ impl Cause {
             Self::NeverReturned => "never_returned",
             Self::Control => "control",
             Self::Unpaired => "unpaired",
+            Self::FlowRingFull => "flow_ring_full",
         }
     }
 }

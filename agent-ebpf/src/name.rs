@@ -13,6 +13,11 @@ pub const EXCLUDED: &str = "EXCLUDED";
 /// Program array for [`READ_MORE`] at 0 and [`WRITE_MORE`] at 1.
 pub const CONTINUE: &str = "CONTINUE";
 
+/// Ring buffer of [`crate::flow::Flow`]s.
+pub const FLOW_RING: &str = "FLOW_RING";
+/// Hash of a socket's cookie (`u64`) to [`crate::flow::Watched`].
+pub const FLOWS: &str = "FLOWS";
+
 /// Uprobe on `SSL_read(ssl, buffer, length)`, `gnutls_record_recv` and `gnutls_record_recv_seq`.
 pub const READ_ENTER: &str = "read_enter";
 /// Uprobe on `SSL_read_ex(ssl, buffer, length, *size)`.
@@ -88,6 +93,18 @@ pub const EXECUTED: &str = "executed";
 pub const FORKED: &str = "forked";
 /// Raw tracepoint `sched_process_exit`.
 pub const EXITED: &str = "exited";
+/// `cgroup/connect4`: a socket is being connected.
+pub const CONNECT4: &str = "connect4";
+/// `cgroup/connect6`.
+pub const CONNECT6: &str = "connect6";
+/// `cgroup/sendmsg4`: a datagram is sent from a socket that is not connected.
+pub const SENDMSG4: &str = "sendmsg4";
+/// `cgroup/sendmsg6`.
+pub const SENDMSG6: &str = "sendmsg6";
+/// `cgroup_skb/egress`: a packet leaves.
+pub const EGRESS: &str = "egress";
+/// `cgroup/sock_release`: a socket is closed.
+pub const RELEASED: &str = "released";
 
 /// `u32`: our own thread group id.
 pub const SELF_TGID: &str = "SELF_TGID";

@@ -32,9 +32,17 @@ fn asked(daemon: &Daemon, arguments: &[&str]) -> Output {
 
 #[test]
 fn help_teaches() {
-    for command in
-        ["", "run", "usage", "calls", "doctor", "config check", "ledger verify", "replay"]
-    {
+    for command in [
+        "",
+        "run",
+        "usage",
+        "calls",
+        "doctor",
+        "metrics",
+        "config check",
+        "ledger verify",
+        "replay",
+    ] {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let name = format!("help {command}").trim_end().replace(' ', "_");
         insta::assert_snapshot!(name, shown(&weir(&arguments).output().unwrap()));

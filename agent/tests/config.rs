@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use weir::config::{ByteSize, Config, Days, LogFormat, LogLevel, Overrides};
+use weir::config::{ByteSize, Config, Days, LogFormat, LogLevel, Overrides, Seconds};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(text, Path::new("weir.toml"), Overrides::default())
@@ -24,6 +24,10 @@ fn everything_can_be_said() {
     assert_eq!(config.trust_domain, "example.org");
     assert_eq!(config.capture.ring_bytes, ByteSize(65_536));
     assert_eq!(config.capture.programs, [PathBuf::from("/srv/agents/bun")]);
+    assert!(!config.blind_spots.watch);
+    let hosts = ["gateway.example", "*.inside.example", "10.0.0.7"];
+    assert_eq!(config.blind_spots.hosts, hosts.map(|host| host.parse().unwrap()));
+    assert_eq!(config.blind_spots.after_seconds, Seconds(60));
     assert_eq!(config.ledger.retention_days, Days(30));
     assert_eq!(config.identity.fingerprint_key_file, PathBuf::from("/etc/weir/fleet.key"));
     assert_eq!(config.control.group, "metering");
@@ -42,6 +46,18 @@ fn programs_are_a_list_of_absolute_paths() {
     for wrong in ["\"/usr/bin/bun\"", "[\"bun\"]", "[1]"] {
         let error = parse(&format!("capture.programs = {wrong}")).unwrap_err().to_string();
         assert!(error.contains("1:20: capture.programs: expected"), "{error}");
+    }
+}
+
+#[test]
+fn hosts_are_a_list_of_names() {
+    for wrong in ["\"gateway.example\"", "[\"https://gateway.example\"]", "[1]"] {
+        let error = parse(&format!("blind_spots.hosts = {wrong}")).unwrap_err().to_string();
+        assert!(error.contains("1:21: blind_spots.hosts: expected"), "{error}");
+    }
+    for wrong in ["after_seconds = 0", "after_seconds = \"5s\"", "watch = 1"] {
+        let error = parse(&format!("blind_spots.{wrong}")).unwrap_err().to_string();
+        assert!(error.contains("expected"), "{error}");
     }
 }
 
@@ -84,7 +100,7 @@ fn the_packaged_file_shows_the_defaults() {
         .collect();
     assert_eq!(parse(&said), Ok(Config::default()));
     let settings = packaged.lines().filter(|line| setting(line)).count();
-    assert_eq!(settings, 11, "a key is missing from packaging/weir.toml or from this count");
+    assert_eq!(settings, 14, "a key is missing from packaging/weir.toml or from this count");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //!
 //! Rust components come from rustup, programs from Debian's packages, everything else goes into
 //! `target/tools`: `bin` has bpf-linker, `python` the Python SDKs and a Go toolchain, `node` the Node
-//! SDK, Bun and Deno, `go` and `rust` the clients that are written in those, `openssl` the one in C. Podman
-//! keeps the image of the clients that run in a container (`container.rs`). Takes no time where
-//! everything is there.
+//! SDK, Bun and Deno, `go` and `rust` the clients that are written in those, `openssl` the one in C, `mbedtls`
+//! and `java` clients that weir can't read. Podman keeps the image of the clients that run in a container
+//! (`container.rs`). Takes no time where everything is there.
+
+mod unread;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,10 +20,11 @@ use crate::workspace::{Workspace, as_root, output, step, succeeds};
 const BPF_LINKER: &str = "0.13.0";
 
 /// Programs that the build and the tests call, and the Debian package that has each.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("cc", "build-essential"),
     ("curl", "curl"),
     ("debootstrap", "debootstrap"),
+    ("javac", "default-jdk-headless"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("podman", "podman"),
@@ -39,6 +42,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     go(workspace)?;
     rust(workspace)?;
     openssl(workspace)?;
+    unread::run(workspace)?;
     container::image(workspace)
 }
 
@@ -61,6 +65,9 @@ fn packages() -> anyhow::Result<()> {
     }
     if !Path::new("/usr/include/openssl/ssl.h").exists() {
         missing.push("libssl-dev");
+    }
+    if !Path::new("/usr/include/mbedtls/ssl.h").exists() {
+        missing.push("libmbedtls-dev");
     }
     if missing.is_empty() {
         return Ok(());

@@ -3,6 +3,7 @@
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
+use weir_ebpf::flow::{self, Watched};
 use weir_ebpf::limit;
 use weir_ebpf::loss::{Cause, Lost};
 use weir_ebpf::policy::{Handle, Steer};
@@ -25,6 +26,12 @@ pub(crate) static STEERING: LruHashMap<Handle, Steer> =
 
 #[map]
 pub(crate) static EXCLUDED: HashMap<u32, u8> = HashMap::with_max_entries(limit::EXCLUDED, 0);
+
+#[map]
+pub(crate) static FLOW_RING: RingBuf = RingBuf::with_byte_size(flow::FLOW_RING_BYTES, 0);
+
+#[map]
+pub(crate) static FLOWS: LruHashMap<u64, Watched> = LruHashMap::with_max_entries(flow::FLOWS, 0);
 
 #[map]
 pub(crate) static CONTINUE: ProgramArray = ProgramArray::with_max_entries(2, 0);

@@ -4,10 +4,13 @@
 //! The rooms, in the order data flows through them (`agent/ARCHITECTURE.md` has the picture):
 //! [`stream`] → [`http`] → [`provider`] → [`identity`] → [`meter`], and [`pipeline`] is the only
 //! file that knows that order. A room imports only [`units`], [`secret`] and earlier rooms.
+//! [`blind`] says which connections nothing was read of, by what [`greeting`] reads of how they begin.
 //! [`replay`] runs transcripts through all of them.
 
 #![forbid(unsafe_code)]
 
+pub mod blind;
+pub mod greeting;
 pub mod http;
 pub mod identity;
 pub mod meter;

@@ -312,6 +312,9 @@ impl Pipeline {
                     steering: Steering::SkipReadsUntilWriteBeyond(until),
                 }),
                 Effect::Grpc => self.stats.grpc += 1,
+                Effect::Spoke { host } => {
+                    self.outputs.push_back(Output::Spoke { process: id.process, host, time });
+                }
                 Effect::Ignore(why) => {
                     match why {
                         Useless::Serves => {
@@ -403,6 +406,10 @@ enum Effect {
     Ignore(Useless),
     /// Some of it is gRPC.
     Grpc,
+    /// Something was read of it, for the first time.
+    Spoke {
+        host: Option<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -495,6 +502,16 @@ pub enum Output {
         edge: Box<Edge>,
         /// Who made it.
         attribution: Attribution,
+    },
+    /// An exchange was read, the first on its connection.
+    Spoke {
+        /// Of which process, which is the client.
+        process: ProcessKey,
+        /// To which host, as the request says, a port included or not. `None` if it doesn't say, or
+        /// its head was not seen.
+        host: Option<String>,
+        /// When.
+        time: Timestamp,
     },
     /// The kernel can spare itself the copying of some of a connection's bytes.
     Steer {

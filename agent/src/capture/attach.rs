@@ -94,7 +94,7 @@ impl Attacher {
         let overflowed = Arc::new(AtomicBool::new(false));
         let hints =
             Hints { queue, overflowed: Arc::clone(&overflowed), shared: Arc::clone(&shared) };
-        let mut targets = Targets::new(prober);
+        let mut targets = Targets::new(prober, Arc::clone(&shared));
         targets.attach_installed(&options.programs);
         targets.sweep();
         shared.set_targets(targets.list());

@@ -18,6 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::CaptureError;
 use super::attach::{Hint, Hints};
 use super::event::{BootTime, Event, Said, decode};
+use super::flows::{self, FlowEvent};
 use super::log_ring::ToTracing;
 use super::pairing::Pairing;
 use super::status::Shared;
@@ -28,9 +29,16 @@ const GATHER: Duration = Duration::from_millis(10);
 /// Records that one [`Drain::drain`] reads at most, so that its caller gets to do other things.
 const BATCH: usize = 16 * 1024;
 
-/// The reader's end of the ring. Belongs to one thread.
+/// What the probes write to.
+pub(super) struct Rings {
+    pub(super) ring: RingBuf<MapData>,
+    /// Absent where connections aren't watched.
+    pub(super) flows: Option<RingBuf<MapData>>,
+}
+
+/// The reader's end of the rings. Belongs to one thread.
 pub struct Drain {
-    ring: RingBuf<MapData>,
+    rings: Rings,
     armed: Array<MapData, u32>,
     log: EbpfLogger<ToTracing>,
     epoll: OwnedFd,
@@ -69,7 +77,7 @@ enum State {
 
 impl Drain {
     pub(super) fn new(
-        ring: RingBuf<MapData>,
+        rings: Rings,
         armed: Array<MapData, u32>,
         log: EbpfLogger<ToTracing>,
         hints: Hints,
@@ -80,13 +88,16 @@ impl Drain {
         // Edge-triggered: data that lies in the ring is no reason to wake, only the kernel's word.
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
         let data = epoll::EventData::new_u64(0);
-        epoll::add(&epoll, ring.as_fd(), data, flags).map_err(wrap)?;
+        epoll::add(&epoll, rings.ring.as_fd(), data, flags).map_err(wrap)?;
+        if let Some(flows) = &rings.flows {
+            epoll::add(&epoll, flows.as_fd(), data, flags).map_err(wrap)?;
+        }
         epoll::add(&epoll, log.as_fd(), data, flags).map_err(wrap)?;
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(wrap)?;
         epoll::add(&epoll, &event, data, flags).map_err(wrap)?;
         let waker = Waker(Arc::new(event));
         let pairing = Pairing::new(Arc::clone(&shared.unpaired));
-        Ok(Self { ring, armed, log, epoll, waker, hints, pairing, shared, state: State::Quiet })
+        Ok(Self { rings, armed, log, epoll, waker, hints, pairing, shared, state: State::Quiet })
     }
 
     /// What ends a sleep from another thread.
@@ -123,7 +134,7 @@ impl Drain {
         let boot = boot_time();
         let (mut events, mut records, mut bytes) = (0, 0, 0);
         while records < BATCH
-            && let Some(record) = self.ring.next()
+            && let Some(record) = self.rings.ring.next()
         {
             records += 1;
             bytes += record.len() as u64;
@@ -159,6 +170,27 @@ impl Drain {
             (_, _) => State::Busy,
         };
         events
+    }
+
+    /// Hands over what is in the ring of flows, in the order in which it happened, and says how many
+    /// events that were. What a process wrote may be in either ring first.
+    pub fn drain_flows(&mut self, mut sink: impl FnMut(FlowEvent<'_>)) -> usize {
+        let Some(ring) = &mut self.rings.flows else { return 0 };
+        let boot = boot_time();
+        let mut records = 0;
+        while records < BATCH
+            && let Some(record) = ring.next()
+        {
+            records += 1;
+            match flows::decode(&record, boot) {
+                Ok(event) => sink(event),
+                Err(malformed) => {
+                    tracing::debug!(%malformed);
+                    self.shared.malformed.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        records
     }
 
     fn sleep(&self, timeout: Option<Duration>) -> io::Result<()> {

@@ -80,3 +80,11 @@ pub enum CaptureError {
     #[error("capturing could not be set up")]
     Io(#[source] io::Error),
 }
+
+/// An error with what is behind it, on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

@@ -155,7 +155,7 @@ pub struct Malformed {
 pub(super) struct BootTime(pub(super) i128);
 
 impl BootTime {
-    fn utc(self, boot_ns: u64) -> Timestamp {
+    pub(super) fn utc(self, boot_ns: u64) -> Timestamp {
         let nanoseconds = i128::from(boot_ns).saturating_add(self.0);
         Timestamp::from_nanosecond(nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
     }

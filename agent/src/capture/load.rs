@@ -9,6 +9,7 @@ use aya_log::EbpfLogger;
 use weir_ebpf::{limit, name};
 
 use super::error::CaptureError;
+use super::flows::{self, Flows, WatchError};
 use super::log_ring::ToTracing;
 use super::multi;
 use super::probes::Prober;
@@ -72,6 +73,8 @@ pub(super) struct Probes {
     /// To be kept open: the kernel empties a program array when the last descriptor is closed.
     pub(super) continued: Map,
     pub(super) log: EbpfLogger<ToTracing>,
+    /// What watches connections, and the ring that it tells of them in.
+    pub(super) flows: Result<(Flows, RingBuf<MapData>), WatchError>,
 }
 
 /// Loads everything and follows processes. No library is probed yet.
@@ -112,6 +115,9 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
         load_single(&mut ebpf)?;
     }
     follow_processes(&mut ebpf)?;
+    // As the others, these refer to maps that are let go of below.
+    let flows =
+        if options.watch_connections { flows::start(&mut ebpf) } else { Err(WatchError::Off) };
     exclude(&mut ebpf, &options.excluded)?;
     let continued = match &multi {
         Some(multi) => continue_multi(&mut ebpf, multi)?,
@@ -124,6 +130,7 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
         steering: take(&mut ebpf, name::STEERING)?,
         continued,
         log,
+        flows,
         prober: Prober::new(ebpf, multi, kernel),
     })
 }
@@ -190,7 +197,7 @@ fn continue_single(ebpf: &mut Ebpf) -> Result<Map, CaptureError> {
     Ok(map)
 }
 
-fn take<M: TryFrom<Map, Error = aya::maps::MapError>>(
+pub(super) fn take<M: TryFrom<Map, Error = aya::maps::MapError>>(
     ebpf: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, CaptureError> {

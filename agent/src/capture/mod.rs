@@ -13,12 +13,14 @@ mod drain;
 mod elf;
 mod error;
 mod event;
+mod flows;
 mod functions;
 mod go;
 mod host;
 mod layout;
 mod load;
 mod log_ring;
+mod makeup;
 mod mapping;
 mod multi;
 mod pairing;
@@ -27,26 +29,33 @@ mod same;
 mod site;
 mod sockets;
 mod status;
+mod tally;
 mod targets;
 
 pub use drain::{Drain, Waker};
 pub use error::CaptureError;
 pub use event::{Event, Malformed, Stamp};
+pub use flows::{FlowEvent, WatchError};
+pub use makeup::Makeup;
 pub use mapping::FileId;
 pub use site::{Exits, Site, SiteKind, Sites};
 pub use status::{Loss, Outcome, Probed, Status, Target};
+pub use tally::Tried;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aya::maps::Map;
+use weir_core::blind::{Carried, FlowId};
 use weir_core::pipeline::Steering;
-use weir_core::units::ConnectionId;
+use weir_core::units::{ConnectionId, ProcessKey};
 use weir_ebpf::policy::{Handle, Steer};
 use zerocopy::IntoBytes;
 
 use attach::Attacher;
+use drain::Rings;
+use flows::Flows;
 use load::SteeringMap;
 use status::Shared;
 
@@ -61,6 +70,8 @@ pub struct Options {
     pub excluded: Vec<u32>,
     /// Programs that are attached to before any process uses them, if they have TLS inside.
     pub programs: Vec<PathBuf>,
+    /// Connections are watched from outside too, so that those can be told of that nothing is read of.
+    pub watch_connections: bool,
     /// How often all processes are searched for what no event has told of. At least a second.
     pub sweep: Duration,
     /// Attach by links of many probes where the kernel has them. Without, as on older kernels: that
@@ -74,6 +85,7 @@ impl Default for Options {
             ring_bytes: weir_ebpf::limit::RING_BYTES,
             excluded: Vec::new(),
             programs: Vec::new(),
+            watch_connections: true,
             sweep: Duration::from_secs(60),
             multi: true,
         }
@@ -86,6 +98,8 @@ pub struct Capture {
     steering: Arc<Mutex<SteeringMap>>,
     /// Only kept open.
     _continued: Arc<Map>,
+    /// Absent where connections aren't watched.
+    flows: Option<Arc<Mutex<Flows>>>,
     shared: Arc<Shared>,
     attacher: Arc<Attacher>,
 }
@@ -99,14 +113,20 @@ impl Capture {
     /// See [`CaptureError`]: each of its kinds has another remedy.
     pub fn start(options: &Options) -> Result<(Self, Drain), CaptureError> {
         let probes = load::load(options)?;
-        let shared = Arc::new(Shared::new(probes.losses));
+        let (flows, flow_ring, unwatched) = match probes.flows {
+            Ok((flows, ring)) => (Some(Arc::new(Mutex::new(flows))), Some(ring), None),
+            Err(error) => (None, None, Some(error)),
+        };
+        let shared = Arc::new(Shared::new(probes.losses, unwatched));
         let attacher = Attacher::start(probes.prober, options, Arc::clone(&shared))?;
         let hints = attacher.hints();
-        let drain = Drain::new(probes.ring, probes.armed, probes.log, hints, Arc::clone(&shared))?;
+        let rings = Rings { ring: probes.ring, flows: flow_ring };
+        let drain = Drain::new(rings, probes.armed, probes.log, hints, Arc::clone(&shared))?;
         let steering = Arc::new(Mutex::new(probes.steering));
         let capture = Self {
             steering,
             _continued: Arc::new(probes.continued),
+            flows,
             shared,
             attacher: Arc::new(attacher),
         };
@@ -134,6 +154,33 @@ impl Capture {
         value.copy_from_slice(steer.as_bytes());
         let mut map = self.steering.lock().unwrap_or_else(PoisonError::into_inner);
         map.insert(key, value, 0).map_err(CaptureError::Map)
+    }
+
+    /// How much a connection has carried so far; `None` if it is closed or not watched.
+    #[must_use]
+    pub fn carried(&self, id: FlowId) -> Option<Carried> {
+        let flows = self.flows.as_ref()?;
+        flows.lock().unwrap_or_else(PoisonError::into_inner).carried(id)
+    }
+
+    /// Has a connection not watched any more.
+    pub fn forget(&self, id: FlowId) {
+        if let Some(flows) = &self.flows {
+            flows.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
+        }
+    }
+
+    /// What a process runs, or ran when it was last looked at; `None` if it was gone before anybody
+    /// could look.
+    #[must_use]
+    pub fn makeup(&self, process: ProcessKey) -> Option<Makeup> {
+        self.shared.makeups.of(process)
+    }
+
+    /// How many records were lost of what the probes saw of processes, since the start.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.shared.lost()
     }
 
     /// What is probed, and what was lost.

@@ -4,11 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aya::maps::{MapData, PerCpuArray};
+use weir_core::units::Timestamp;
 use weir_ebpf::loss::Cause;
 
+use super::error::chain;
+use super::flows::WatchError;
+use super::makeup::Makeups;
 use super::mapping::FileId;
 use super::pairing::Unpaired;
 use super::site::Sites;
+use super::tally::{Tally, Tried};
 
 /// A snapshot.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +27,10 @@ pub struct Status {
     /// Hints about processes that came faster than they could be followed; a sweep made up for
     /// each.
     pub hints_dropped: u64,
+    /// What came of all that was looked at, since the start.
+    pub tally: Vec<(Tried, u64)>,
+    /// Why connections aren't watched; absent if they are.
+    pub unwatched: Option<String>,
     /// The most bytes that were found in the ring in one go.
     pub ring_peak_bytes: u64,
     /// Records read from the ring.
@@ -39,6 +48,8 @@ pub struct Target {
     pub build_id: Option<String>,
     /// What came of it.
     pub outcome: Outcome,
+    /// Since when that is so.
+    pub since: Timestamp,
 }
 
 /// What came of attaching to a file.
@@ -99,6 +110,10 @@ pub struct Loss {
 pub(super) struct Shared {
     losses: PerCpuArray<MapData, [u64; 2]>,
     targets: Mutex<Vec<Target>>,
+    /// Why connections aren't watched; absent if they are.
+    unwatched: Option<WatchError>,
+    pub(super) makeups: Makeups,
+    pub(super) tally: Tally,
     pub(super) malformed: AtomicU64,
     pub(super) hints_dropped: AtomicU64,
     pub(super) ring_peak_bytes: AtomicU64,
@@ -107,10 +122,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(losses: PerCpuArray<MapData, [u64; 2]>) -> Self {
+    pub(super) fn new(
+        losses: PerCpuArray<MapData, [u64; 2]>,
+        unwatched: Option<WatchError>,
+    ) -> Self {
         Self {
             losses,
             targets: Mutex::default(),
+            unwatched,
+            makeups: Makeups::new(),
+            tally: Tally::default(),
             malformed: AtomicU64::new(0),
             hints_dropped: AtomicU64::new(0),
             ring_peak_bytes: AtomicU64::new(0),
@@ -130,9 +151,17 @@ impl Shared {
             losses: Cause::ALL.into_iter().map(|cause| self.loss(cause)).collect(),
             malformed: self.malformed.load(Ordering::Relaxed),
             hints_dropped: self.hints_dropped.load(Ordering::Relaxed),
+            tally: self.tally.counts(),
+            unwatched: self.unwatched.as_ref().map(|error| chain(error)),
             ring_peak_bytes: self.ring_peak_bytes.load(Ordering::Relaxed),
             records: self.records.load(Ordering::Relaxed),
         }
+    }
+
+    /// Records of which the flows' are none: those say nothing of what was read.
+    pub(super) fn lost(&self) -> u64 {
+        let causes = Cause::ALL.into_iter().filter(|cause| *cause != Cause::FlowRingFull);
+        causes.map(|cause| self.loss(cause).records).fold(0, u64::saturating_add)
     }
 
     fn loss(&self, cause: Cause) -> Loss {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,19 @@ use std::sync::Arc;
 
 use aya::programs::ProgramError;
 use rustix::fs::{FileType, Mode, OFlags, major, minor};
+use weir_core::units::Timestamp;
 
 use super::boringssl::{Search, Searches};
 use super::elf::{self, ElfError, Exports, Place};
+use super::error::chain;
 use super::functions::{Function, Kind, in_go, inside, inside_openssl, records, symbols, wanted};
 use super::go;
+use super::makeup::{Makeup, read_maps};
 use super::mapping::{FileId, Mapping, executable};
 use super::probes::{Planned, Prober, Probes};
 use super::same::{self, Likeness};
-use super::status::{Outcome, Probed, Target};
-
-/// The longest `maps` file that is read: some 100,000 mappings.
-const MAPS_MAX: u64 = 16 << 20;
+use super::status::{Outcome, Probed, Shared, Target};
+use super::tally::Tried;
 
 /// Files that are remembered. When there are more, those without TLS code are forgotten.
 const FILES_MAX: usize = 32 * 1024;
@@ -60,6 +61,7 @@ pub(super) struct Targets {
     prober: Prober,
     files: HashMap<FileId, Known>,
     searches: Searches,
+    shared: Arc<Shared>,
 }
 
 /// What is known of a file.
@@ -100,8 +102,8 @@ impl Known {
 }
 
 impl Targets {
-    pub(super) fn new(prober: Prober) -> Self {
-        Self { prober, files: HashMap::new(), searches: Searches::new() }
+    pub(super) fn new(prober: Prober, shared: Arc<Shared>) -> Self {
+        Self { prober, files: HashMap::new(), searches: Searches::new(), shared }
     }
 
     /// Attaches to the libraries that the host has installed, to its large programs, and to `programs`.
@@ -145,11 +147,21 @@ impl Targets {
 
     /// Looks at what one process has mapped. Says whether something was found.
     pub(super) fn search(&mut self, pid: u32) -> bool {
-        let Ok(maps) = read_maps(pid) else {
-            return false;
-        };
+        match read_maps(pid) {
+            Ok(maps) => {
+                self.shared.makeups.remember(pid, Makeup::of(&maps));
+                self.search_maps(pid, &maps)
+            }
+            Err(_gone) => {
+                self.shared.tally.count(Tried::Exited);
+                false
+            }
+        }
+    }
+
+    fn search_maps(&mut self, pid: u32, maps: &str) -> bool {
         let mut found = false;
-        for mapping in executable(&maps) {
+        for mapping in executable(maps) {
             // This names the very file that is mapped: also one that was deleted or replaced, or
             // lies in another mount namespace.
             let Range { start, end } = mapping.addresses;
@@ -178,8 +190,8 @@ impl Targets {
         let own = std::process::id();
         let mut mapped = HashSet::new();
         for pid in processes().filter(|pid| *pid != own) {
-            self.search(pid);
             if let Ok(maps) = read_maps(pid) {
+                self.search_maps(pid, &maps);
                 mapped.extend(executable(&maps).map(|mapping| mapping.file));
             }
         }
@@ -230,10 +242,11 @@ impl Targets {
         };
         let found = self.follow(file, plan).map(|(outcome, probes)| {
             tracing::info!(path, ?outcome, "looked at");
-            let path = path.to_owned();
-            let target = Target { file: id, path, build_id: exports.build_id, outcome };
+            let (path, build_id) = (path.to_owned(), exports.build_id);
+            let target = Target { file: id, path, build_id, outcome, since: Timestamp::now() };
             Arc::new(Found { target, probes })
         });
+        self.shared.tally.count(Tried::of(found.as_ref().map(|found| &found.target.outcome)));
         let is_news = found.is_some();
         self.files.insert(id, Known { found, likeness: Likeness::of(file).ok(), installed });
         is_news
@@ -335,21 +348,7 @@ fn open(path: &Path) -> io::Result<(FileId, File)> {
     Ok((FileId { device, inode: stat.st_ino }, file))
 }
 
-fn read_maps(pid: u32) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(format!("/proc/{pid}/maps"))?.take(MAPS_MAX).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 fn processes() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-/// An error with what is behind it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

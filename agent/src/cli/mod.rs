@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod doctor;
 mod ledger;
+mod metrics;
 mod name;
 mod output;
 mod replay;
@@ -42,6 +43,7 @@ enum Command {
     Usage(usage::Arguments),
     Calls(calls::Arguments),
     Doctor(doctor::Arguments),
+    Metrics(metrics::Arguments),
     Config(config::Arguments),
     Ledger(ledger::Arguments),
     Replay(replay::Arguments),
@@ -73,6 +75,7 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
         Command::Usage(arguments) => arguments.run(),
         Command::Calls(arguments) => arguments.run(),
         Command::Doctor(arguments) => arguments.run(),
+        Command::Metrics(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),
         Command::Ledger(arguments) => arguments.run(),
         Command::Replay(arguments) => arguments.run(),

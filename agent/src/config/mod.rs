@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 pub use fingerprint_key::{FingerprintKeyError, fingerprint_key};
 pub use problem::{ConfigError, Problem};
-pub use units::{ByteSize, Days, ParseByteSizeError};
+pub use units::{ByteSize, Days, ParseByteSizeError, Seconds};
+use weir_core::blind::HostPattern;
 
 /// Where the configuration is looked for when no file is named. It need not exist.
 pub const DEFAULT_FILE: &str = "/etc/weir/weir.toml";
@@ -30,6 +31,8 @@ pub struct Config {
     pub trust_domain: String,
     /// Capture.
     pub capture: Capture,
+    /// What is told of connections that nothing is read of.
+    pub blind_spots: BlindSpots,
     /// Ledger.
     pub ledger: Ledger,
     /// Identity.
@@ -47,6 +50,17 @@ pub struct Capture {
     pub ring_bytes: ByteSize,
     /// Programs that are looked at before anybody runs them.
     pub programs: Vec<PathBuf>,
+}
+
+/// `[blind_spots]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlindSpots {
+    /// Connections are watched.
+    pub watch: bool,
+    /// Model endpoints besides those that are known.
+    pub hosts: Vec<HostPattern>,
+    /// How long nothing may be read of a connection that carries something, from 1 to 3,600 seconds.
+    pub after_seconds: Seconds,
 }
 
 /// `[ledger]`
@@ -120,6 +134,7 @@ impl Default for Config {
             host: hostname(),
             trust_domain: "weir.local".to_owned(),
             capture: Capture { ring_bytes: ByteSize(8 << 20), programs: Vec::new() },
+            blind_spots: BlindSpots { watch: true, hosts: Vec::new(), after_seconds: Seconds(5) },
             ledger: Ledger { retention_days: Days(400) },
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
             control: Control { group: "weir".to_owned() },

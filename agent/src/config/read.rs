@@ -5,10 +5,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
+use weir_core::blind::HostPattern;
 
 use super::problem::{ConfigError, Found};
 use super::section::{Section, count, shares_line, text as string};
-use super::units::{ByteSize, Days};
+use super::units::{ByteSize, Days, Seconds};
 use super::{Config, LogFormat, LogLevel, Overrides, default_fingerprint_key_file};
 
 /// A configuration is a page; what is longer is not one.
@@ -23,6 +24,9 @@ pub(super) struct Draft {
     trust_domain: Option<String>,
     ring_bytes: Option<ByteSize>,
     programs: Option<Vec<PathBuf>>,
+    watch: Option<bool>,
+    hosts: Option<Vec<HostPattern>>,
+    after_seconds: Option<Seconds>,
     retention_days: Option<Days>,
     fingerprint_key_file: Option<PathBuf>,
     group: Option<String>,
@@ -72,6 +76,9 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.trust_domain, draft.trust_domain);
     set(&mut config.capture.ring_bytes, draft.ring_bytes);
     set(&mut config.capture.programs, draft.programs);
+    set(&mut config.blind_spots.watch, draft.watch);
+    set(&mut config.blind_spots.hosts, draft.hosts);
+    set(&mut config.blind_spots.after_seconds, draft.after_seconds);
     set(&mut config.ledger.retention_days, draft.retention_days);
     set(&mut config.control.group, draft.group);
     set(&mut config.log.level, draft.level);
@@ -102,6 +109,10 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     };
     (draft.ring_bytes, draft.programs) = top.table("capture", |section| {
         (section.take("ring_bytes", ring_bytes), section.take("programs", programs))
+    });
+    (draft.watch, draft.hosts, draft.after_seconds) = top.table("blind_spots", |section| {
+        let watch = section.take("watch", switch);
+        (watch, section.take("hosts", hosts), section.take("after_seconds", seconds))
     });
     draft.retention_days = top.table("ledger", |section| section.take("retention_days", days));
     draft.fingerprint_key_file =
@@ -161,6 +172,31 @@ fn programs(value: &DeValue<'_>) -> Result<Vec<PathBuf>, String> {
         return Err(format!("at most {MOST} paths"));
     }
     paths.iter().map(|path| absolute_path(path.get_ref())).collect()
+}
+
+fn switch(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| "true or false".to_owned())
+}
+
+fn hosts(value: &DeValue<'_>) -> Result<Vec<HostPattern>, String> {
+    const MOST: usize = 256;
+    let DeValue::Array(hosts) = value else {
+        return Err("a list of hosts".to_owned());
+    };
+    if hosts.len() > MOST {
+        return Err(format!("at most {MOST} hosts"));
+    }
+    let pattern = |host: &DeValue<'_>| string(host)?.parse().ok();
+    let expected = || "hosts such as \"gateway.example\" or \"*.gateway.example\", or addresses";
+    hosts.iter().map(|host| pattern(host.get_ref()).ok_or_else(|| expected().to_owned())).collect()
+}
+
+fn seconds(value: &DeValue<'_>) -> Result<Seconds, String> {
+    count(value)
+        .and_then(|count| u32::try_from(count).ok())
+        .filter(|count| (1..=3600).contains(count))
+        .map(Seconds)
+        .ok_or_else(|| "a number of seconds from 1 to 3600".to_owned())
 }
 
 fn days(value: &DeValue<'_>) -> Result<Days, String> {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use super::doctor::DoctorReport;
 use super::error::ApiError;
 use super::peer::{Peer, Role};
 use super::server::Control;
-use super::{Health, Verification, verification, when};
+use super::{Health, Verification, metrics, verification, when};
 use crate::ledger::{CallsQuery, Dimension, LedgerError, UsageQuery, UsageReport};
 
 /// From when on is answered if nobody says.
@@ -31,6 +32,7 @@ pub(super) fn router(control: Arc<Control>) -> Router {
         .route("/v1/usage", get(usage))
         .route("/v1/calls", get(calls))
         .route("/v1/doctor", get(doctor))
+        .route("/v1/metrics", get(metrics))
         .route("/v1/ledger/verify", get(verify))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
@@ -126,6 +128,17 @@ async fn doctor(
 ) -> Answer<DoctorReport> {
     let Query(NoParameters {}) = parameters.map_err(bad_parameters)?;
     Ok(Json(blocking(move || (control.doctor)()).await?))
+}
+
+async fn metrics(
+    State(control): State<Arc<Control>>,
+    parameters: Parameters<NoParameters>,
+) -> Result<Response, ApiError> {
+    let Query(NoParameters {}) = parameters.map_err(bad_parameters)?;
+    let started = control.started;
+    let report = blocking(move || (control.doctor)()).await?;
+    let text = metrics::text(&report, started);
+    Ok(([(CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
 }
 
 /// Reads the whole log, so not everybody may ask for it.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use weir_core::blind::BlindSpot;
 
 /// The state of the daemon and of what it depends on. Fields are added, never changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,23 @@ pub struct DoctorReport {
     /// Each program or library in which TLS code was looked for and found, or not.
     #[serde(default)]
     pub capture: Vec<CaptureTarget>,
+    /// What came of looking at files and for processes since the start, by its name: `attached`,
+    /// `loader`, `no_tls`, `no_symbols`, `unsupported_version`, `unreadable`, `refused`, and `exited` for processes that were
+    /// gone before they could be looked at.
+    #[serde(default)]
+    pub attach: BTreeMap<String, u64>,
+    /// Model calls that were read since the start.
+    #[serde(default)]
+    pub calls: u64,
+    /// Connections to model endpoints that nothing was read of since the start: at most 128 rows, and
+    /// each is up to five minutes behind.
+    #[serde(default)]
+    pub blind_spots: Vec<BlindSpot>,
+    /// How many connections that are in all, by [`Reason`]; those that are 0 too.
+    ///
+    /// [`Reason`]: weir_core::blind::Reason
+    #[serde(default)]
+    pub blind_connections: BTreeMap<String, u64>,
     /// What was lost since the start, by the name of the hop where it was lost. A hop that lost
     /// nothing is there with 0.
     #[serde(default)]

@@ -7,6 +7,7 @@
 //! | `GET /v1/usage` | `by`, `since`, `until` | [`crate::ledger::UsageReport`] |
 //! | `GET /v1/calls` | `since`, `until`, `identity`, `follow` | a call a line, as they are read |
 //! | `GET /v1/doctor` | | [`DoctorReport`] |
+//! | `GET /v1/metrics` | | OpenMetrics text, which Prometheus reads |
 //! | `GET /v1/ledger/verify` | | [`Verification`]; for root only |
 //!
 //! Times are written as [`when::parse`] reads them. A parameter that is not known is refused. What
@@ -20,6 +21,7 @@ mod calls;
 mod client;
 mod doctor;
 mod error;
+mod metrics;
 mod peer;
 mod server;
 mod socket;

@@ -1,6 +1,9 @@
 //! What the daemon tells `weir doctor` about itself.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+
+use weir_core::blind::Reason;
 
 use super::vitals::Vitals;
 use super::watch::losses;
@@ -14,6 +17,7 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
     let status = capture.status();
     let stats = vitals.pipeline();
     let unpriced = vitals.unpriced_models();
+    let (blind_spots, blind_connections) = vitals.blind_spots();
     let mut checks: Vec<Check> =
         preflight::checks().into_iter().map(|(_exit, check)| check).collect();
     checks.extend([
@@ -22,6 +26,7 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
         lost(losses(capture, vitals).map(|(_cause, records, _bytes)| records).sum()),
         room(stats.evicted),
         prices(unpriced.values().sum()),
+        watched(status.unwatched.as_deref(), blind_connections.values().sum()),
     ]);
     let mut lost_by_cause: Vec<(String, u64)> = losses(capture, vitals)
         .map(|(cause, records, _bytes)| (cause.to_owned(), records))
@@ -41,19 +46,22 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
     ]);
     DoctorReport {
         checks,
+        attach: counts(status.tally.iter().map(|(tried, count)| (tried.as_str(), *count))),
+        calls: stats.calls,
+        blind_spots,
+        blind_connections: counts(Reason::ALL.into_iter().map(|reason| {
+            (reason.as_str(), blind_connections.get(&reason).copied().unwrap_or_default())
+        })),
         capture: status.targets.iter().map(shown).collect(),
         losses: lost_by_cause.into_iter().collect(),
         served_connections: stats.served,
         token_bindings_refused: stats.bindings_refused,
         batch_claims_refused: vitals.batch_claims_refused.load(Ordering::Relaxed),
-        unsupported: [
+        unsupported: counts([
             ("grpc", stats.grpc),
             ("upgraded", stats.upgraded),
             ("tunnel", stats.tunnels),
-        ]
-        .into_iter()
-        .map(|(protocol, count)| (protocol.to_owned(), count))
-        .collect(),
+        ]),
         unpriced,
         unknown: Vec::new(),
     }
@@ -137,6 +145,29 @@ fn prices(calls: u64) -> Check {
             "their tokens are counted and their cost is left out of every sum; see the models below",
         ),
     }
+}
+
+fn watched(unwatched: Option<&str>, connections: u64) -> Check {
+    const NAME: &str = "blind spots";
+    match (unwatched, connections) {
+        (Some(reason), _) => Check::warn(
+            NAME,
+            format!("connections aren't watched: {reason}"),
+            "what nothing is read of goes unnoticed",
+        ),
+        (None, 0) => {
+            Check::ok(NAME, "no connection to a model endpoint is known that was not read")
+        }
+        (None, _) => Check::warn(
+            NAME,
+            format!("{connections} connections to model endpoints were not read since the start"),
+            "see below whose they are, and docs/blind-spots.md for what each reason means",
+        ),
+    }
+}
+
+fn counts(counts: impl IntoIterator<Item = (&'static str, u64)>) -> BTreeMap<String, u64> {
+    counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
 fn shown(target: &Target) -> CaptureTarget {

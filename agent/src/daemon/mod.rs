@@ -9,6 +9,7 @@
 //! leftmost can't take any more is counted, stands in the log as a loss once that can be written
 //! again, and `weir doctor` says so at once.
 
+mod blind;
 mod doctor;
 mod failure;
 mod settle;
@@ -32,6 +33,7 @@ use crate::control::{Control, Socket, serve};
 use crate::host::{self, Host};
 use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
 
+use blind::Blind;
 use failure::Coded;
 use settle::{Keeper, MeterQueue};
 use vitals::Vitals;
@@ -62,6 +64,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let options = capture::Options {
         ring_bytes: u32::try_from(config.capture.ring_bytes.0)?,
         programs: config.capture.programs,
+        watch_connections: config.blind_spots.watch,
         ..capture::Options::default()
     };
     let (capture, drain) = Capture::start(&options).coded()?;
@@ -74,8 +77,11 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let reader = ledger.reader();
     let (made, metered) = sync_channel(CALLS_MAX);
     let (entries, kept) = sync_channel(ENTRIES_MAX);
+    let blind =
+        Blind::new(capture.clone(), &config.blind_spots, entries.clone(), Arc::clone(&vitals));
     let flow = Flow {
         capture: capture.clone(),
+        blind,
         pipeline: Pipeline::new(key),
         host: Host::new(namespace, host::Paths::default()),
         made,

@@ -4,10 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use weir_core::blind::{BlindSpot, Reason, Transport};
+use weir_core::identity::IdentityId;
 use weir_core::pipeline::Stats;
 
 /// Most unpriced models that are told apart; the others are counted together.
 const UNPRICED_MAX: usize = 100;
+
+/// Most blind spots that are told apart.
+const BLIND_MAX: usize = 128;
+
+/// Who, where, how and why.
+type BlindKey = (IdentityId, String, Transport, Reason);
 
 /// Counters and states, written by one thread each.
 #[derive(Debug, Default)]
@@ -23,6 +31,16 @@ pub(super) struct Vitals {
     pub(super) batches_dropped: AtomicU64,
     /// What was said of batches and not believed.
     pub(super) batch_claims_refused: AtomicU64,
+    /// Connections that were forgotten before it was known whether they are read.
+    pub(super) flows_evicted: AtomicU64,
+    /// Blind spots that there was no row for.
+    pub(super) blind_omitted: AtomicU64,
+    /// Rows of blind spots that the ledger's queue had no room for.
+    pub(super) blind_dropped: AtomicU64,
+    /// The blind spots since the start, by what they have in common.
+    blind: Mutex<BTreeMap<BlindKey, BlindSpot>>,
+    /// How many connections they are, by reason.
+    blind_connections: Mutex<BTreeMap<Reason, u64>>,
     /// Entries that could not be written before the daemon had to stop.
     pub(super) entries_dropped: AtomicU64,
 }
@@ -43,6 +61,34 @@ impl Vitals {
 
     pub(super) fn pipeline(&self) -> Stats {
         *locked(&self.pipeline)
+    }
+
+    /// Notes a row of blind spots. Of those that there is no room for only the number is kept.
+    pub(super) fn blind(&self, spot: &BlindSpot) {
+        *locked(&self.blind_connections).entry(spot.reason).or_default() += spot.connections;
+        let mut known = locked(&self.blind);
+        let key = (spot.identity.clone(), spot.host.clone(), spot.transport, spot.reason);
+        if let Some(sum) = known.get_mut(&key) {
+            sum.until = spot.until;
+            sum.connections = sum.connections.saturating_add(spot.connections);
+            sum.written = sum.written.saturating_add(spot.written);
+            sum.read = sum.read.zip(spot.read).map(|(sum, more)| sum.saturating_add(more));
+        } else if known.len() < BLIND_MAX {
+            known.insert(key, spot.clone());
+        }
+    }
+
+    /// The blind spots since the start, and how many connections they are by reason.
+    pub(super) fn blind_spots(&self) -> (Vec<BlindSpot>, BTreeMap<Reason, u64>) {
+        let spots = locked(&self.blind).values().cloned().collect();
+        (spots, locked(&self.blind_connections).clone())
+    }
+
+    /// Blind spots that no row of the log tells of.
+    pub(super) fn blind_left_out(&self) -> u64 {
+        let [omitted, dropped] = [&self.blind_omitted, &self.blind_dropped]
+            .map(|counter| counter.load(Ordering::Relaxed));
+        omitted.saturating_add(dropped)
     }
 
     /// Notes a call to a model without a price.

@@ -11,6 +11,7 @@ use weir_core::pipeline::{Input, Output, Pipeline};
 use weir_core::provider::{BatchNews, Edge, ModelCall};
 use weir_core::units::Timestamp;
 
+use super::blind::Blind;
 use super::vitals::Vitals;
 use crate::capture::{Capture, Drain, Event, Stamp};
 use crate::host::{Host, Sighting};
@@ -38,6 +39,7 @@ pub(super) struct Watch {
 /// Everything that an event goes through.
 pub(super) struct Flow {
     pub(super) capture: Capture,
+    pub(super) blind: Blind,
     pub(super) pipeline: Pipeline,
     pub(super) host: Host,
     pub(super) made: SyncSender<Attributed>,
@@ -71,16 +73,22 @@ impl Watch {
         let mut waited = Ok(());
         while waited.is_ok() && !flow.vitals.is_stopping() {
             let open = flow.pipeline.stats().connections > 0;
-            waited = drain.wait(open.then_some(SILENCE_CHECK));
+            let patience = flow.blind.patience();
+            waited = drain.wait(patience.or(open.then_some(SILENCE_CHECK)));
             let events = drain.drain(|event| flow.take(event));
-            if upkeep.elapsed() >= UPKEEP_EVERY && (events > 0 || open) {
+            let events = events + drain.drain_flows(|event| flow.blind.take(event, &mut flow.host));
+            let waiting = open || patience.is_some();
+            if upkeep.elapsed() >= UPKEEP_EVERY && (events > 0 || waiting) {
                 upkeep = Instant::now();
                 flow.handle(Input::Tick { time: Timestamp::now() }, None);
+                flow.blind.tick(Timestamp::now());
                 flow.tell();
             }
         }
         while drain.drain(|event| flow.take(event)) > 0 {}
+        drain.drain_flows(|event| flow.blind.take(event, &mut flow.host));
         flow.handle(Input::Stop { time: Timestamp::now() }, None);
+        flow.blind.stop(Timestamp::now());
         flow.tell();
         waited
     }
@@ -99,6 +107,7 @@ impl Flow {
             }
             Event::Executed { process, time, path, .. } => {
                 self.host.executed(process, path);
+                self.blind.executed(process);
                 self.handle(Input::Exited { process, time }, None);
             }
             Event::Forked { parent, child, .. } => self.host.forked(parent, child),
@@ -132,6 +141,9 @@ impl Flow {
                 }
                 Output::Batch { news, attribution } => {
                     self.hand_on(Attributed::Batch(news, attribution));
+                }
+                Output::Spoke { process, host, time } => {
+                    self.blind.spoke(process, host.as_deref(), time);
                 }
                 Output::Steer { connection, steering } => {
                     if let Err(error) = self.capture.steer(connection, steering) {
@@ -208,6 +220,8 @@ pub(super) fn losses(
     let own = [
         ("malformed_record", status.malformed, 0),
         ("meter_queue_full", vitals.calls_dropped.load(Ordering::Relaxed), 0),
+        ("flows_evicted", vitals.flows_evicted.load(Ordering::Relaxed), 0),
+        ("blind_spots_omitted", vitals.blind_left_out(), 0),
     ];
     kernel.chain(own)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use weir_core::blind::BlindSpot;
 use weir_core::identity::Container;
 use weir_core::meter::{BatchRecord, EdgeRecord, Payer, UsageRecord};
 use weir_core::units::Timestamp;
@@ -26,6 +27,8 @@ pub enum Entry {
     Edge(Box<EdgeRecord>),
     /// A batch was created, or a file of its results was named.
     Batch(Box<BatchRecord>),
+    /// Connections to a model endpoint that nothing was read of.
+    Blind(Box<BlindSpot>),
     /// Something was lost.
     Loss(Loss),
     /// The daemon began to watch the host.
@@ -63,6 +66,7 @@ pub(super) enum Kind {
     Call,
     Edge,
     Batch,
+    Blind,
     Loss,
     Start,
     Stop,
@@ -75,6 +79,7 @@ impl Entry {
             Kind::Call => Self::Call(serde_json::from_slice(line)?),
             Kind::Edge => Self::Edge(serde_json::from_slice(line)?),
             Kind::Batch => Self::Batch(serde_json::from_slice(line)?),
+            Kind::Blind => Self::Blind(serde_json::from_slice(line)?),
             Kind::Loss => Self::Loss(serde_json::from_slice(line)?),
             Kind::Start => Self::Start(serde_json::from_slice(line)?),
             Kind::Stop => Self::Stop(serde_json::from_slice(line)?),
@@ -88,6 +93,7 @@ impl Entry {
             Self::Call(record) => bound_record(record),
             Self::Edge(record) => bound_edge(record),
             Self::Batch(record) => bound_batch(record),
+            Self::Blind(spot) => bound_blind(spot),
             Self::Loss(loss) => cut(&mut loss.cause),
             Self::Start(_) | Self::Stop(_) => {}
         }
@@ -104,6 +110,7 @@ impl Entry {
             }
             Self::Edge(record) => record.time,
             Self::Batch(record) => record.time,
+            Self::Blind(spot) => spot.until,
             Self::Loss(loss) => loss.to,
             Self::Start(mark) | Self::Stop(mark) => mark.time,
         }
@@ -166,6 +173,12 @@ fn bound_batch(record: &mut BatchRecord) {
     optional.into_iter().flatten().chain(told_to).for_each(cut);
     *credential_ids = bounded_ids(std::mem::take(credential_ids));
     container.iter_mut().for_each(bound_container);
+}
+
+fn bound_blind(spot: &mut BlindSpot) {
+    let optional = [&mut spot.process.exe, &mut spot.unit].into_iter().flatten();
+    optional.chain([&mut spot.identity.0, &mut spot.host]).for_each(cut);
+    spot.container.iter_mut().for_each(bound_container);
 }
 
 fn bound_container(container: &mut Container) {

@@ -1,6 +1,7 @@
 //! What can be asked of the ledger, and the answers.
 
 use serde::Serialize;
+use weir_core::blind::BlindSpot;
 use weir_core::meter::{EdgeRecord, UsageRecord};
 use weir_core::units::Timestamp;
 
@@ -36,7 +37,7 @@ pub struct UsageReport {
     /// As asked.
     pub until: Timestamp,
     /// Whether everything that happened on this host in the interval is known to be in the sums.
-    /// If not, `lost_bytes`, `losses`, `gaps`, `damaged_lines` and `begins` say why.
+    /// If not, `lost_bytes`, `losses`, `gaps`, `blind_spots`, `damaged_lines` and `begins` say why.
     pub complete: bool,
     /// The dearest first, then those with the most calls.
     pub rows: Vec<UsageRow>,
@@ -46,6 +47,8 @@ pub struct UsageReport {
     pub losses: Vec<Loss>,
     /// When the host was not watched, between two runs: at most [`INTERVALS_MAX`] of them.
     pub gaps: Vec<Gap>,
+    /// Connections to model endpoints that nothing was read of: at most [`INTERVALS_MAX`] rows.
+    pub blind_spots: Vec<BlindSpot>,
     /// Intervals that there was no room for.
     pub omitted: u64,
     /// Lines of the whole log that can't be read. `weir ledger verify` names them.
@@ -56,7 +59,7 @@ pub struct UsageReport {
     pub begins: Option<Timestamp>,
 }
 
-/// How many losses or gaps a report lists.
+/// How many losses, gaps or blind spots a report lists.
 pub const INTERVALS_MAX: usize = 100;
 
 /// One row of a report. Serialises flat: the dimensions, then the sums.

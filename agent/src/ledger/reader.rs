@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use weir_core::blind::BlindSpot;
 use weir_core::meter::{BatchKey, BatchRecord, UsageRecord};
 use weir_core::units::{Role, Timestamp};
 
@@ -100,6 +101,7 @@ impl Reader {
                 walks.push(Walk::new(&self.0.log_dir, bytes.start, bytes.end)?);
             }
             found.losses = index.losses(&sums.within).map_err(failed)?;
+            found.blind = index.blind(&sums.within).map_err(failed)?;
             found.gaps = index.gaps(&sums.within).map_err(failed)?;
             found.damaged = index.state().damaged;
             found.first = index.state().first;
@@ -256,6 +258,7 @@ impl Iterator for Calls {
             Entry::Call(_)
             | Entry::Edge(_)
             | Entry::Batch(_)
+            | Entry::Blind(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -291,6 +294,7 @@ impl Iterator for Edges {
             Entry::Call(_)
             | Entry::Edge(_)
             | Entry::Batch(_)
+            | Entry::Blind(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -369,6 +373,7 @@ impl<'a> Sums<'a> {
 struct Found {
     losses: Vec<Loss>,
     gaps: Vec<Gap>,
+    blind: Vec<BlindSpot>,
     damaged: u64,
     first: Option<Timestamp>,
     alive: Option<Timestamp>,
@@ -387,6 +392,9 @@ impl Found {
             Entry::Loss(loss) if touches(loss.from, loss.to, &sums.within) => {
                 self.losses.push(loss);
             }
+            Entry::Blind(spot) if touches(spot.time, spot.until, &sums.within) => {
+                self.blind.push(*spot);
+            }
             Entry::Start(mark) => {
                 let last = self.alive.unwrap_or(mark.time);
                 let gap = Gap { from: last.min(mark.time), to: last.max(mark.time) };
@@ -395,7 +403,11 @@ impl Found {
                 }
                 self.alive = Some(mark.time);
             }
-            Entry::Batch(_) | Entry::Edge(_) | Entry::Loss(_) | Entry::Stop(_) => {}
+            Entry::Batch(_)
+            | Entry::Blind(_)
+            | Entry::Edge(_)
+            | Entry::Loss(_)
+            | Entry::Stop(_) => {}
         }
         self.first = self.first.or(Some(alive));
         self.alive = self.alive.max(Some(alive));
@@ -463,12 +475,14 @@ fn report(query: &UsageQuery, sums: Sums<'_>, found: Found, anchor: &Anchor) -> 
     let whole = cut.is_none_or(|cut| query.since >= cut)
         && found.losses.is_empty()
         && found.gaps.is_empty()
+        && found.blind.is_empty()
         && found.damaged == 0;
-    let Found { mut losses, mut gaps, damaged, first, alive: _ } = found;
-    let omitted =
-        losses.len().saturating_sub(INTERVALS_MAX) + gaps.len().saturating_sub(INTERVALS_MAX);
+    let Found { mut losses, mut gaps, mut blind, damaged, first, alive: _ } = found;
+    let lengths = [losses.len(), gaps.len(), blind.len()];
+    let omitted: usize = lengths.iter().map(|length| length.saturating_sub(INTERVALS_MAX)).sum();
     losses.truncate(INTERVALS_MAX);
     gaps.truncate(INTERVALS_MAX);
+    blind.truncate(INTERVALS_MAX);
     UsageReport {
         by: query.by.clone(),
         since: query.since,
@@ -478,6 +492,7 @@ fn report(query: &UsageQuery, sums: Sums<'_>, found: Found, anchor: &Anchor) -> 
         totals,
         losses,
         gaps,
+        blind_spots: blind,
         omitted: omitted as u64,
         damaged_lines: damaged,
         begins: cut.or(first),

@@ -2,6 +2,7 @@
 
 mod answers;
 mod batches;
+mod blind;
 mod edges;
 
 use std::collections::BTreeMap;

@@ -29,6 +29,14 @@ impl Daemon {
     /// # Errors
     /// If it ends instead, with what it said.
     pub fn start(place: &Place, home: &Path) -> anyhow::Result<Self> {
+        Self::start_with(place, home, "")
+    }
+
+    /// The same, with `more` in its configuration.
+    ///
+    /// # Errors
+    /// If it ends instead, with what it said.
+    pub fn start_with(place: &Place, home: &Path, more: &str) -> anyhow::Result<Self> {
         fs::create_dir_all(home)?;
         // The first process of a program that has to be searched isn't seen while that is done.
         let searched = [
@@ -41,7 +49,7 @@ impl Daemon {
         ];
         let programs = serde_json::to_string(&searched)?;
         let config = home.join("weir.toml");
-        fs::write(&config, format!("[capture]\nprograms = {programs}\n"))?;
+        fs::write(&config, format!("[capture]\nprograms = {programs}\n{more}"))?;
         let log = File::options().create(true).append(true).open(home.join("log"))?;
         let mut child = command(&place.weir, home)
             .arg("--config")

@@ -36,6 +36,8 @@ pub struct Place {
     pub old_node: PathBuf,
     /// The client that has OpenSSL 3 inside, without a symbol of it.
     pub openssl_client: PathBuf,
+    /// What `cargo xtask setup` has built and installed.
+    pub tools: PathBuf,
     /// The clients' scripts.
     pub clients: PathBuf,
     /// The configuration that is shipped.
@@ -83,6 +85,7 @@ impl Place {
             go_stripped,
             rust_client,
             rust_client_stripped: tools.join("rust/client-stripped"),
+            tools,
             clients: here.join("clients"),
             packaging: workspace.join("packaging"),
         })

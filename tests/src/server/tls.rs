@@ -18,7 +18,7 @@ pub(super) struct Identity {
     pub(super) config: Arc<ServerConfig>,
 }
 
-/// Makes an authority and a certificate for `localhost` and `127.0.0.1`.
+/// Makes an authority and a certificate for `localhost`, `127.0.0.1` and `gateway.test`.
 pub(super) fn identity() -> anyhow::Result<Identity> {
     let authority_key = KeyPair::generate()?;
     let mut authority = CertificateParams::default();
@@ -28,7 +28,7 @@ pub(super) fn identity() -> anyhow::Result<Identity> {
     let authority_certificate = authority.self_signed(&authority_key)?;
 
     let key = KeyPair::generate()?;
-    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let names = ["localhost", "127.0.0.1", "gateway.test"].map(str::to_owned);
     let mut certificate = CertificateParams::new(names)?;
     // Python 3.13 and later trust no certificate that doesn't name the key that signed it.
     certificate.use_authority_key_identifier_extension = true;

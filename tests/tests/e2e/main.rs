@@ -5,6 +5,7 @@
 //! daemon sees all of the host.
 
 mod bad_input;
+mod blind_spots;
 mod canary;
 mod crash;
 mod discovery;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         discovery::cases(),
         roles::cases(),
         rustls::cases(),
+        blind_spots::cases(),
     ];
     let trials = cases
         .into_iter()

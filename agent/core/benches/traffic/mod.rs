@@ -85,7 +85,10 @@ pub(crate) fn handle_all(pipeline: &mut Pipeline, input: Input<'_>) -> usize {
                 pipeline.handle(Input::Facts { process, attribution: nobody() });
             }
             Output::Call { .. } => calls += 1,
-            Output::Batch { .. } | Output::Edge { .. } | Output::Steer { .. } => {}
+            Output::Batch { .. }
+            | Output::Edge { .. }
+            | Output::Spoke { .. }
+            | Output::Steer { .. } => {}
         }
     }
     calls

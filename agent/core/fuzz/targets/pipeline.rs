@@ -72,6 +72,9 @@ impl Watch {
                         assert!(serde_json::to_string(&record).is_ok());
                     }
                 }
+                Output::Spoke { process, time, .. } => {
+                    assert!(time <= self.host.now(), "{process:?} spoke in the future");
+                }
                 Output::Steer { connection, steering } => {
                     if let Steering::SkipReadsUntilWriteBeyond(until) = steering
                         && let Some(sent) = self.host.sent(connection)

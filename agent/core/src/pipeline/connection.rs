@@ -23,6 +23,8 @@ pub(super) struct Connection {
     skipping: Option<u64>,
     /// Some of it is gRPC.
     speaks_grpc: bool,
+    /// It was said that something was read of it.
+    spoke: bool,
 }
 
 impl Connection {
@@ -42,6 +44,7 @@ impl Connection {
             ignored: false,
             skipping: None,
             speaks_grpc: false,
+            spoke: false,
         }
     }
 
@@ -70,7 +73,13 @@ impl Connection {
         for exchange in std::mem::take(&mut events.dull_sessions) {
             self.http.pass_over(exchange);
         }
-        if events.grpc && !std::mem::replace(&mut self.speaks_grpc, true) {
+        let (grpc, spoke) = (events.grpc, events.spoke.take());
+        if let Some(host) = spoke
+            && !std::mem::replace(&mut self.spoke, true)
+        {
+            effects.push(Effect::Spoke { host });
+        }
+        if grpc && !std::mem::replace(&mut self.speaks_grpc, true) {
             effects.push(Effect::Grpc);
         }
         self.ignored = effects.iter().any(|effect| matches!(effect, Effect::Ignore(_)));
@@ -166,6 +175,8 @@ struct Events<'a> {
     grpc: bool,
     /// Exchanges that have turned into sessions of no use.
     dull_sessions: Vec<u64>,
+    /// An exchange began, the first here with this host.
+    spoke: Option<Option<String>>,
 }
 
 impl<'a> Events<'a> {
@@ -175,7 +186,7 @@ impl<'a> Events<'a> {
         now: Timestamp,
         effects: &'a mut Vec<Effect>,
     ) -> Self {
-        Self { id, exchanges, now, effects, grpc: false, dull_sessions: Vec::new() }
+        Self { id, exchanges, now, effects, grpc: false, dull_sessions: Vec::new(), spoke: None }
     }
 
     fn take(&mut self, event: Event<'_>) {
@@ -187,9 +198,11 @@ impl<'a> Events<'a> {
             }
             Event::Request { exchange, role: Role::Client, head } => {
                 self.grpc |= head.body.kind == BodyKind::Grpc;
+                self.spoke.get_or_insert_with(|| head.host.clone());
                 self.begin(exchange, Exchange::new(self.id, exchange, Some(head), self.now));
             }
             Event::Response { exchange, role: Role::Client, head } => {
+                self.spoke.get_or_insert(None);
                 if self.find(exchange).is_none() {
                     self.begin(exchange, Exchange::new(self.id, exchange, None, self.now));
                 }

@@ -7,6 +7,7 @@ mod framings;
 mod samples;
 mod serving;
 mod sessions;
+mod spoken;
 
 use proptest::prelude::*;
 
@@ -26,6 +27,7 @@ struct Bench {
     edges: Vec<Edge>,
     batches: Vec<BatchNews>,
     steering: Vec<Steering>,
+    spoken: Vec<Option<String>>,
     asked: usize,
     offsets: [u64; 2],
     now: Timestamp,
@@ -39,6 +41,7 @@ impl Bench {
             edges: Vec::new(),
             batches: Vec::new(),
             steering: Vec::new(),
+            spoken: Vec::new(),
             asked: 0,
             offsets: [0; 2],
             now: Timestamp::UNIX_EPOCH,
@@ -65,6 +68,7 @@ impl Bench {
                 Output::Call { call, .. } => self.calls.push(*call),
                 Output::Edge { edge, .. } => self.edges.push(*edge),
                 Output::Batch { news, .. } => self.batches.push(*news),
+                Output::Spoke { host, .. } => self.spoken.push(host),
                 Output::Steer { steering, .. } => self.steering.push(steering),
             }
         }

@@ -58,6 +58,12 @@ use crate::http::{Credential, Hints};
 use crate::secret::Payload;
 use crate::units::{ConnectionId, Counts, PicoUsd, Role, Timestamp, Tokens};
 
+/// Whose endpoint a host is, as OpenTelemetry names providers; `None` where nobody knows.
+#[must_use]
+pub fn provider_of(host: &str) -> Option<&'static str> {
+    route::endpoint(host).map(|endpoint| endpoint.provider)
+}
+
 /// The wire form of a model call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

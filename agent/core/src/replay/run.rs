@@ -35,7 +35,10 @@ impl Transcript {
             Output::Batch { news, attribution } => {
                 batches.learn(&news, &attribution, |_, _| None);
             }
-            Output::Edge { .. } | Output::NeedFacts(_) | Output::Steer { .. } => {}
+            Output::Edge { .. }
+            | Output::NeedFacts(_)
+            | Output::Spoke { .. }
+            | Output::Steer { .. } => {}
         });
         records.extend(relays.finish().into_iter().map(|record| once.settle(record, |_none| None)));
         records

@@ -32,6 +32,7 @@ pub(super) fn report(config: anyhow::Result<Config>) -> DoctorReport {
     let unknown = [
         "which TLS libraries are attached",
         "what was lost since the start",
+        "which connections to model endpoints were not read",
         "which protocols and models are not understood",
         "the state of the ledger (`weir ledger verify` checks the usage log)",
     ];

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use weir_core::blind::BlindSpot;
+
 use crate::cli::name::printable;
 use crate::cli::output::{counted, grouped};
 use crate::control::{CaptureFunction, DoctorReport};
@@ -24,6 +26,13 @@ pub(super) fn text(report: &DoctorReport) -> String {
             for function in &target.functions {
                 page.line(format_args!("    {}", printable(&described(function))));
             }
+        }
+    }
+    page.counts("Looked at since the start", &report.attach);
+    if !report.blind_spots.is_empty() {
+        page.heading("Not read");
+        for spot in &report.blind_spots {
+            page.line(format_args!("  {}", printable(&unread(spot))));
         }
     }
     page.counts("Lost since the start", &report.losses);
@@ -63,6 +72,20 @@ fn described(function: &CaptureFunction) -> String {
     sites.chain(returns).collect::<Vec<_>>().join(", ")
 }
 
+/// `spiffe://…/unit/bot.service (pid 7) → api.openai.com (192.0.2.1:443): 3 connections, 5,000 bytes
+/// sent, 9,000 received: unknown_tls`.
+fn unread(spot: &BlindSpot) -> String {
+    let BlindSpot { identity, process, host, remote, reason, connections, written, read, .. } =
+        spot;
+    let connections = counted(*connections, "connection", "connections");
+    let sent = counted(*written, "byte", "bytes");
+    let received = read.map(|read| format!(", {} received", grouped(read))).unwrap_or_default();
+    let pid = process.pid;
+    format!(
+        "{identity} (pid {pid}) → {host} ({remote}): {connections}, {sent} sent{received}: {reason}"
+    )
+}
+
 #[derive(Default)]
 struct Page(String);
 
@@ -93,6 +116,10 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use weir_core::blind::{KnownBy, Reason, Transport};
+    use weir_core::identity::{IdentityId, Process};
+    use weir_core::units::Timestamp;
+
     use crate::control::{CaptureSite, CaptureTarget, Check};
 
     /// The first of `sites` is the entry.
@@ -104,6 +131,25 @@ mod tests {
         let entry = sites.next().unwrap();
         let (symbol, _offset) = entry.at.split_once('+').unwrap();
         CaptureFunction { symbol: symbol.to_owned(), entry, return_probe, exits: sites.collect() }
+    }
+
+    fn spot(reason: Reason, transport: Transport) -> BlindSpot {
+        BlindSpot {
+            time: Timestamp::UNIX_EPOCH,
+            until: Timestamp::UNIX_EPOCH,
+            identity: IdentityId("spiffe://weir.local/host/a/unit/bot.service".to_owned()),
+            process: Process { pid: 77, exe: Some("/usr/bin/bot".to_owned()), uid: 1000 },
+            unit: Some("bot.service".to_owned()),
+            container: None,
+            host: "api.openai.com".to_owned(),
+            known_by: KnownBy::Name,
+            remote: "192.0.2.1:443".parse().unwrap(),
+            transport,
+            reason,
+            connections: 2,
+            written: 5_000,
+            read: (transport == Transport::Tcp).then_some(9_000),
+        }
     }
 
     #[test]
@@ -123,6 +169,13 @@ mod tests {
                     function(&["SSL_free+0x3 emulated"], false),
                 ],
             }],
+            attach: [("attached".to_owned(), 3), ("exited".to_owned(), 0)].into(),
+            calls: 4,
+            blind_spots: vec![
+                spot(Reason::UnknownTls, Transport::Tcp),
+                spot(Reason::Quic, Transport::Quic),
+            ],
+            blind_connections: [("unknown_tls".to_owned(), 2), ("quic".to_owned(), 2)].into(),
             losses: [("ring_full".to_owned(), 0), ("truncated".to_owned(), 1024)].into(),
             served_connections: 1,
             token_bindings_refused: 3,

@@ -119,6 +119,12 @@ fn footer(report: &Report) -> String {
     for gap in &report.gaps {
         note(format!("the daemon was not running from {} to {}", second(gap.from), second(gap.to)));
     }
+    if !report.blind_spots.is_empty() {
+        let spots = report.blind_spots.iter();
+        let connections = spots.map(|spot| spot.connections).fold(0, u64::saturating_add);
+        let connections = counted(connections, "connection", "connections");
+        note(format!("nothing was read of {connections} to model endpoints: see `weir doctor`"));
+    }
     if report.omitted > 0 {
         note(format!("and {}", counted(report.omitted, "more interval", "more intervals")));
     }
@@ -206,6 +212,13 @@ mod tests {
         report["losses"] = json!([{
             "from": "2026-11-23T01:00:00Z", "to": "2026-11-23T01:00:02Z",
             "bytes": 81920, "records": 4, "cause": "ring_full"
+        }]);
+        report["blind_spots"] = json!([{
+            "time": "2026-11-23T01:00:00Z", "until": "2026-11-23T01:01:00Z",
+            "identity": "spiffe://weir.local/host/a/user/ann",
+            "process": {"pid": 7, "exe": null, "uid": 1000}, "host": "api.openai.com",
+            "known_by": "name", "remote": "192.0.2.1:443", "transport": "tcp", "reason": "jvm",
+            "connections": 12, "written": 1, "read": 2
         }]);
         report["gaps"] = json!([{"from": "2026-11-22T20:00:00Z", "to": "2026-11-22T20:05:00Z"}]);
         report["omitted"] = json!(1);

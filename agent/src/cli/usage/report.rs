@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use weir_core::blind::BlindSpot;
 use weir_core::units::{Timestamp, Tokens};
 
 use crate::ledger::{Gap, Loss};
@@ -19,6 +20,8 @@ pub(super) struct Report {
     pub(super) losses: Vec<Loss>,
     #[serde(default)]
     pub(super) gaps: Vec<Gap>,
+    #[serde(default)]
+    pub(super) blind_spots: Vec<BlindSpot>,
     #[serde(default)]
     pub(super) omitted: u64,
     #[serde(default)]

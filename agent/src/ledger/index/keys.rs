@@ -16,12 +16,14 @@ pub(super) const EXTENT: u8 = b'x';
 pub(super) const LOSS: u8 = b'l';
 /// Gaps in coverage: day of the file, sequence number.
 pub(super) const GAP: u8 = b'g';
+/// Blind spots: day of the file, sequence number.
+pub(super) const BLIND: u8 = b'w';
 /// Where the record is that bills an answer: day of the file, hash of the answer's id.
 pub(super) const ANSWER: u8 = b'a';
 /// Where the record is that says whose a batch or a file of results is: day of the file, its key.
 pub(super) const BATCH: u8 = b'b';
 /// Each kind of row that goes when its file goes.
-pub(super) const OF_A_DAY: [u8; 6] = [ROLLUP, EXTENT, LOSS, GAP, ANSWER, BATCH];
+pub(super) const OF_A_DAY: [u8; 7] = [ROLLUP, EXTENT, LOSS, GAP, BLIND, ANSWER, BATCH];
 
 /// How many sets of traits share one row of sums. Few enough that a row stays far below the size at
 /// which the store would put it into a file of its own.
@@ -75,7 +77,7 @@ pub(super) fn rollup(day: Day, hour: Hour, chunk: u32) -> Vec<u8> {
     key
 }
 
-/// Key of a loss or a gap.
+/// Key of a loss, a gap or a blind spot.
 pub(super) fn of_line(kind: u8, day: Day, seq: u64) -> Vec<u8> {
     let mut key = of_day(kind, day);
     key.extend_from_slice(&seq.to_be_bytes());

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use weir_core::blind::BlindSpot;
 use weir_core::meter::BatchKey;
 use weir_core::units::Timestamp;
 
@@ -29,7 +30,7 @@ use super::usage::Usage;
 pub(super) use keys::Hour;
 
 /// Changes with the form of keys or values; another format's index is made anew.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// The store's default is 1 GiB, and it would not see that a cgroup grants less.
 const CACHE_BYTES: u64 = 32 << 20;
 
@@ -176,6 +177,11 @@ impl Index {
     /// The gaps in coverage that touch the interval.
     pub(super) fn gaps(&self, within: &Range<Timestamp>) -> Result<Vec<Gap>, IndexError> {
         self.intervals(keys::GAP, |gap: &Gap| touches(gap.from, gap.to, within))
+    }
+
+    /// The blind spots that touch the interval.
+    pub(super) fn blind(&self, within: &Range<Timestamp>) -> Result<Vec<BlindSpot>, IndexError> {
+        self.intervals(keys::BLIND, |spot: &BlindSpot| touches(spot.time, spot.until, within))
     }
 
     /// Makes everything it holds last through a power cut. The store's own flush doesn't: on Linux

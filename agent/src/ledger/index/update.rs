@@ -138,6 +138,10 @@ impl Index {
                     changes.batch.insert(key, span.start.to_be_bytes().as_slice());
                 }
             }
+            Entry::Blind(spot) => {
+                let key = keys::of_line(keys::BLIND, span.day, span.seq);
+                changes.batch.insert(key, encode(spot, "blind spot")?);
+            }
             Entry::Loss(loss) => {
                 let key = keys::of_line(keys::LOSS, span.day, span.seq);
                 changes.batch.insert(key, encode(loss, "interval")?);

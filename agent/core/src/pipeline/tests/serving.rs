@@ -19,7 +19,10 @@ fn play(pipeline: &mut Pipeline, handle: u64, talk: &[(Direction, String)]) -> V
                     pipeline.handle(Input::Facts { process, attribution: of(process) });
                 }
                 Output::Call { serves: one, .. } => serves.push(one),
-                Output::Edge { .. } | Output::Batch { .. } | Output::Steer { .. } => {}
+                Output::Edge { .. }
+                | Output::Batch { .. }
+                | Output::Steer { .. }
+                | Output::Spoke { .. } => {}
             }
         }
     }

@@ -1,0 +1,151 @@
+//! What watching connections costs those that are watched: TCP on loopback, with the watch and
+//! without, in turns.
+//!
+//! `ping` is a byte there and back on a connection that is no TLS, `ping_tls` on one that has sent a TLS
+//! greeting and whose bytes are counted, `bulk` 64 KiB one way at a time on the latter, `open` a
+//! connection that is opened and closed. What counts are the ratios: there is no network in between,
+//! and nothing else costs as little.
+//!
+//! The client is a process of its own, for this one, which has the watch, isn't watched. Needs the privilege
+//! to load probes, and says so without it.
+
+#![expect(clippy::print_stdout, reason = "the numbers are what it is for")]
+
+use std::env;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use weir::capture::{Capture, Options};
+
+/// Rounds with the watch and rounds without, one after the other; of each the quickest counts, for
+/// the others were disturbed.
+const ROUNDS: usize = 7;
+
+/// How often each thing is done in a round.
+const PINGS: u32 = 20_000;
+const PIECES: u32 = 4_000;
+const OPENED: u32 = 3_000;
+
+const PIECE: usize = 64 << 10;
+
+const KINDS: [&str; 4] = ["ping", "ping_tls", "bulk", "open"];
+
+/// The beginning of a greeting, which is all that is looked at in the kernel.
+const GREETING: [u8; 11] = [22, 3, 1, 0, 6, 1, 0, 0, 2, 3, 3];
+
+/// Set for the client: where the server is.
+const SERVER: &str = "WEIR_BENCH_SERVER";
+
+fn main() -> anyhow::Result<()> {
+    if let Ok(server) = env::var(SERVER) {
+        let times = measure(server.parse()?)?;
+        println!("{}", times.map(|time| time.to_string()).join(" "));
+        return Ok(());
+    }
+    let server = serve()?;
+    let mut best = [[f64::INFINITY; KINDS.len()]; 2];
+    for _ in 0..ROUNDS {
+        for (watch, best) in [false, true].into_iter().zip(&mut best) {
+            let options = Options { watch_connections: watch, ..Options::default() };
+            let (capture, mut drain) = match Capture::start(&options) {
+                Ok(started) => started,
+                Err(error) => {
+                    println!("flows: skipped: {error}");
+                    return Ok(());
+                }
+            };
+            let watched = capture.status().unwatched.is_none();
+            anyhow::ensure!(watched == watch, "{:?}", capture.status().unwatched);
+            let client =
+                Command::new(env::current_exe()?).env(SERVER, server.to_string()).output()?;
+            let said = String::from_utf8(client.stdout)?;
+            let times: Vec<f64> =
+                said.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+            anyhow::ensure!(times.len() == KINDS.len(), "the client said {said:?}");
+            for (best, time) in best.iter_mut().zip(times) {
+                *best = best.min(time);
+            }
+            let greetings = drain.drain_flows(|_event| {});
+            anyhow::ensure!((greetings > 0) == watch, "{greetings} records were written");
+        }
+    }
+    println!("µs               without     with    more  ratio");
+    let [without, with] = best;
+    for ((kind, without), with) in KINDS.into_iter().zip(without).zip(with) {
+        let (more, ratio) = (with - without, with / without);
+        println!("{kind:<14} {without:>9.2} {with:>8.2} {more:>7.2}  {ratio:>5.3}");
+    }
+    Ok(())
+}
+
+/// Microseconds for one of each kind.
+fn measure(server: SocketAddr) -> anyhow::Result<[f64; KINDS.len()]> {
+    let ping = pings(connect(server, b'p', &[])?)?;
+    let ping_tls = pings(connect(server, b'p', &GREETING)?)?;
+    let mut stream = connect(server, b'b', &GREETING)?;
+    let piece = vec![0; PIECE];
+    let bulk = time(PIECES, || stream.write_all(&piece))?;
+    drop(stream);
+    let open = time(OPENED, || TcpStream::connect(server).map(drop))?;
+    Ok([ping, ping_tls, bulk, open])
+}
+
+fn pings(mut stream: TcpStream) -> io::Result<f64> {
+    let mut byte = [0; 1];
+    time(PINGS, || {
+        stream.write_all(&byte)?;
+        stream.read_exact(&mut byte)
+    })
+}
+
+/// The first segment is the greeting, if there is one; a byte of it says what the server is to do.
+fn connect(server: SocketAddr, role: u8, greeting: &[u8]) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(server).context("the server is gone")?;
+    stream.set_nodelay(true)?;
+    stream.write_all(&[greeting, &[role]].concat())?;
+    let mut ready = [0; 1];
+    stream.read_exact(&mut ready)?;
+    Ok(stream)
+}
+
+fn time(count: u32, mut once: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
+    let begin = Instant::now();
+    for _ in 0..count {
+        once()?;
+    }
+    Ok(begin.elapsed().as_secs_f64() * 1e6 / f64::from(count))
+}
+
+/// Answers each byte with one, or takes in whatever comes.
+fn serve() -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer(stream));
+        }
+    });
+    Ok(address)
+}
+
+fn answer(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let mut buffer = vec![0; PIECE];
+    let mut length = stream.read(&mut buffer)?;
+    let Some(role) = buffer.get(..length).and_then(<[u8]>::last).copied() else {
+        return Ok(());
+    };
+    stream.write_all(&[0])?;
+    while length > 0 {
+        length = stream.read(&mut buffer)?;
+        if role == b'p' && length > 0 {
+            stream.write_all(&[0])?;
+        }
+    }
+    Ok(())
+}
