@@ -97,6 +97,6 @@ mod tests {
             (0..=index).for_each(|_| tally.count(tried));
         }
         let counts: Vec<u64> = tally.counts().into_iter().map(|(_, count)| count).collect();
-        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8]);
     }
 }
