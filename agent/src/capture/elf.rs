@@ -35,6 +35,24 @@ pub(super) struct Place {
     pub(super) length: u64,
     /// That is all of it.
     pub(super) is_whole: bool,
+    /// Where the segment that it is in begins and ends: what is in that is as far apart in the file as it
+    /// is in memory.
+    pub(super) segment: (u64, u64),
+}
+
+impl Place {
+    /// Where a function begins of which no more is known.
+    pub(super) const fn bare(offset: u64) -> Self {
+        Self { offset, length: u64::MAX, is_whole: false, segment: (offset, offset) }
+    }
+
+    /// Where the function begins that is `distance` bytes behind this one.
+    pub(super) fn other(self, distance: i64) -> Option<Self> {
+        let offset = self.offset.checked_add_signed(distance)?;
+        let (start, end) = self.segment;
+        let segment = self.segment;
+        (start..end).contains(&offset).then_some(Self { segment, ..Self::bare(offset) })
+    }
 }
 
 /// Why a file could not be searched.
@@ -85,11 +103,10 @@ pub(super) fn exports<R: Read + Seek>(file: R, names: &[&str]) -> Result<Exports
         };
         let (address, size) = (symbol.st_value(endian), symbol.st_size(endian));
         addresses[index] = address;
-        found.functions[index] =
-            file_offset(header, endian, data, address).map(|offset| match size {
-                0 => Place { offset, length: u64::MAX, is_whole: false },
-                length => Place { offset, length, is_whole: true },
-            });
+        found.functions[index] = place(header, endian, data, address).map(|place| match size {
+            0 => place,
+            length => Place { length, is_whole: true, ..place },
+        });
     }
     if found.functions.iter().any(Option::is_some) {
         for symbol in functions() {
@@ -116,19 +133,21 @@ fn keep_apart(functions: &mut [Option<Place>], addresses: &[u64], address: u64) 
 }
 
 /// Where in the file the code at `address` is; `None` if it isn't in executable code.
-fn file_offset<'data>(
+fn place<'data>(
     header: &FileHeader64<Endianness>,
     endian: Endianness,
     data: impl ReadRef<'data>,
     address: u64,
-) -> Option<u64> {
+) -> Option<Place> {
     header.program_headers(endian, data).ok()?.iter().find_map(|segment| {
         if segment.p_type(endian) != PT_LOAD || !segment.p_flags(endian).contains(PF_X) {
             return None;
         }
         let into = address.checked_sub(segment.p_vaddr(endian))?;
         (into < segment.p_filesz(endian)).then_some(())?;
-        segment.p_offset(endian).checked_add(into)
+        let start = segment.p_offset(endian);
+        let end = start.checked_add(segment.p_filesz(endian))?;
+        Some(Place { segment: (start, end), ..Place::bare(start.checked_add(into)?) })
     })
 }
 
@@ -178,13 +197,22 @@ mod tests {
 
     #[test]
     fn a_function_ends_where_another_begins() {
-        let whole = Place { offset: 0x400, length: 64, is_whole: true };
+        let whole = Place { length: 64, is_whole: true, ..Place::bare(0x400) };
         let cut = Place { length: 32, is_whole: false, ..whole };
         for (other, expected) in [(0x1000, whole), (0x1020, cut), (0x1040, whole), (0xfff, whole)] {
             let mut functions = [None, Some(whole)];
             keep_apart(&mut functions, &[0, 0x1000], other);
             assert_eq!(functions, [None, Some(expected)], "{other:#x}");
         }
+    }
+
+    #[test]
+    fn what_is_in_another_segment_is_out_of_reach() {
+        let place = Place { segment: (0x400, 0x800), ..Place::bare(0x500) };
+        let offset = |distance| place.other(distance).map(|other| other.offset);
+        assert_eq!([-0x100, 0x2ff].map(offset), [Some(0x400), Some(0x7ff)]);
+        assert_eq!([-0x101, 0x300, i64::MIN, i64::MAX].map(offset), [None; 4]);
+        assert_eq!(Place::bare(0x500).other(0), None);
     }
 
     #[test]

@@ -139,8 +139,11 @@ pub(super) fn inside(found: boringssl::Functions) -> Vec<(Function, Place)> {
     let new = Function { symbol: "SSL_new", enter: None, leave: Some(&OPEN), arguments: &[] };
     let read = function("SSL_read", name::READ_ENTER, &[0, 1], Some(&READ));
     let write = function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE));
-    let place = |offset| Place { offset, length: u64::MAX, is_whole: false };
-    vec![(read, place(found.read)), (write, place(found.write)), (new, place(found.new))]
+    vec![
+        (read, Place::bare(found.read)),
+        (write, Place::bare(found.write)),
+        (new, Place::bare(found.new)),
+    ]
 }
 
 /// The same in one that has OpenSSL inside.
@@ -156,13 +159,12 @@ pub(super) fn inside_openssl(found: boringssl::OpenSslFunctions) -> Vec<(Functio
         };
         function("ssl_write_internal", enter, arguments, Some(&WRITE))
     };
-    let place = |offset| Place { offset, length: u64::MAX, is_whole: false };
     let reads = found.reads.into_iter().flatten().map(|read| (read_ex, read));
     let writes = found.writes.into_iter().flatten().map(|(write, flags)| (write_ex(flags), write));
     let public = [(read, found.read), (write, found.write)].into_iter();
     let public = public.filter_map(|(function, place)| Some((function, place?)));
     let all = public.chain(reads).chain(writes).chain([(new, found.new)]);
-    all.map(|(function, offset)| (function, place(offset))).collect()
+    all.map(|(function, offset)| (function, Place::bare(offset))).collect()
 }
 
 /// What is probed in a program that has Go's TLS inside. A read has probes only where it returns
@@ -180,7 +182,7 @@ pub(super) fn in_go(found: go::Functions) -> Vec<Planned> {
         (close(go::SERVER), found.server),
     ];
     let present = all.into_iter().filter_map(|(function, place)| Some((function, place?)));
-    present.map(|(function, place)| (function, place.offset, place.sites)).collect()
+    present.map(|(function, place)| Planned::new(function, place.offset, place.sites)).collect()
 }
 
 /// The functions to probe in a program that has AWS-LC's ciphers inside, and TLS from elsewhere. Their
@@ -189,15 +191,20 @@ pub(super) fn records(found: boringssl::AeadFunctions) -> Vec<(Function, Place)>
     const OPENED: Option<&Leave> = Some(&OPENED_RECORD);
     let seal = |symbol, enter| function(symbol, enter, &[0, 1, 4, 5], None);
     let open = |symbol, enter, arguments| function(symbol, enter, arguments, OPENED);
-    let place = |offset| Place { offset, length: u64::MAX, is_whole: false };
     vec![
-        (open("EVP_AEAD_CTX_open", name::OPEN_RECORD_ENTER, &[0, 1, 4, 5]), place(found.open)),
+        (
+            open("EVP_AEAD_CTX_open", name::OPEN_RECORD_ENTER, &[0, 1, 4, 5]),
+            Place::bare(found.open),
+        ),
         (
             open("EVP_AEAD_CTX_open_gather", name::GATHER_RECORD_ENTER, &[0, 1, 2, 3, 4, 5]),
-            place(found.open_gather),
+            Place::bare(found.open_gather),
         ),
-        (seal("EVP_AEAD_CTX_seal", name::SEAL_RECORD_ENTER), place(found.seal)),
-        (seal("EVP_AEAD_CTX_seal_scatter", name::SCATTER_RECORD_ENTER), place(found.seal_scatter)),
+        (seal("EVP_AEAD_CTX_seal", name::SEAL_RECORD_ENTER), Place::bare(found.seal)),
+        (
+            seal("EVP_AEAD_CTX_seal_scatter", name::SCATTER_RECORD_ENTER),
+            Place::bare(found.seal_scatter),
+        ),
     ]
 }
 
@@ -238,7 +245,7 @@ mod tests {
 
     #[track_caller]
     fn check(exported: &[&str], expected: Option<(Kind, &[&str])>) {
-        let place = Place { offset: 1, length: 1, is_whole: true };
+        let place = Place { length: 1, is_whole: true, ..Place::bare(1) };
         let places: Vec<Option<Place>> =
             symbols().iter().map(|symbol| exported.contains(symbol).then_some(place)).collect();
         let found = wanted(&places);

@@ -49,8 +49,16 @@ pub(super) struct Prober {
     sockets: Sockets,
 }
 
-/// A function, where it begins in the file, and where its probes go.
-pub(super) type Planned = (Function, u64, Sites);
+/// A function, and where its probes go.
+pub(super) struct Planned {
+    pub(super) function: Function,
+    /// Where in the file the function begins, or the one that it calls and that has the probes.
+    pub(super) start: u64,
+    /// By how many bytes that is behind the function's first instruction.
+    pub(super) distance: i64,
+    /// Counted from `start`.
+    pub(super) sites: Sites,
+}
 
 /// A program, when it runs, and where.
 type Group = (&'static str, When, Vec<Point>);
@@ -81,6 +89,13 @@ impl Probes {
     }
 }
 
+impl Planned {
+    /// With the probes in the function itself, which begins at `start`.
+    pub(super) fn new(function: Function, start: u64, sites: Sites) -> Self {
+        Self { function, start, distance: 0, sites }
+    }
+}
+
 impl Prober {
     pub(super) fn new(ebpf: Ebpf, multi: Option<multi::Programs>, kernel: Abilities) -> Self {
         Self { ebpf, multi, kernel, sockets: Sockets::default() }
@@ -105,7 +120,7 @@ impl Prober {
                 tracing::debug!(%error, "the chosen sites were refused");
                 let plain = functions.iter().map(|(function, place)| {
                     let sites = Sites::plain(function.asked(), self.kernel)?;
-                    Some((*function, place.offset, sites))
+                    Some(Planned::new(*function, place.offset, sites))
                 });
                 let plain: Vec<Planned> = plain.collect::<Option<_>>().ok_or(error)?;
                 let probes = self.attach_all(file, &plain)?;
@@ -127,13 +142,34 @@ impl Prober {
     /// `None` if one of the functions has no sites that are safe.
     fn plan(&self, file: &File, functions: &[(Function, Place)]) -> Option<Vec<Planned>> {
         let planned = functions.iter().map(|(function, place)| {
-            let sites = match read_code(file, *place) {
-                Ok(code) => Sites::choose(&code, function.asked(), self.kernel),
-                Err(_unreadable) => Sites::plain(function.asked(), self.kernel),
+            let Ok(code) = read_code(file, *place) else {
+                let sites = Sites::plain(function.asked(), self.kernel)?;
+                return Some(Planned::new(*function, place.offset, sites));
             };
-            Some((*function, place.offset, sites?))
+            let own = Sites::choose(&code, function.asked(), self.kernel);
+            if !own.as_ref().is_some_and(Sites::are_cheap)
+                && let Some(inner) = self.plan_inner(file, *function, *place, &code)
+            {
+                return Some(inner);
+            }
+            Some(Planned::new(*function, place.offset, own?))
         });
         planned.collect()
+    }
+
+    /// Probes in the function that does it all for this one, if that has cheap places for them.
+    fn plan_inner(
+        &self,
+        file: &File,
+        function: Function,
+        place: Place,
+        code: &Code,
+    ) -> Option<Planned> {
+        let distance = Sites::inner(code, function.asked())?;
+        let inner = place.other(distance)?;
+        let code = read_code(file, inner).ok()?;
+        let sites = Sites::choose(&code, function.asked(), self.kernel)?;
+        sites.are_cheap().then_some(Planned { function, start: inner.offset, distance, sites })
     }
 
     /// Returns come first: a call that is seen to return without having been seen to be entered
@@ -141,8 +177,8 @@ impl Prober {
     fn attach_all(&mut self, file: &File, planned: &[Planned]) -> Result<Probes, ProgramError> {
         let leave = self.attach_groups(file, leaving(planned))?;
         let enter = self.attach_groups(file, entering(planned))?;
-        let begin = planned.iter().filter(|(function, ..)| function.enter.is_some());
-        let entries = begin.map(|(_, start, sites)| in_file(*start, sites.entry)).collect();
+        let begin = planned.iter().filter(|planned| planned.function.enter.is_some());
+        let entries = begin.map(|planned| in_file(planned.start, planned.sites.entry)).collect();
         Ok(Probes { enter, leave, entries })
     }
 
@@ -195,7 +231,7 @@ fn unsafe_return() -> ProgramError {
 
 fn leaving(planned: &[Planned]) -> Vec<Group> {
     let mut groups = Vec::new();
-    for (function, start, sites) in planned {
+    for Planned { function, start, sites, .. } in planned {
         let Some(leave) = function.leave else { continue };
         match &sites.exits {
             Exits::Unwatched => {}
@@ -214,7 +250,7 @@ fn leaving(planned: &[Planned]) -> Vec<Group> {
 
 fn entering(planned: &[Planned]) -> Vec<Group> {
     let mut groups = Vec::new();
-    for (function, start, sites) in planned {
+    for Planned { function, start, sites, .. } in planned {
         if let Some(enter) = function.enter {
             add(&mut groups, enter, When::Before, *start, sites.entry);
         }
@@ -237,7 +273,13 @@ fn in_file(start: u64, site: Site) -> u64 {
 
 fn probed(planned: Vec<Planned>) -> Vec<Probed> {
     let probed = planned.into_iter();
-    probed.map(|(function, _start, sites)| Probed { symbol: function.symbol, sites }).collect()
+    probed
+        .map(|Planned { function, distance, sites, .. }| Probed {
+            symbol: function.symbol,
+            distance,
+            sites,
+        })
+        .collect()
 }
 
 /// The function's first [`CODE_MAX`] bytes, or all of it.

@@ -91,7 +91,10 @@ pub enum Outcome {
 pub struct Probed {
     /// Its symbol.
     pub symbol: &'static str,
-    /// Where they are.
+    /// By how many bytes the function that they are in begins behind the first instruction of this one: 0,
+    /// unless it only calls another one.
+    pub distance: i64,
+    /// Where they are in that.
     pub sites: Sites,
 }
 

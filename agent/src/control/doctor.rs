@@ -114,7 +114,8 @@ pub struct CaptureFunction {
 /// An instruction with a breakpoint on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptureSite {
-    /// The function and the bytes from its first instruction: `SSL_read+0x16`.
+    /// The function and the bytes from its first instruction: `SSL_read+0x16`, or `SSL_read_ex-0x230` if
+    /// that only calls a function that begins there.
     pub at: String,
     /// What a hit costs: `emulated` about 1 µs, `nop5` half of that; `entry` is the first
     /// instruction, whatever it is, and may be 10 µs.

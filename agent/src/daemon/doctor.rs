@@ -187,10 +187,12 @@ fn shown(target: &Target) -> CaptureTarget {
     CaptureTarget { path: target.path.clone(), outcome, functions }
 }
 
-fn shown_function(Probed { symbol, sites }: &Probed) -> CaptureFunction {
-    let shown = |site: &Site| CaptureSite {
-        at: format!("{symbol}+{:#x}", site.offset),
-        kind: site.kind.to_string(),
+fn shown_function(Probed { symbol, distance, sites }: &Probed) -> CaptureFunction {
+    let shown = |site: &Site| {
+        let offset = distance.saturating_add(i64::from(site.offset));
+        let sign = if offset < 0 { '-' } else { '+' };
+        let at = format!("{symbol}{sign}{:#x}", offset.unsigned_abs());
+        CaptureSite { at, kind: site.kind.to_string() }
     };
     let (return_probe, exits) = match &sites.exits {
         Exits::Unwatched => (false, Vec::new()),

@@ -155,6 +155,29 @@ impl Sites {
         chosen.or_else(|| Self::plain(asked, kernel))
     }
 
+    /// Whether no instruction has to be stepped through to see a call.
+    pub(super) fn are_cheap(&self) -> bool {
+        let is_cheap = |site: &Site| match site.kind {
+            SiteKind::Emulated | SiteKind::Nop5 => true,
+            SiteKind::Entry | SiteKind::Stepped => false,
+        };
+        let exits = match &self.exits {
+            Exits::Unwatched | Exits::Returned => true,
+            Exits::At(exits) => exits.iter().all(is_cheap),
+        };
+        exits && is_cheap(&self.entry)
+    }
+
+    /// How many bytes behind a function's first instruction another one begins that it calls with its own
+    /// arguments, and that returns 1 whenever it does. `None` if there is none.
+    pub(super) fn inner(code: &Code, asked: Asked) -> Option<i64> {
+        #[cfg(target_arch = "x86_64")]
+        let inner = x86::inner(code, asked);
+        #[cfg(not(target_arch = "x86_64"))]
+        let inner = None;
+        inner
+    }
+
     /// Where a call of a function of Go's is seen to begin, once and with its arguments. `None` if that
     /// can't be shown.
     pub(super) fn go_entry(code: &Code) -> Option<Self> {

@@ -4,10 +4,11 @@ pub(super) mod go;
 mod instruction;
 #[cfg(test)]
 mod tests;
+mod wrapper;
 
 use super::graph::Graph;
 use super::step::Registers;
-use super::{Abilities, Asked, Code, Sites, cheapest};
+use super::{Abilities, Asked, Code, Sites, cheapest, needed};
 use instruction::Reader;
 
 /// Registers of the first arguments: rdi, rsi, rdx, rcx, r8, r9 (System V ABI, AMD64 supplement,
@@ -27,6 +28,12 @@ const RESULT: Registers = Registers::numbered(0);
 /// `None` where the first instruction is as good as any.
 pub(super) fn choose(code: &Code, asked: Asked, kernel: Abilities) -> Option<Sites> {
     cheapest(&graph(code, kernel), asked, &ARGUMENTS, RESULT, kernel)
+}
+
+/// How many bytes behind the first instruction another function begins that does all there is to do.
+/// `None` if there is none.
+pub(super) fn inner(code: &Code, asked: Asked) -> Option<i64> {
+    wrapper::inner(code, needed(asked, &ARGUMENTS)?)
 }
 
 fn graph(code: &Code, kernel: Abilities) -> Graph {

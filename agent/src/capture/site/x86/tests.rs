@@ -4,7 +4,7 @@ use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory};
 use proptest::prelude::*;
 
 use super::instruction::registers_of;
-use super::{ARGUMENTS, RESULT, choose, graph};
+use super::{ARGUMENTS, RESULT, choose, graph, inner};
 use crate::capture::site::testing::{
     CALL, CALL_EX, CLOSE, COOKIES, HELD, NEW, OLD, UNSAFE, asked, assert_seen_to_return, bytes,
     cut, kernel, shown, whole,
@@ -87,6 +87,45 @@ fn other_compilers_and_flags() {
     check(&whole(bodies::O1_SSL_READ_EX), CALL_EX, NEW, "+0x0 entry 0, returned");
     check(&whole(bodies::LLVM_SSL_READ), CALL, OLD, "+0x0 emulated 0, returned");
     check(&whole(bodies::LLVM_SSL_READ_EX), CALL_EX, OLD, "+0x0 emulated 0, returned");
+}
+
+#[track_caller]
+fn check_inner(code: &str, expected: Option<i64>) {
+    assert_eq!(inner(&cut(code), CALL_EX), expected, "{code}");
+}
+
+#[test]
+fn what_only_calls_another_function_is_known_by_that() {
+    check_inner(bodies::DEBIAN_SSL_READ_EX, Some(-0x230));
+    check_inner(bodies::DEBIAN_SSL_WRITE_EX, Some(-0x470));
+    // sub rsp, 8; call +0x100; X; add rsp, 8; ret
+    let with = |behind: &str| format!("4883ec08 e800010000 {behind} 4883c408 c3");
+    check_inner(&with(""), Some(0x109));
+    // xor edx, edx; test eax, eax; cmovs eax, edx
+    check_inner(&with("31d2 85c0 0f48c2"), Some(0x109));
+    // The same with cmovg: then 1 is no longer 1; with cmovne of 1: then -1 is.
+    check_inner(&with("31d2 85c0 0f4fc2"), None);
+    check_inner(&with("ba01000000 85c0 0f45c2"), None);
+    // neg eax; mov [rcx], rax; another call; a jump.
+    for behind in ["f7d8", "488901", "e800010000", "7800"] {
+        check_inner(&with(behind), None);
+    }
+    // cmovs with flags of nothing that is known: add rsp, 0 before.
+    check_inner(&with("31d2 85c0 4883c400 0f48c2"), None);
+}
+
+#[test]
+fn another_function_must_be_given_the_same() {
+    let tail = "e800010000 4883c408 c3";
+    check_inner(&format!("f30f1efa 4883ec08 {tail}"), Some(0x10d));
+    // xor ecx, ecx; mov rdi, rsi; mov [rsp+8], rdi; test edx, edx; js +0
+    for before in ["31c9", "4889f7", "48897c2408", "85d2 7800"] {
+        check_inner(&format!("4883ec08 {before} {tail}"), None);
+    }
+    // By a pointer, in place of the return, and not all there.
+    check_inner("4883ec08 ff15f0000000 4883c408 c3", None);
+    check_inner("e900010000", None);
+    check_inner("4883ec08 e800010000 4883c408", None);
 }
 
 #[test]
@@ -250,6 +289,7 @@ proptest! {
         if let Some(sites) = choose(&code, asked, kernel) {
             assert_reached(&code, sites.entry, asked);
         }
+        let _any = inner(&code, asked);
     }
 
     #[test]
