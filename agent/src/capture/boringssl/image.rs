@@ -13,7 +13,8 @@ use object::read::elf::{FileHeader as _, ProgramHeader as _};
 const PART: usize = 1 << 20;
 /// The code of BoringSSL alone is larger than this, in bytes: no time is spent on smaller programs.
 const CODE_MIN: u64 = 512 << 10;
-/// Larger programs are not searched, in bytes.
+/// Larger programs are not searched, in bytes; nor are those of which more would be in memory, because the
+/// same part of the file is there many times.
 pub(super) const FILE_MAX: u64 = 1 << 30;
 /// The longest index of functions that is read, in bytes: two million of them.
 const INDEX_MAX: u64 = 16 << 20;
@@ -49,7 +50,7 @@ impl<'a> Image<'a> {
         if size <= FILE_MAX { Ok(image) } else { Err(NoImage::TooLarge) }
     }
 
-    /// The same of any size, and that.
+    /// The same of any size, and how much there is to be read.
     fn parse(file: &'a File) -> Option<(Self, u64)> {
         if !cfg!(target_arch = "x86_64") {
             return None;
@@ -77,10 +78,13 @@ impl<'a> Image<'a> {
                 _ => {}
             }
         }
-        let code = segments.iter().filter(|segment| segment.executable);
-        let is_worth_it =
-            code.map(|segment| segment.length).fold(0, u64::saturating_add) >= CODE_MIN;
-        is_worth_it.then_some((Self { file, segments, index }, size))
+        let total = |wanted: &dyn Fn(&Segment) -> bool| {
+            let wanted = segments.iter().filter(|segment| wanted(segment));
+            wanted.map(|segment| segment.length).fold(0, u64::saturating_add)
+        };
+        let is_worth_it = total(&|segment| segment.executable) >= CODE_MIN;
+        let all = size.max(total(&|_segment| true));
+        is_worth_it.then_some((Self { file, segments, index }, all))
     }
 
     /// Hands the segments that are wanted to `visit`, part by part, each with its address. A part begins

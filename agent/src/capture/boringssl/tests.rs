@@ -1,6 +1,7 @@
 mod aead;
 
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 
 use proptest::prelude::*;
 
@@ -244,6 +245,24 @@ fn what_would_take_too_long_is_said_not_to_be_searched() {
         file.set_len(size).unwrap();
         assert_eq!(search(&file), expected);
     }
+}
+
+#[test]
+fn a_program_that_has_one_part_many_times_is_too_large() {
+    const HEADERS: u16 = 64;
+    let (program, functions) = whole(Form::Relative);
+    let mut bytes = program.file();
+    let length = image::FILE_MAX / u64::from(HEADERS) + 1;
+    bytes[96..104].copy_from_slice(&length.to_le_bytes());
+    for header in 1..usize::from(HEADERS) {
+        bytes.copy_within(64..120, 64 + 56 * header);
+    }
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&bytes).unwrap();
+    file.set_len(2 * length).unwrap();
+    assert_eq!(search(&file), Search::Found(functions));
+    file.write_all_at(&HEADERS.to_le_bytes(), 56).unwrap();
+    assert_eq!(search(&file), Search::TooLarge);
 }
 
 #[test]
