@@ -186,9 +186,11 @@ impl Client {
             Kind::Deno => (place.deno.clone(), Some("openai_calls.mjs")),
             Kind::GoHttp2 => (place.go_client.clone(), None),
             Kind::Go | Kind::GoTlsHttp2 => (place.go_static.clone(), None),
-            Kind::GoStripped => (place.go_stripped.clone(), None),
+            Kind::GoStripped | Kind::ContainerGo => (place.go_stripped.clone(), None),
             Kind::Reqwest | Kind::ReqwestTls12 => (place.rust_client.clone(), None),
-            Kind::ReqwestHttp2 => (place.rust_client_stripped.clone(), None),
+            Kind::ReqwestHttp2 | Kind::ContainerReqwestHttp2 => {
+                (place.rust_client_stripped.clone(), None)
+            }
             Kind::GnuTls | Kind::GnuTlsHttp2 | Kind::Nss | Kind::NssHttp2 => {
                 (place.system_python.clone(), Some("pycurl_calls.py"))
             }

@@ -1,4 +1,5 @@
-//! Clients in a container of Podman's: another distribution, whose own libraries do the TLS.
+//! Clients in a container of Podman's: another distribution, whose own libraries do the TLS, or programs that
+//! have no need of any.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ pub struct Container {
 
 impl Container {
     /// One for `who`, in which `program` runs with the scripts of the clients and the files of `scene` where
-    /// they are outside. The environment is that of the command.
+    /// they are outside; and itself, if it isn't the image's. The environment is that of the command.
     pub(super) fn of(
         name: &str,
         who: Who,
@@ -55,6 +56,10 @@ impl Container {
         for (folder, how) in [(place.clients.as_path(), "ro"), (scene, "rw")] {
             let folder = folder.display();
             command.arg("--volume").arg(format!("{folder}:{folder}:{how}"));
+        }
+        if program.starts_with(&place.tools) {
+            let program = program.display();
+            command.arg("--volume").arg(format!("{program}:{program}:ro"));
         }
         command.args(PASSED_ON.map(|variable| format!("--env={variable}")));
         command.arg(IMAGE).arg(program);

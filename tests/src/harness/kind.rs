@@ -57,6 +57,10 @@ pub enum Kind {
     ContainerPython,
     /// PycURL in a container, whose TLS is GnuTLS, over HTTP/2.
     ContainerGnuTlsHttp2,
+    /// Go's own TLS in a stripped program, in a container.
+    ContainerGo,
+    /// reqwest in a stripped and static program, in a container, over HTTP/2.
+    ContainerReqwestHttp2,
     /// PycURL as it comes from PyPI, with an OpenSSL of its own.
     WheelCurl,
     /// The same over HTTP/2.
@@ -111,11 +115,13 @@ impl Kind {
     ];
 
     /// What people run in containers.
-    pub const IN_CONTAINERS: [Self; 4] = [
+    pub const IN_CONTAINERS: [Self; 6] = [
         Self::ContainerCurl,
         Self::ContainerCurlHttp2,
         Self::ContainerPython,
         Self::ContainerGnuTlsHttp2,
+        Self::ContainerGo,
+        Self::ContainerReqwestHttp2,
     ];
 
     /// A short name for labels and tests.
@@ -156,6 +162,8 @@ impl Kind {
             Self::ContainerCurlHttp2 => "container-curl-http2",
             Self::ContainerPython => "container-python",
             Self::ContainerGnuTlsHttp2 => "container-gnutls-http2",
+            Self::ContainerGo => "container-go",
+            Self::ContainerReqwestHttp2 => "container-reqwest-http2",
         }
     }
 
@@ -177,10 +185,14 @@ impl Kind {
             | Self::ContainerCurl
             | Self::ContainerCurlHttp2
             | Self::Reqwest
-            | Self::ReqwestHttp2 => &["chat", "responses", "embeddings", "messages"],
-            Self::GoHttp2 | Self::Go | Self::GoStripped | Self::GoTlsHttp2 | Self::ReqwestTls12 => {
-                &["chat", "messages"]
-            }
+            | Self::ReqwestHttp2
+            | Self::ContainerReqwestHttp2 => &["chat", "responses", "embeddings", "messages"],
+            Self::GoHttp2
+            | Self::Go
+            | Self::ContainerGo
+            | Self::GoStripped
+            | Self::GoTlsHttp2
+            | Self::ReqwestTls12 => &["chat", "messages"],
             Self::GnuTls
             | Self::GnuTlsHttp2
             | Self::Nss
@@ -199,37 +211,26 @@ impl Kind {
     /// Whether it says what it made of the answers.
     #[must_use]
     pub const fn reports(self) -> bool {
-        !matches!(
+        matches!(
             self,
-            Self::Curl
-                | Self::CurlHttp2
-                | Self::GoHttp2
-                | Self::Go
-                | Self::GoStripped
-                | Self::GoTlsHttp2
-                | Self::GnuTls
-                | Self::GnuTlsHttp2
-                | Self::Nss
-                | Self::NssHttp2
-                | Self::WheelCurl
-                | Self::WheelCurlHttp2
-                | Self::PyOpenSsl
-                | Self::StaticOpenSsl
-                | Self::ContainerCurl
-                | Self::ContainerCurlHttp2
-                | Self::ContainerPython
-                | Self::ContainerGnuTlsHttp2
-        ) && !self.is_rust()
+            Self::OpenAiSync
+                | Self::OpenAiAsync
+                | Self::OpenAiHttp2
+                | Self::OpenAiWebSocket
+                | Self::AnthropicSync
+                | Self::AnthropicAsync
+                | Self::Node
+                | Self::NodeHttp2
+                | Self::OldNode
+                | Self::Bun
+                | Self::Deno
+        )
     }
 
     /// Whether its calls are messages of a session, which fails by other means than HTTP's.
     #[must_use]
     pub const fn is_session(self) -> bool {
         matches!(self, Self::OpenAiWebSocket)
-    }
-
-    pub(super) const fn is_rust(self) -> bool {
-        matches!(self, Self::Reqwest | Self::ReqwestTls12 | Self::ReqwestHttp2)
     }
 
     pub(super) const fn is_curl(self) -> bool {
@@ -246,6 +247,8 @@ impl Kind {
                 | Self::ContainerCurlHttp2
                 | Self::ContainerPython
                 | Self::ContainerGnuTlsHttp2
+                | Self::ContainerGo
+                | Self::ContainerReqwestHttp2
         )
     }
 
@@ -268,6 +271,7 @@ impl Kind {
                 | Self::WheelCurlHttp2
                 | Self::ContainerCurlHttp2
                 | Self::ContainerGnuTlsHttp2
+                | Self::ContainerReqwestHttp2
         )
     }
 
