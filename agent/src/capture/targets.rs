@@ -241,7 +241,8 @@ impl Targets {
             }
         };
         let found = self.follow(file, plan).map(|(outcome, probes)| {
-            tracing::info!(path, ?outcome, "looked at");
+            tracing::info!(path, outcome = Tried::of(Some(&outcome)).as_str(), "looked at");
+            tracing::debug!(path, ?outcome, "looked at");
             let (path, build_id) = (path.to_owned(), exports.build_id);
             let target = Target { file: id, path, build_id, outcome, since: Timestamp::now() };
             Arc::new(Found { target, probes })

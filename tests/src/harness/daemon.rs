@@ -189,7 +189,12 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        // Asked, it takes all its probes away at a time; killed, the kernel does so one after the other.
+        // Each fails only if it has ended already.
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ended = kill_process(pid, Signal::TERM);
+        }
+        drop(wait_until("the daemon to stop", PATIENCE, || Ok(self.child.try_wait()?.is_some())));
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,5 +1,8 @@
 //! Each client, with streams and without, started before the daemon and after it.
 
+use std::thread::{self, ScopedJoinHandle};
+
+use anyhow::anyhow;
 use weir_tests::harness::client::Stream;
 use weir_tests::harness::who::CAST;
 use weir_tests::harness::{Client, Kind, Load, Scene};
@@ -36,18 +39,24 @@ fn one_kind(kind: Kind) -> anyhow::Result<()> {
 
 /// The label of each says which cell of the matrix it is, and so does whatever is found wrong.
 fn start_all(scene: &Scene, kind: Kind, when: &str) -> anyhow::Result<Vec<Client>> {
-    let mut clients = Vec::new();
-    for (form, stream) in FORMS {
-        for (api, who) in kind.apis().iter().zip(CAST) {
+    let cells =
+        FORMS.into_iter().flat_map(|form| kind.apis().iter().zip(CAST).map(move |it| (form, it)));
+    // Those that wait have to make their first call, which takes some of them a second.
+    thread::scope(|scope| {
+        let starting = cells.map(|((form, stream), (api, who))| {
             let label = format!("{}.{api}.{form}.{when}", kind.name());
             let wait = when == "before";
             let concurrency = if wait { 1 } else { 2 };
             let key = Some(label);
             let load = Load { stream, wait, concurrency, key, ..Load::new(api, CALLS) };
-            clients.push(Client::start(scene, kind, who, &load)?);
-        }
-    }
-    Ok(clients)
+            scope.spawn(move || Client::start(scene, kind, who, &load))
+        });
+        let starting: Vec<_> = starting.collect();
+        let started = starting.into_iter().map(ScopedJoinHandle::join);
+        started
+            .map(|client| client.map_err(|_panic| anyhow!("a client can't be started"))?)
+            .collect()
+    })
 }
 
 fn finish_all(play: &mut Play, clients: Vec<Client>) -> anyhow::Result<()> {
