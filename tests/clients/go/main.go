@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 )
 
 var (
@@ -127,4 +128,8 @@ func main() {
 	close(numbers)
 	workers.Wait()
 	client.CloseIdleConnections()
+	if *wait {
+		// Who has not seen a program start needs it to be there for a moment to see what it is.
+		time.Sleep(200 * time.Millisecond)
+	}
 }
