@@ -181,7 +181,7 @@ fn load(name: &str, code: &[bpf_insn], license: &CStr, log: &mut [u8]) -> io::Re
     }
     if !log.is_empty() {
         load.log_level = 1;
-        load.log_buf = address(log);
+        load.log_buf = log.as_mut_ptr().expose_provenance() as u64;
         load.log_size = u32::try_from(log.len()).unwrap_or(u32::MAX);
     }
     // SAFETY: code and license outlive the call, the second ends in a zero byte, and the log is ours

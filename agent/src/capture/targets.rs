@@ -24,8 +24,12 @@ use super::same::{self, Likeness};
 use super::status::{Outcome, Probed, Shared, Target};
 use super::tally::Tried;
 
-/// Files that are remembered. When there are more, those without TLS code are forgotten.
+/// Files that are remembered. When there are more, those without probes are forgotten.
 const FILES_MAX: usize = 32 * 1024;
+
+/// Files that are probed at once, with some ten descriptors each. Anybody can map as many copies of a
+/// library as he likes.
+const PROBED_MAX: usize = 2048;
 
 /// Where the host keeps its shared libraries, and the loaders that load them.
 const LIBRARY_FOLDERS: [&str; 8] = [
@@ -93,6 +97,10 @@ enum Plan {
 }
 
 impl Known {
+    fn is_probed(&self) -> bool {
+        self.found.as_ref().is_some_and(|found| !found.probes.entries().is_empty())
+    }
+
     /// Whether what is at `path`, and has the device and inode of this file, is this file as it was. A free
     /// inode is soon another file's; and a file that was written to has its functions elsewhere, so that
     /// probes must not stay.
@@ -215,15 +223,12 @@ impl Targets {
         let found = found.find(|found| same::is_probed(pid, mapping, file, found.probes.entries()));
         let Some(found) = found.map(Arc::clone) else { return false };
         let known = Known { found: Some(found), likeness: Some(likeness), installed: false };
-        self.files.insert(mapping.file, known);
+        self.remember(mapping.file, known);
         true
     }
 
     /// Decides what a file is, and attaches to it if it has TLS code.
     fn consider(&mut self, id: FileId, file: &File, path: &str, installed: bool) -> bool {
-        if self.files.len() >= FILES_MAX {
-            self.files.retain(|_, known| known.found.is_some());
-        }
         let (exports, plan) = match elf::exports(file, &symbols()) {
             Ok(exports) => {
                 let plan = self.plan(file, &exports);
@@ -249,8 +254,19 @@ impl Targets {
         });
         self.shared.tally.count(Tried::of(found.as_ref().map(|found| &found.target.outcome)));
         let is_news = found.is_some();
-        self.files.insert(id, Known { found, likeness: Likeness::of(file).ok(), installed });
+        self.remember(id, Known { found, likeness: Likeness::of(file).ok(), installed });
         is_news
+    }
+
+    /// What has to be forgotten for it and is still mapped is found again.
+    fn remember(&mut self, id: FileId, known: Known) {
+        if self.files.len() >= FILES_MAX {
+            self.files.retain(|_, known| known.installed || known.is_probed());
+        }
+        if self.files.len() >= FILES_MAX {
+            self.files.retain(|_, known| known.installed);
+        }
+        self.files.insert(id, known);
     }
 
     fn plan(&mut self, file: &File, exports: &Exports) -> Plan {
@@ -296,7 +312,13 @@ impl Targets {
 
     /// What comes of a plan, and the probes.
     fn follow(&mut self, file: &File, plan: Plan) -> Option<(Outcome, Probes)> {
+        let is_full =
+            || self.files.values().filter(|known| known.is_probed()).count() >= PROBED_MAX;
         match plan {
+            Plan::Functions(..) | Plan::Sites(..) if is_full() => {
+                let reason = format!("{PROBED_MAX} files are probed already");
+                Some((Outcome::Refused { reason }, Probes::default()))
+            }
             Plan::Nothing => None,
             Plan::Without(outcome) => Some((outcome, Probes::default())),
             Plan::Functions(kind, functions) => {

@@ -1,6 +1,7 @@
 //! Which instructions of a function follow which.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::Code;
 use super::step::{Flow, Step};
@@ -85,8 +86,13 @@ impl Graph {
 
     /// Whether something jumps to an instruction behind the first and up to `last`.
     pub(super) fn comes_back(&self, last: u32) -> bool {
+        self.jumps_to(1..=last)
+    }
+
+    /// Whether something jumps to one of these offsets.
+    pub(super) fn jumps_to(&self, offsets: RangeInclusive<u32>) -> bool {
         self.steps().any(|step| match step.flow {
-            Flow::Jump(Some(target)) | Flow::Branch(Some(target)) => (1..=last).contains(&target),
+            Flow::Jump(Some(target)) | Flow::Branch(Some(target)) => offsets.contains(&target),
             Flow::Jump(None)
             | Flow::Branch(None)
             | Flow::On

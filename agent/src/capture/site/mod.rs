@@ -217,6 +217,10 @@ fn cheapest(
     if let Some(entry) = entries.iter().find(takes_return) {
         return Some(Sites { entry: entry.site, exits: Exits::Returned });
     }
+    // Without a return probe a call that begins anew would be entered twice and seen to return once.
+    if graph.jumps_to(0..=0) {
+        return None;
+    }
     let exits = match exit::sites(graph, first.offset, result) {
         Some(exits) => exits,
         None if kernel.returns => return None,

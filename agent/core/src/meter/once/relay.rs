@@ -41,6 +41,9 @@ impl Relays {
             self.waiting.push_back((until, record));
             return Vec::new();
         }
+        if !self.waiting.iter().any(|(_, waiting)| waiting.response_id == record.response_id) {
+            return vec![record];
+        }
         let mut all = self.remove(|waiting| waiting.response_id == record.response_id);
         all.push(record);
         caller_first(all)
