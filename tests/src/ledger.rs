@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_core::identity::{IdentityId, Process};
+use weir_core::identity::{IdentityId, Process, Workload};
 use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
 use weir_core::provider::{Api, CallState};
 use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
@@ -21,6 +21,7 @@ pub fn numbered_call(number: u64) -> UsageRecord {
         process: Process { pid: 1, exe: Some("/usr/bin/agent".to_owned()), uid: 1000 },
         container: None,
         unit: None,
+        workload: Workload::default(),
         role: Role::Client,
         provider: "openai".to_owned(),
         api: Api::Responses,

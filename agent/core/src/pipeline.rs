@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use lru::LruCache;
 
@@ -93,7 +94,7 @@ pub struct Pipeline {
 struct Process {
     connections: HashSet<ConnectionId>,
     asked: bool,
-    attribution: Option<Attribution>,
+    attribution: Option<Arc<Attribution>>,
     /// What came before the facts. At most [`MAX_WAITING`].
     waiting: Vec<Made>,
 }
@@ -235,7 +236,7 @@ impl Pipeline {
         }
     }
 
-    fn facts(&mut self, process: ProcessKey, attribution: Attribution) {
+    fn facts(&mut self, process: ProcessKey, attribution: Arc<Attribution>) {
         let Some(state) = self.processes.get_mut(&process) else { return };
         let waiting = std::mem::take(&mut state.waiting);
         state.attribution = Some(attribution.clone());
@@ -376,7 +377,7 @@ impl Pipeline {
         }
     }
 
-    fn put_out(&mut self, process: ProcessKey, made: Made, attribution: Attribution) {
+    fn put_out(&mut self, process: ProcessKey, made: Made, attribution: Arc<Attribution>) {
         self.outputs.push_back(match made {
             Made::Call(call) => {
                 self.stats.calls += 1;
@@ -461,7 +462,7 @@ pub enum Input<'a> {
         /// Of which process.
         process: ProcessKey,
         /// Who it is.
-        attribution: Attribution,
+        attribution: Arc<Attribution>,
     },
     /// Time passed. To be given every few seconds while any connection is open.
     Tick {
@@ -485,7 +486,7 @@ pub enum Output {
         /// The call.
         call: Box<ModelCall>,
         /// Who made it.
-        attribution: Attribution,
+        attribution: Arc<Attribution>,
         /// Who made it answers requests of others, too: it may have been asked for this one.
         serves: bool,
     },
@@ -494,14 +495,14 @@ pub enum Output {
         /// What.
         news: Box<BatchNews>,
         /// Who was told it.
-        attribution: Attribution,
+        attribution: Arc<Attribution>,
     },
     /// A step to another agent was made.
     Edge {
         /// The step.
         edge: Box<Edge>,
         /// Who made it.
-        attribution: Attribution,
+        attribution: Arc<Attribution>,
     },
     /// An exchange was read, the first on its connection.
     Spoke {

@@ -84,7 +84,7 @@ impl Btf {
                     let inner = *self.types.get(id.checked_sub(1)?)?;
                     matches!(self.kind(inner)?, STRUCT | UNION)
                         .then(|| self.field_bits(inner, field, depth - 1))?
-                        .map(|inside| bits + inside)
+                        .and_then(|inside| bits.checked_add(inside))
                 }
                 _ => None,
             }

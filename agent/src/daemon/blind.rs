@@ -267,7 +267,7 @@ mod tests {
         let status = Status { targets: targets.collect(), ..Status::default() };
         let process = Process { pid: 1, exe: None, uid: 0 };
         let identity = IdentityId(String::new());
-        let attribution = Attribution { identity, process, container: None, unit: None };
+        let attribution = Attribution::new(identity, process);
         let flow = Flow {
             id: FlowId(1),
             process: ProcessKey { pid: 1, start_ns: 1 },

@@ -25,9 +25,9 @@ const SILENCE_CHECK: Duration = Duration::from_secs(30);
 /// Something that was made or said, and who made it or was told, on its way to the meter.
 pub(super) enum Attributed {
     /// The last is whether its maker answers requests of others.
-    Call(Box<ModelCall>, Attribution, bool),
-    Edge(Box<Edge>, Attribution),
-    Batch(Box<BatchNews>, Attribution),
+    Call(Box<ModelCall>, Arc<Attribution>, bool),
+    Edge(Box<Edge>, Arc<Attribution>),
+    Batch(Box<BatchNews>, Arc<Attribution>),
 }
 
 /// The thread's state.
@@ -130,7 +130,7 @@ impl Flow {
                     // the stamp is there.
                     let Some(stamp) = stamp else { continue };
                     let sighting = Sighting { key, uid: stamp.uid, cgroup_id: stamp.cgroup_id };
-                    let attribution = self.host.attribution(&sighting);
+                    let attribution = Arc::new(self.host.attribution(&sighting));
                     self.pipeline.handle(Input::Facts { process: key, attribution });
                 }
                 Output::Call { call, attribution, serves } => {

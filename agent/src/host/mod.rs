@@ -120,12 +120,13 @@ impl Host {
         let container = placement
             .container
             .map(|container| self.runtimes.describe(&container, placement.realm, owner.as_deref()));
+        let process = Process { pid: sighting.key.pid, exe, uid: sighting.uid };
         let facts = ProcessFacts {
-            process: Process { pid: sighting.key.pid, exe, uid: sighting.uid },
             user: self.users.by_uid(sighting.uid).map(|user| user.name.clone()),
             cgroup,
             owner: owner.map(|user| user.name.clone()),
             container,
+            ..ProcessFacts::new(process)
         };
         resolve(&facts, &self.namespace)
     }

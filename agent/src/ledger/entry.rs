@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use weir_core::blind::BlindSpot;
-use weir_core::identity::Container;
+use weir_core::identity::{Assigned, Container, Pod, Workload};
 use weir_core::meter::{BatchRecord, EdgeRecord, Payer, UsageRecord};
 use weir_core::units::Timestamp;
 
@@ -144,6 +144,7 @@ fn bound_record(record: &mut UsageRecord) {
     others.chain(record.retrieved_by.as_mut().map(|reader| &mut reader.0)).for_each(cut);
     record.credential_ids = bounded_ids(std::mem::take(&mut record.credential_ids));
     record.container.iter_mut().for_each(bound_container);
+    bound_workload(&mut record.workload);
     if let Some(result) = &mut record.result_of {
         [&mut result.batch, &mut result.file].into_iter().flatten().for_each(cut);
     }
@@ -164,7 +165,8 @@ fn bound_edge(record: &mut EdgeRecord) {
 }
 
 fn bound_batch(record: &mut BatchRecord) {
-    let Payer { identity, process, container, unit, credential_ids, .. } = &mut record.creator;
+    let Payer { identity, process, container, unit, workload, credential_ids, .. } =
+        &mut record.creator;
     for text in [&mut identity.0, &mut record.provider, &mut record.host, &mut record.batch] {
         cut(text);
     }
@@ -173,6 +175,7 @@ fn bound_batch(record: &mut BatchRecord) {
     optional.into_iter().flatten().chain(told_to).for_each(cut);
     *credential_ids = bounded_ids(std::mem::take(credential_ids));
     container.iter_mut().for_each(bound_container);
+    bound_workload(workload);
 }
 
 fn bound_blind(spot: &mut BlindSpot) {
@@ -187,12 +190,34 @@ fn bound_container(container: &mut Container) {
     optional.into_iter().flatten().for_each(cut);
 }
 
+fn bound_workload(workload: &mut Workload) {
+    let Workload { pod, script, interactive: _, assigned, agent } = workload;
+    script.iter_mut().for_each(cut);
+    if let Some(Pod { uid, name, namespace, service_account }) = pod {
+        cut_short(uid);
+        [name, namespace, service_account].into_iter().flatten().for_each(cut_short);
+    }
+    if let Some(assigned) = assigned {
+        let Assigned { rule, owner, team, product_line, cost_center, environment, labels } =
+            assigned;
+        cut_short(rule);
+        let optional = [owner, team, product_line, cost_center, environment];
+        optional.into_iter().flatten().for_each(cut_short);
+        *labels = bounded_ids(std::mem::take(labels));
+    }
+    agent.iter_mut().for_each(|agent| cut_short(&mut agent.name));
+}
+
 fn bounded_ids(ids: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let cut = |mut text: String| {
-        text.truncate(text.floor_char_boundary(ID_MAX));
+        cut_short(&mut text);
         text
     };
     ids.into_iter().take(IDS_MAX).map(|(name, id)| (cut(name), cut(id))).collect()
+}
+
+fn cut_short(text: &mut String) {
+    text.truncate(text.floor_char_boundary(ID_MAX));
 }
 
 fn cut(text: &mut String) {

@@ -148,6 +148,7 @@ mod tests {
     use super::*;
     use crate::ledger::testing::{batch, call, time};
     use proptest::prelude::*;
+    use weir_core::identity::{Agent, Assigned, Pod, Workload};
     use weir_core::meter::{BatchResult, Creator};
 
     #[test]
@@ -198,6 +199,26 @@ mod tests {
         });
         record.credential_ids =
             (0..99).map(|number| (format!("{number}{worst}"), worst.clone())).collect();
+        record.workload = Workload {
+            pod: Some(Pod {
+                uid: worst.clone(),
+                name: Some(worst.clone()),
+                namespace: Some(worst.clone()),
+                service_account: Some(worst.clone()),
+            }),
+            script: Some(worst.clone()),
+            interactive: Some(true),
+            assigned: Some(Assigned {
+                rule: worst.clone(),
+                owner: Some(worst.clone()),
+                team: Some(worst.clone()),
+                product_line: Some(worst.clone()),
+                cost_center: Some(worst.clone()),
+                environment: Some(worst.clone()),
+                labels: record.credential_ids.clone(),
+            }),
+            agent: Some(Agent { name: worst.clone(), pid: u32::MAX, depth: u32::MAX }),
+        };
         record.container = Some(weir_core::identity::Container {
             id: worst.clone(),
             name: Some(worst.clone()),
@@ -209,6 +230,7 @@ mod tests {
         (created.file, created.told_to) = (Some(worst), Some(record.identity.clone()));
         created.creator.identity = record.identity.clone();
         created.creator.container.clone_from(&record.container);
+        created.creator.workload.clone_from(&record.workload);
         created.creator.credential_ids.clone_from(&record.credential_ids);
         for entry in [Entry::Call(Box::new(record)), Entry::Batch(Box::new(created))] {
             let line = write(u64::MAX, Hash::ZERO, &entry.bounded()).unwrap();

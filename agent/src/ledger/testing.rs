@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_core::identity::{IdentityId, Process};
+use weir_core::identity::{IdentityId, Process, Workload};
 use weir_core::meter::{
     BatchRecord, CallId, CostSource, EdgeId, EdgeRecord, Payer, UsageRecord, UsageSource,
 };
@@ -48,6 +48,7 @@ pub(super) fn batch(number: u64, id: &str, time: Timestamp) -> BatchRecord {
             process,
             container: None,
             unit: None,
+            workload: Workload::default(),
             credential: None,
             credential_kind: None,
             credential_in: None,
@@ -69,6 +70,7 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         },
         container: None,
         unit: None,
+        workload: Workload::default(),
         role: Role::Client,
         provider: "openai".to_owned(),
         api: if number.is_multiple_of(2) { Api::ChatCompletions } else { Api::Responses },

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 use weir::control::{Check, Control, DoctorReport, Socket, serve};
 use weir::ledger::{Entry, Ledger, Options};
-use weir_core::identity::{IdentityId, Process};
+use weir_core::identity::{IdentityId, Process, Workload};
 use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
 use weir_core::provider::{Api, CallState};
 use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
@@ -82,6 +82,7 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
         process: Process { pid: 100, exe: Some("/usr/bin/python3".to_owned()), uid: 1000 },
         container: None,
         unit: None,
+        workload: Workload::default(),
         role: Role::Client,
         provider: "openai".to_owned(),
         api: Api::ChatCompletions,

@@ -82,7 +82,7 @@ pub(crate) fn handle_all(pipeline: &mut Pipeline, input: Input<'_>) -> usize {
     while let Some(output) = pipeline.poll() {
         match output {
             Output::NeedFacts(process) => {
-                pipeline.handle(Input::Facts { process, attribution: nobody() });
+                pipeline.handle(Input::Facts { process, attribution: nobody().into() });
             }
             Output::Call { .. } => calls += 1,
             Output::Batch { .. }
@@ -95,12 +95,10 @@ pub(crate) fn handle_all(pipeline: &mut Pipeline, input: Input<'_>) -> usize {
 }
 
 fn nobody() -> Attribution {
-    Attribution {
-        identity: IdentityId("spiffe://weir.local/host/bench/user/nobody".to_owned()),
-        process: Process { pid: 1, exe: None, uid: 65534 },
-        container: None,
-        unit: None,
-    }
+    Attribution::new(
+        IdentityId("spiffe://weir.local/host/bench/user/nobody".to_owned()),
+        Process { pid: 1, exe: None, uid: 65534 },
+    )
 }
 
 /// Model calls.

@@ -88,13 +88,8 @@ impl Watch {
 }
 
 fn facts(process: ProcessKey) -> Input<'static> {
-    let attribution = Attribution {
-        identity: IdentityId("spiffe://weir.local/host/fuzz/user/root".to_owned()),
-        process: Process { pid: process.pid, exe: None, uid: 0 },
-        container: None,
-        unit: None,
-    };
-    Input::Facts { process, attribution }
+    let attribution = Attribution::new(IdentityId("spiffe://weir.local/host/fuzz/user/root".to_owned()), Process { pid: process.pid, exe: None, uid: 0 });
+    Input::Facts { process, attribution: attribution.into() }
 }
 
 fuzz_target!(|data: &[u8]| {

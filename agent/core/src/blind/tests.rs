@@ -302,7 +302,7 @@ fn a_storm_is_bounded_and_what_is_pushed_out_is_counted() {
 
 fn attribution(name: &str) -> Attribution {
     let process = Process { pid: 7, exe: None, uid: 1000 };
-    Attribution { identity: IdentityId(name.to_owned()), process, container: None, unit: None }
+    Attribution::new(IdentityId(name.to_owned()), process)
 }
 
 fn add(rows: &mut Rows, number: u64, who: &str, host: &str, seconds: i64) -> Option<BlindSpot> {

@@ -3,21 +3,26 @@
 //! The shell gathers [`ProcessFacts`]; [`resolve()`] is a pure function of them.
 
 mod container;
+mod fact;
 mod membership;
 mod namespace;
 mod placement;
 mod resolve;
 mod segment;
+mod workload;
 
 #[cfg(test)]
 mod tests;
 
 pub use container::{ContainerId, ContainerRef, PodUid, Runtime};
+pub use fact::{Fact, Selector, Source};
 pub use membership::Membership;
 pub use namespace::{Namespace, NamespaceError};
 pub use placement::{Placement, Realm};
 pub use resolve::resolve;
+pub use workload::{Agent, Assigned, Pod, Workload};
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -60,14 +65,18 @@ pub struct Container {
     pub runtime: Option<String>,
 }
 
-/// What the shell could find out about a process. A field is `None` where nothing was found, never
-/// a guess.
+/// What the shell could find out about a process. A field is `None` or empty where nothing was found,
+/// never a guess. How far each is to be trusted is [`Source`]'s to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessFacts {
     /// Pid, exe and uid.
     pub process: Process,
     /// The name of `uid` in the host's user database.
     pub user: Option<String>,
+    /// Its real group id in the initial user namespace.
+    pub gid: Option<u32>,
+    /// The name of `gid` in the host's group database.
+    pub group: Option<String>,
     /// Path of its cgroup, in the v2 hierarchy or in that v1 hierarchy which says more, as in
     /// `/proc/PID/cgroup` ([`Membership::path`]).
     pub cgroup: Option<String>,
@@ -75,6 +84,53 @@ pub struct ProcessFacts {
     pub owner: Option<String>,
     /// The container's details, where the runtime's own state on this host had them.
     pub container: Option<Container>,
+    /// The name of its user in the user database of its own root: a hint by the container's image.
+    pub container_user: Option<String>,
+    /// The uid that somebody logged in with, which the kernel keeps through `su` and `sudo`
+    /// (`/proc/PID/loginuid`).
+    pub login_uid: Option<u32>,
+    /// Whether it has a controlling terminal.
+    pub terminal: Option<bool>,
+    /// SHA-256 of its program, in hexadecimal digits.
+    pub exe_sha256: Option<String>,
+    /// What an interpreter runs: a script's path, or a module's name.
+    pub script: Option<String>,
+    /// The package that its program belongs to.
+    pub package: Option<String>,
+    /// What the Kubernetes token below its root claims. Its signature wasn't verified.
+    pub token: Option<Pod>,
+    /// What the kubelet says of the pod.
+    pub kubelet: Option<Pod>,
+    /// Names and ids of cloud roles in its environment: `AWS_ROLE_ARN`, …; never a secret.
+    pub cloud: BTreeMap<&'static str, String>,
+    /// The root of its lineage.
+    pub agent: Option<Agent>,
+}
+
+impl ProcessFacts {
+    /// Of a process of which nothing else is known.
+    #[must_use]
+    pub const fn new(process: Process) -> Self {
+        Self {
+            process,
+            user: None,
+            gid: None,
+            group: None,
+            cgroup: None,
+            owner: None,
+            container: None,
+            container_user: None,
+            login_uid: None,
+            terminal: None,
+            exe_sha256: None,
+            script: None,
+            package: None,
+            token: None,
+            kubelet: None,
+            cloud: BTreeMap::new(),
+            agent: None,
+        }
+    }
 }
 
 /// Who made a call, and where it ran.
@@ -88,4 +144,14 @@ pub struct Attribution {
     pub container: Option<Container>,
     /// Its systemd unit.
     pub unit: Option<String>,
+    /// What else is known of it.
+    pub workload: Workload,
+}
+
+impl Attribution {
+    /// Of a process of which nothing is known but who it is.
+    #[must_use]
+    pub fn new(identity: IdentityId, process: Process) -> Self {
+        Self { identity, process, container: None, unit: None, workload: Workload::default() }
+    }
 }

@@ -52,7 +52,7 @@ pub fn resolve(facts: &ProcessFacts, namespace: &Namespace) -> Attribution {
     } else {
         format!("{prefix}/user/{}", user(facts.user.as_deref(), facts.process.uid))
     };
-    Attribution { identity: IdentityId(identity), process: facts.process.clone(), container, unit }
+    Attribution { container, unit, ..Attribution::new(IdentityId(identity), facts.process.clone()) }
 }
 
 fn container_segment(container: &Container) -> String {

@@ -16,12 +16,12 @@ fn namespace() -> Namespace {
 
 /// A process of the user `agent` (uid 1000) in a cgroup, about whose container no more is known.
 fn facts(cgroup: Option<&str>) -> ProcessFacts {
+    let process = Process { pid: 7, exe: Some("/usr/bin/python3".to_owned()), uid: 1000 };
     ProcessFacts {
-        process: Process { pid: 7, exe: Some("/usr/bin/python3".to_owned()), uid: 1000 },
         user: Some("agent".to_owned()),
         cgroup: cgroup.map(str::to_owned),
         owner: Some("agent".to_owned()),
-        container: None,
+        ..ProcessFacts::new(process)
     }
 }
 

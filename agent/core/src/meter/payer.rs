@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::UsageRecord;
 use crate::http::{Credential, CredentialKind, CredentialPlace};
-use crate::identity::{Attribution, Container, IdentityId, Process};
+use crate::identity::{Attribution, Container, IdentityId, Process, Workload};
 use crate::secret::Fingerprint;
 
 /// Who is billed for a call, and the credential that it was made with.
@@ -22,6 +22,9 @@ pub struct Payer {
     /// The systemd unit of that process, if it belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// What else is known of who made it.
+    #[serde(flatten)]
+    pub workload: Workload,
     /// Stands for the credential that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Fingerprint>,
@@ -39,7 +42,7 @@ pub struct Payer {
 impl Payer {
     /// Who `maker` is, with the credential of one of its requests.
     pub(super) fn new(maker: &Attribution, credential: Option<Credential>) -> Self {
-        let Attribution { identity, process, container, unit } = maker.clone();
+        let Attribution { identity, process, container, unit, workload } = maker.clone();
         let fingerprint = credential.as_ref().map(|key| key.fingerprint.clone());
         let (kind, place) = credential.as_ref().map(|key| (key.kind, key.place)).unzip();
         let ids = credential.map(|key| key.ids).unwrap_or_default();
@@ -48,6 +51,7 @@ impl Payer {
             process,
             container,
             unit,
+            workload,
             credential: fingerprint,
             credential_kind: kind,
             credential_in: place,
@@ -64,6 +68,7 @@ impl UsageRecord {
             process: self.process.clone(),
             container: self.container.clone(),
             unit: self.unit.clone(),
+            workload: self.workload.clone(),
             credential: self.credential.clone(),
             credential_kind: self.credential_kind,
             credential_in: self.credential_in,
@@ -81,6 +86,7 @@ impl UsageRecord {
         self.process = payer.process;
         self.container = payer.container;
         self.unit = payer.unit;
+        self.workload = payer.workload;
         self.credential = payer.credential;
         self.credential_kind = payer.credential_kind;
         self.credential_in = payer.credential_in;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::BatchResult;
 use crate::http::{CredentialKind, CredentialPlace};
-use crate::identity::{Container, IdentityId, Process};
+use crate::identity::{Container, IdentityId, Process, Workload};
 use crate::provider::{Api, CallState, Part};
 use crate::secret::Fingerprint;
 use crate::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
@@ -111,6 +111,9 @@ pub struct UsageRecord {
     pub container: Option<Container>,
     /// The systemd unit of that process, if it belongs to one.
     pub unit: Option<String>,
+    /// What else is known of who made it: `pod`, `script`, `interactive`, `assigned`, `agent`.
+    #[serde(flatten)]
+    pub workload: Workload,
     /// Which end of the connection was seen.
     pub role: Role,
     /// OpenTelemetry's `gen_ai.provider.name`.

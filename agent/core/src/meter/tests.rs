@@ -45,12 +45,10 @@ pub(super) fn call() -> ModelCall {
 }
 
 fn attribution() -> Attribution {
-    Attribution {
-        identity: IdentityId("spiffe://test/host/h/user/u".to_owned()),
-        process: Process { pid: 7, exe: None, uid: 0 },
-        container: None,
-        unit: None,
-    }
+    Attribution::new(
+        IdentityId("spiffe://test/host/h/user/u".to_owned()),
+        Process { pid: 7, exe: None, uid: 0 },
+    )
 }
 
 fn measure(call: ModelCall) -> UsageRecord {

@@ -57,12 +57,11 @@ impl Bench {
                     let process_facts = Maker { pid: process.pid, exe: None, uid: 0 };
                     self.pipeline.handle(Input::Facts {
                         process,
-                        attribution: Attribution {
-                            identity: IdentityId("spiffe://weir/host/h/user/root".to_owned()),
-                            process: process_facts,
-                            container: None,
-                            unit: None,
-                        },
+                        attribution: Attribution::new(
+                            IdentityId("spiffe://weir/host/h/user/root".to_owned()),
+                            process_facts,
+                        )
+                        .into(),
                     });
                 }
                 Output::Call { call, .. } => self.calls.push(*call),

@@ -100,13 +100,7 @@ impl Reader {
         let pid = FIRST_PID
             .saturating_add(u32::try_from(self.transcript.processes.len()).unwrap_or(u32::MAX));
         let mut key = ProcessKey { pid, start_ns: 1 };
-        let mut facts = ProcessFacts {
-            process: Process { pid, exe: None, uid: FIRST_PID },
-            user: None,
-            cgroup: None,
-            owner: None,
-            container: None,
-        };
+        let mut facts = ProcessFacts::new(Process { pid, exe: None, uid: FIRST_PID });
         while let Some(word) = words.next() {
             let (field, text) = word.split_once('=').unwrap_or((word, ""));
             match field {

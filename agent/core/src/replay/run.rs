@@ -90,6 +90,7 @@ impl Transcript {
                 };
                 if let Some(facts) = self.facts(process) {
                     let attribution = resolve(facts, &namespace);
+                    let attribution = attribution.into();
                     pipeline.handle(Input::Facts { process, attribution });
                 }
             }

@@ -24,10 +24,11 @@ fn at(hours: i64) -> Timestamp {
 /// The identity of that name; its process has the same number as its user.
 fn maker(name: u32) -> Attribution {
     Attribution {
-        identity: IdentityId(format!("spiffe://test/host/h/unit/u{name}")),
-        process: Process { pid: name, exe: None, uid: name },
-        container: None,
         unit: Some(format!("u{name}")),
+        ..Attribution::new(
+            IdentityId(format!("spiffe://test/host/h/unit/u{name}")),
+            Process { pid: name, exe: None, uid: name },
+        )
     }
 }
 

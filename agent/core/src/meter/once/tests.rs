@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::identity::{IdentityId, Process};
+use crate::identity::{IdentityId, Process, Workload};
 use crate::meter::Bounds;
 use crate::provider::{Api, CallState};
 
@@ -17,6 +17,7 @@ fn seen(pid: u32, host: &str, seconds: std::ops::Range<u64>) -> UsageRecord {
         process: Process { pid, exe: None, uid: pid },
         container: None,
         unit: None,
+        workload: Workload::default(),
         role: Role::Client,
         provider: "openai".to_owned(),
         api: Api::Responses,

@@ -16,7 +16,7 @@ fn play(pipeline: &mut Pipeline, handle: u64, talk: &[(Direction, String)]) -> V
         while let Some(output) = pipeline.poll() {
             match output {
                 Output::NeedFacts(process) => {
-                    pipeline.handle(Input::Facts { process, attribution: of(process) });
+                    pipeline.handle(Input::Facts { process, attribution: of(process).into() });
                 }
                 Output::Call { serves: one, .. } => serves.push(one),
                 Output::Edge { .. }
@@ -30,12 +30,10 @@ fn play(pipeline: &mut Pipeline, handle: u64, talk: &[(Direction, String)]) -> V
 }
 
 fn of(process: ProcessKey) -> Attribution {
-    Attribution {
-        identity: IdentityId("spiffe://weir/host/h/user/root".to_owned()),
-        process: Maker { pid: process.pid, exe: None, uid: 0 },
-        container: None,
-        unit: None,
-    }
+    Attribution::new(
+        IdentityId("spiffe://weir/host/h/user/root".to_owned()),
+        Maker { pid: process.pid, exe: None, uid: 0 },
+    )
 }
 
 #[test]
