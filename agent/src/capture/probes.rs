@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 use std::thread;
 
 use aya::Ebpf;
@@ -15,7 +16,7 @@ use super::elf::Place;
 use super::functions::Function;
 use super::multi::{self, Point, When};
 use super::site::{Abilities, Code, Exits, Site, Sites};
-use super::sockets::Sockets;
+use super::sockets::{Followed, Sockets};
 use super::status::Probed;
 
 /// The most of a function that is looked at, in bytes. Those that are probed have a few hundred.
@@ -101,8 +102,8 @@ impl Prober {
         Self { ebpf, multi, kernel, sockets: Sockets::default() }
     }
 
-    /// Has the probes shown which socket records come from and go to.
-    pub(super) fn follow_sockets(&mut self) -> Result<(), ProgramError> {
+    /// Has the probes shown which socket records come from and go to, for as long as the answer is kept.
+    pub(super) fn follow_sockets(&mut self) -> Result<Arc<Followed>, ProgramError> {
         self.sockets.follow(&mut self.ebpf)
     }
 

@@ -21,6 +21,7 @@ use super::makeup::{Makeup, read_maps};
 use super::mapping::{FileId, Mapping, executable};
 use super::probes::{Planned, Prober, Probes};
 use super::same::{self, Likeness};
+use super::sockets::Followed;
 use super::status::{Outcome, Probed, Shared, Target};
 use super::tally::Tried;
 
@@ -81,7 +82,16 @@ struct Known {
 /// A file with TLS code. The probes go when nobody knows it any more.
 struct Found {
     target: Target,
+    attached: Attached,
+}
+
+/// What is attached for a file.
+#[derive(Default)]
+struct Attached {
     probes: Probes,
+    /// Shows which sockets the probes' records belong to.
+    #[expect(dead_code, reason = "is dropped")]
+    sockets: Option<Arc<Followed>>,
 }
 
 /// What is to be done about a file.
@@ -92,13 +102,15 @@ enum Plan {
     Without(Outcome),
     /// To probe these functions wherever that is cheapest.
     Functions(Kind, Vec<(Function, Place)>),
+    /// The same of functions that see records, whose sockets are followed for that.
+    Records(Vec<(Function, Place)>, Arc<Followed>),
     /// To probe these sites of a program in this version of a language.
     Sites(String, Vec<Planned>),
 }
 
 impl Known {
     fn is_probed(&self) -> bool {
-        self.found.as_ref().is_some_and(|found| !found.probes.entries().is_empty())
+        self.found.as_ref().is_some_and(|found| !found.attached.probes.entries().is_empty())
     }
 
     /// Whether what is at `path`, and has the device and inode of this file, is this file as it was. A free
@@ -150,7 +162,7 @@ impl Targets {
     /// Takes all probes away.
     pub(super) fn remove(&mut self) {
         let found = self.files.drain().filter_map(|(_, known)| known.found);
-        Probes::remove(found.filter_map(Arc::into_inner).map(|found| found.probes));
+        Probes::remove(found.filter_map(Arc::into_inner).map(|found| found.attached.probes));
     }
 
     /// Looks at what one process has mapped. Says whether something was found.
@@ -220,7 +232,8 @@ impl Targets {
         let Ok(likeness) = Likeness::of(file) else { return false };
         let alike = self.files.values().filter(|known| known.likeness == Some(likeness));
         let mut found = alike.filter_map(|known| known.found.as_ref());
-        let found = found.find(|found| same::is_probed(pid, mapping, file, found.probes.entries()));
+        let found = found
+            .find(|found| same::is_probed(pid, mapping, file, found.attached.probes.entries()));
         let Some(found) = found.map(Arc::clone) else { return false };
         let known = Known { found: Some(found), likeness: Some(likeness), installed: false };
         self.remember(mapping.file, known);
@@ -245,12 +258,12 @@ impl Targets {
                 (Exports::default(), Plan::Without(Outcome::Unreadable { reason }))
             }
         };
-        let found = self.follow(file, plan).map(|(outcome, probes)| {
+        let found = self.follow(file, plan).map(|(outcome, attached)| {
             tracing::info!(path, outcome = Tried::of(Some(&outcome)).as_str(), "looked at");
             tracing::debug!(path, ?outcome, "looked at");
             let (path, build_id) = (path.to_owned(), exports.build_id);
             let target = Target { file: id, path, build_id, outcome, since: Timestamp::now() };
-            Arc::new(Found { target, probes })
+            Arc::new(Found { target, attached })
         });
         self.shared.tally.count(Tried::of(found.as_ref().map(|found| &found.target.outcome)));
         let is_news = found.is_some();
@@ -300,7 +313,7 @@ impl Targets {
                 Plan::Functions(Kind::Tls, inside_openssl(functions))
             }
             Search::FoundAead(functions) => match self.prober.follow_sockets() {
-                Ok(()) => Plan::Functions(Kind::Tls, records(functions)),
+                Ok(sockets) => Plan::Records(records(functions), sockets),
                 Err(error) => {
                     let reason = chain(&error);
                     let reason = format!("its connections can't be told apart here: {reason}");
@@ -310,27 +323,34 @@ impl Targets {
         }
     }
 
-    /// What comes of a plan, and the probes.
-    fn follow(&mut self, file: &File, plan: Plan) -> Option<(Outcome, Probes)> {
+    /// What comes of a plan.
+    fn follow(&mut self, file: &File, plan: Plan) -> Option<(Outcome, Attached)> {
         let is_full =
             || self.files.values().filter(|known| known.is_probed()).count() >= PROBED_MAX;
         match plan {
-            Plan::Functions(..) | Plan::Sites(..) if is_full() => {
+            Plan::Functions(..) | Plan::Records(..) | Plan::Sites(..) if is_full() => {
                 let reason = format!("{PROBED_MAX} files are probed already");
-                Some((Outcome::Refused { reason }, Probes::default()))
+                Some((Outcome::Refused { reason }, Attached::default()))
             }
             Plan::Nothing => None,
-            Plan::Without(outcome) => Some((outcome, Probes::default())),
+            Plan::Without(outcome) => Some((outcome, Attached::default())),
             Plan::Functions(kind, functions) => {
                 let attached = self.prober.attach(file, &functions);
-                Some(outcome(attached, |functions| match kind {
+                Some(outcome(attached, None, |functions| match kind {
                     Kind::Tls => Outcome::Attached { functions, runtime: None },
                     Kind::Loader => Outcome::Loader,
                 }))
             }
+            Plan::Records(functions, sockets) => {
+                let attached = self.prober.attach(file, &functions);
+                Some(outcome(attached, Some(sockets), |functions| Outcome::Attached {
+                    functions,
+                    runtime: None,
+                }))
+            }
             Plan::Sites(version, planned) => {
                 let attached = self.prober.attach_planned(file, planned);
-                Some(outcome(attached, |functions| Outcome::Attached {
+                Some(outcome(attached, None, |functions| Outcome::Attached {
                     functions,
                     runtime: Some(version),
                 }))
@@ -339,14 +359,15 @@ impl Targets {
     }
 }
 
-/// What came of attaching, and the probes.
+/// What came of attaching.
 fn outcome(
     attached: Result<(Vec<Probed>, Probes), ProgramError>,
+    sockets: Option<Arc<Followed>>,
     is: impl FnOnce(Vec<Probed>) -> Outcome,
-) -> (Outcome, Probes) {
+) -> (Outcome, Attached) {
     match attached {
-        Ok((functions, probes)) => (is(functions), probes),
-        Err(error) => (Outcome::Refused { reason: chain(&error) }, Probes::default()),
+        Ok((functions, probes)) => (is(functions), Attached { probes, sockets }),
+        Err(error) => (Outcome::Refused { reason: chain(&error) }, Attached::default()),
     }
 }
 

@@ -29,15 +29,14 @@ impl Daemon {
     /// # Errors
     /// If it ends instead, with what it said.
     pub fn start(place: &Place, home: &Path) -> anyhow::Result<Self> {
-        Self::start_with(place, home, "")
+        Self::start_searched(place, home, "")
     }
 
     /// The same, with `more` in its configuration.
     ///
     /// # Errors
     /// If it ends instead, with what it said.
-    pub fn start_with(place: &Place, home: &Path, more: &str) -> anyhow::Result<Self> {
-        fs::create_dir_all(home)?;
+    pub fn start_searched(place: &Place, home: &Path, more: &str) -> anyhow::Result<Self> {
         // The first process of a program that has to be searched isn't seen while that is done.
         let searched = [
             &place.bun,
@@ -48,12 +47,21 @@ impl Daemon {
             &place.rust_client_stripped,
         ];
         let programs = serde_json::to_string(&searched)?;
-        let config = home.join("weir.toml");
-        fs::write(&config, format!("[capture]\nprograms = {programs}\n{more}"))?;
+        Self::start_with(place, home, &format!("[capture]\nprograms = {programs}\n{more}"))
+    }
+
+    /// One with this configuration.
+    ///
+    /// # Errors
+    /// If it ends instead, with what it said.
+    pub fn start_with(place: &Place, home: &Path, config: &str) -> anyhow::Result<Self> {
+        fs::create_dir_all(home)?;
+        let path = home.join("weir.toml");
+        fs::write(&path, config)?;
         let log = File::options().create(true).append(true).open(home.join("log"))?;
         let mut child = command(&place.weir, home)
             .arg("--config")
-            .arg(config)
+            .arg(path)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

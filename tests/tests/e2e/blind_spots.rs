@@ -50,7 +50,7 @@ fn said_of_the_watch(daemon: &Daemon) -> anyhow::Result<String> {
 fn begin_with(config: &str) -> anyhow::Result<Play> {
     let scene = Scene::start()?;
     let home = scene.directory().join("weir");
-    let daemon = Daemon::start_with(scene.place(), &home, config)?;
+    let daemon = Daemon::start_searched(scene.place(), &home, config)?;
     Ok(Play { scene, daemon, callers: Vec::new(), unseen: 0 })
 }
 

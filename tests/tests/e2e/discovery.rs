@@ -3,16 +3,15 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
 use weir_tests::harness::client::Caller;
 use weir_tests::harness::compare::compare;
-use weir_tests::harness::{Client, Kind, Load, Scene, Who, wait_until};
+use weir_tests::harness::{Client, Daemon, Kind, Load, Scene, Who, wait_until};
 
 use crate::{Case, Play, case};
 
@@ -26,8 +25,8 @@ const BETWEEN: usize = 50;
 /// Calls of such a program's, after the first one.
 const CALLS: usize = 3;
 
-/// How long it takes at most until such a program has been looked at: it is 4 MiB.
-const LOOKED_AT: Duration = Duration::from_millis(500);
+/// How long it takes at most until such a program has been looked at: it is 4 MiB, or 10.
+const LOOKED_AT: Duration = Duration::from_secs(10);
 
 /// How long it takes at most until files that nobody uses are let go of: they are looked for once a minute.
 const LET_GO: Duration = Duration::from_secs(90);
@@ -42,28 +41,26 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn five_hundred() -> anyhow::Result<()> {
-    let mut play = Play::begin()?;
+    let mut play = begin()?;
     // What is only made once is there after these.
     curls(&mut play, AT_ONCE)?;
     let before = taken(play.daemon.pid())?;
-    let mut copies = Vec::new();
+    anyhow::ensure!(!follows_sockets(play.daemon.pid())?, "sockets are followed for nobody");
+    let mut copies = vec![run_copy(&play, &play.scene.place().rust_client_stripped, "rustls")?];
+    anyhow::ensure!(follows_sockets(play.daemon.pid())?, "sockets aren't followed");
     for number in 0..PROCESSES / BETWEEN {
         curls(&mut play, BETWEEN)?;
-        copies.push(run_copy(&play.scene, number)?);
+        let name = format!("openssl-{number}");
+        copies.push(run_copy(&play, &play.scene.place().openssl_client, &name)?);
     }
     let first_calls: Vec<&str> = copies.iter().map(|copy| copy.label.as_str()).collect();
     check(&play, &copies, &first_calls)?;
 
     wait_until("the programs to be let go of", LET_GO, || {
-        let report: Value =
-            serde_json::from_str(&play.daemon.said(&["doctor", "--format", "json"])?)?;
-        let targets = report["capture"].as_array().context("doctor names no files")?;
-        let directory = play.scene.directory().to_string_lossy();
-        let is_ours = |target: &&Value| {
-            target["path"].as_str().is_some_and(|path| path.starts_with(&*directory))
-        };
-        Ok(targets.iter().filter(is_ours).count() == 0)
+        let targets = targets(&play)?;
+        Ok(!targets.iter().any(|path| path.starts_with(play.scene.directory())))
     })?;
+    anyhow::ensure!(!follows_sockets(play.daemon.pid())?, "sockets are still followed");
     let after = taken(play.daemon.pid())?;
     let grown = (after.0.saturating_sub(before.0), after.1.saturating_sub(before.1));
     anyhow::ensure!(
@@ -71,6 +68,28 @@ fn five_hundred() -> anyhow::Result<()> {
         "descriptors and KiB before: {before:?}, after: {after:?}"
     );
     Ok(())
+}
+
+/// A daemon that no program has been named to.
+fn begin() -> anyhow::Result<Play> {
+    let scene = Scene::start()?;
+    let daemon = Daemon::start_with(scene.place(), &scene.directory().join("weir"), "")?;
+    Ok(Play { scene, daemon, callers: Vec::new(), unseen: 0 })
+}
+
+/// The files that the daemon has found.
+fn targets(play: &Play) -> anyhow::Result<Vec<PathBuf>> {
+    let report: Value = serde_json::from_str(&play.daemon.said(&["doctor", "--format", "json"])?)?;
+    let targets = report["capture"].as_array().context("doctor names no files")?;
+    Ok(targets.iter().filter_map(|target| target["path"].as_str()).map(PathBuf::from).collect())
+}
+
+/// Whether a process has our probe on what sockets receive.
+fn follows_sockets(pid: u32) -> anyhow::Result<bool> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten();
+    // One that was closed meanwhile is none of them.
+    let mut said = descriptors.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    Ok(said.any(|said| said.contains("sock_recv_length")))
 }
 
 /// Runs so many processes, each of which makes one call.
@@ -89,12 +108,13 @@ fn curls(play: &mut Play, count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a program with OpenSSL inside, under a name and with an inode that nobody has seen before. It makes
+/// Runs a program with TLS inside, under a name and with an inode that nobody has seen before. It makes
 /// a call, which may be over before anybody has looked at it, and then more.
-fn run_copy(scene: &Scene, number: usize) -> anyhow::Result<Caller> {
-    let program = scene.directory().join(format!("client-{number}"));
-    fs::copy(&scene.place().openssl_client, &program)?;
-    let label = format!("copy.{number}");
+fn run_copy(play: &Play, original: &Path, name: &str) -> anyhow::Result<Caller> {
+    let scene = &play.scene;
+    let program = scene.directory().join(name);
+    fs::copy(original, &program)?;
+    let label = format!("copy.{name}");
     let mut command = Command::new(&program);
     command.args(["--model", "gpt-4o", "--wait", "--count", &CALLS.to_string()]);
     command.env_clear().env("SSL_CERT_FILE", scene.directory().join("authority.pem"));
@@ -103,7 +123,7 @@ fn run_copy(scene: &Scene, number: usize) -> anyhow::Result<Caller> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().context("no standard output")?).lines();
     let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("ready"));
-    sleep(LOOKED_AT);
+    wait_until("the program to be looked at", LOOKED_AT, || Ok(targets(play)?.contains(&program)))?;
     writeln!(child.stdin.take().context("no standard input")?)?;
     let status = child.wait()?;
     anyhow::ensure!(ready && status.success(), "{label}: {status}");
