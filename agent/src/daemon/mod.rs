@@ -67,7 +67,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         watch_connections: config.blind_spots.watch,
         ..capture::Options::default()
     };
+    let mut host = Host::new(namespace, host::Paths::default());
+    host.look_around();
     let (capture, drain) = Capture::start(&options).coded()?;
+    host.look_around();
     let waker = drain.waker();
     // A daemon that answers is a daemon that sees.
     let socket = Socket::bind(&config.socket, &config.control.group).coded()?;
@@ -83,7 +86,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         capture: capture.clone(),
         blind,
         pipeline: Pipeline::new(key),
-        host: Host::new(namespace, host::Paths::default()),
+        host,
         made,
         losses: LossTeller::new(capture.clone(), entries.clone(), Arc::clone(&vitals)),
         vitals: Arc::clone(&vitals),

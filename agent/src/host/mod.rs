@@ -8,6 +8,7 @@
 
 mod cgroups;
 mod files;
+mod lineage;
 mod machine;
 mod paths;
 mod process;
@@ -27,9 +28,9 @@ use weir_core::identity::{
 use weir_core::units::ProcessKey;
 
 use cgroups::Cgroups;
-use process::Snapshot;
+use process::{Resident, Snapshot};
 use runtimes::Runtimes;
-use table::Table;
+use table::{Known, RESIDENTS, Table};
 use users::Users;
 
 /// A process as the kernel stamped it on a record.
@@ -77,28 +78,37 @@ impl Host {
         }
     }
 
+    /// Remembers who runs already, of whom no event will tell before they call and end. To be called
+    /// before processes are watched, and again after: of one that begins in between nothing would be known.
+    pub fn look_around(&mut self) {
+        self.table.settle(Resident::all(&self.proc, RESIDENTS));
+    }
+
     /// A process replaced its program. `filename` is what it gave to `execve`, from the exec record:
     /// it stands in for the program's path if the process has gone before we could look. It may be
     /// relative, and of a script it is the script.
     pub fn executed(&mut self, key: ProcessKey, filename: &[u8]) {
-        let mut snapshot = Snapshot::take(&self.proc, key).unwrap_or_else(|| Snapshot {
-            exe: None,
-            cgroups: self.table.of(key).map(|known| known.cgroups.clone()).unwrap_or_default(),
+        let known = self.table.of(key);
+        let mut snapshot = Snapshot::take(&self.proc, key).unwrap_or_else(|| {
+            let before = known.as_ref().map(|known| (*known.snapshot).clone());
+            Snapshot { exe: None, ..before.unwrap_or_default() }
         });
         snapshot.exe = snapshot.exe.or_else(|| process::program(filename));
-        self.table.note(key, Arc::new(snapshot));
+        let parent = known.as_ref().and_then(|known| known.link.parent());
+        self.table.note(key, Known::new(key.pid, Arc::new(snapshot), parent));
     }
 
     /// A process was made: until it executes something, it runs its parent's program in its
     /// parent's cgroup.
     pub fn forked(&mut self, parent: ProcessKey, child: ProcessKey) {
         let inherited = self.table.of(parent).or_else(|| {
-            let seen = Arc::new(Snapshot::take(&self.proc, parent)?);
-            self.table.note(parent, Arc::clone(&seen));
-            Some(seen)
+            let seen = Snapshot::take(&self.proc, parent)?;
+            let known = Known::new(parent.pid, Arc::new(seen), None);
+            self.table.note(parent, known.clone());
+            Some(known)
         });
-        if let Some(inherited) = inherited {
-            self.table.note(child, inherited);
+        if let Some(Known { snapshot, link }) = inherited {
+            self.table.note(child, Known::new(child.pid, snapshot, Some(&link)));
         }
     }
 
@@ -109,7 +119,9 @@ impl Host {
 
     /// Who the process of this sighting is.
     pub fn attribution(&mut self, sighting: &Sighting) -> Attribution {
-        let Snapshot { exe, cgroups } = self.last_seen(sighting.key);
+        let known = self.last_seen(sighting.key);
+        let Snapshot { exe, cgroups, uid: _, leads_terminal: _ } =
+            known.as_ref().map(|known| (*known.snapshot).clone()).unwrap_or_default();
         let cgroups = self.at_the_time(sighting, cgroups);
         let cgroup = cgroups.path().map(str::to_owned);
         let placement = cgroup.as_deref().map(Placement::of).unwrap_or_default();
@@ -126,22 +138,25 @@ impl Host {
             cgroup,
             owner: owner.map(|user| user.name.clone()),
             container,
+            agent: known.map(|known| known.link.agent()),
             ..ProcessFacts::new(process)
         };
         resolve(&facts, &self.namespace)
     }
 
     /// What `/proc` says now, else what was noted before.
-    fn last_seen(&mut self, key: ProcessKey) -> Snapshot {
+    fn last_seen(&mut self, key: ProcessKey) -> Option<Known> {
         let noted = self.table.of(key);
         match (Snapshot::take(&self.proc, key), noted) {
             // A process that is just ending has lost its program and its v1 cgroups already.
-            (Some(Snapshot { exe: None, .. }) | None, Some(noted)) => (*noted).clone(),
-            (Some(seen), _) => {
-                self.table.note(key, Arc::new(seen.clone()));
-                seen
+            (Some(Snapshot { exe: None, .. }) | None, noted @ Some(_)) => noted,
+            (Some(seen), noted) => {
+                let parent = noted.as_ref().and_then(|noted| noted.link.parent());
+                let known = Known::new(key.pid, Arc::new(seen), parent);
+                self.table.note(key, known.clone());
+                Some(known)
             }
-            (None, None) => Snapshot::default(),
+            (None, None) => None,
         }
     }
 

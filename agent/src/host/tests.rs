@@ -159,6 +159,35 @@ fn a_forked_process_runs_its_parent_s_program_until_it_executes_another() {
 }
 
 #[test]
+fn who_ran_before_us_is_known_after_it_ended() {
+    let mut fake = Fake::new();
+    let service = fake.run(7, "/usr/bin/bot", "/system.slice/a.service");
+    fake.host.look_around();
+    fake.end(7);
+    fake.host.exited(key(7));
+    let seen = fake.see(7, 1000, service);
+    assert_eq!(seen.process.exe.as_deref(), Some("/usr/bin/bot"));
+    assert_eq!(seen.workload.agent.unwrap().name, "bot");
+}
+
+#[test]
+fn whom_a_process_works_for_is_known_after_all_in_between_have_ended() {
+    let mut fake = Fake::new();
+    let service = fake.run(7, "/usr/bin/bot", "/system.slice/a.service");
+    fake.host.forked(key(7), key(8));
+    fake.run(8, "/bin/sh", "/system.slice/a.service");
+    fake.host.executed(key(8), b"/bin/sh");
+    fake.host.forked(key(8), key(9));
+    for pid in [7, 8] {
+        fake.end(pid);
+        fake.host.exited(key(pid));
+    }
+    fake.host.executed(key(9), b"/usr/bin/curl");
+    let agent = fake.see(9, 1000, service).workload.agent.unwrap();
+    assert_eq!((agent.name.as_str(), agent.pid, agent.depth), ("bot", 7, 2));
+}
+
+#[test]
 fn where_v2_is_not_used_a_process_keeps_the_v1_cgroup_it_was_seen_in() {
     let mut fake = Fake::new();
     let root = fake.run(7, "/app", "/");

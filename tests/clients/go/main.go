@@ -12,7 +12,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 )
 
 var (
@@ -128,8 +127,4 @@ func main() {
 	close(numbers)
 	workers.Wait()
 	client.CloseIdleConnections()
-	if *wait {
-		// Who has not seen a program start needs it to be there for a moment to see what it is.
-		time.Sleep(200 * time.Millisecond)
-	}
 }

@@ -159,8 +159,5 @@ int main(int count, char **arguments)
         call(number, stream);
     SSL_shutdown(ssl);
     SSL_free(ssl);
-    // Who has not seen a program start needs it to be there for a moment to see what it is.
-    if (option(arguments, "--wait"))
-        usleep(200 * 1000);
     return 0;
 }

@@ -3,7 +3,7 @@
 use super::namespace::Namespace;
 use super::placement::{Placement, Realm};
 use super::segment::segment;
-use super::{Attribution, Container, IdentityId, ProcessFacts};
+use super::{Attribution, Container, IdentityId, ProcessFacts, Workload};
 
 /// Names the identity that a process acts for. The most specific thing that lasts longer than a
 /// process counts: its container, else its systemd service, else its user.
@@ -52,7 +52,13 @@ pub fn resolve(facts: &ProcessFacts, namespace: &Namespace) -> Attribution {
     } else {
         format!("{prefix}/user/{}", user(facts.user.as_deref(), facts.process.uid))
     };
-    Attribution { container, unit, ..Attribution::new(IdentityId(identity), facts.process.clone()) }
+    let workload = Workload { agent: facts.agent.clone(), ..Workload::default() };
+    Attribution {
+        container,
+        unit,
+        workload,
+        ..Attribution::new(IdentityId(identity), facts.process.clone())
+    }
 }
 
 fn container_segment(container: &Container) -> String {

@@ -8,7 +8,6 @@ use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use lexopt::prelude::*;
 use reqwest::{Certificate, Client, Response, tls};
@@ -183,10 +182,6 @@ async fn main() -> Result<()> {
         .collect();
     for worker in workers {
         worker.await?;
-    }
-    if options.wait {
-        // Who has not seen a program start needs it to be there for a moment to see what it is.
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     Ok(())
 }
