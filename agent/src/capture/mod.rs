@@ -13,6 +13,7 @@ mod drain;
 mod elf;
 mod error;
 mod event;
+mod files;
 mod flows;
 mod functions;
 mod go;

@@ -70,6 +70,12 @@ impl Probes {
         &self.entries
     }
 
+    /// None, on a file in which calls would be seen to begin there.
+    #[cfg(test)]
+    pub(super) fn at(entries: Vec<u64>) -> Self {
+        Self { entries, ..Self::default() }
+    }
+
     /// Takes the probes of many files away. The kernel takes its time for each link, but not one
     /// after the other.
     pub(super) fn remove(all: impl Iterator<Item = Self>) {

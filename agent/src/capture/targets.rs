@@ -1,6 +1,6 @@
-//! The files that were looked at, and the probes on them.
+//! Finds the files with TLS code, and attaches to them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
@@ -15,6 +15,7 @@ use weir_core::units::Timestamp;
 use super::boringssl::{Search, Searches};
 use super::elf::{self, ElfError, Exports, Place};
 use super::error::chain;
+use super::files::{Attached, Files, Found, Known, PROBED_MAX};
 use super::functions::{Function, Kind, in_go, inside, inside_openssl, records, symbols, wanted};
 use super::go;
 use super::makeup::{Makeup, read_maps};
@@ -24,13 +25,6 @@ use super::same::{self, Likeness};
 use super::sockets::Followed;
 use super::status::{Outcome, Probed, Shared, Target};
 use super::tally::Tried;
-
-/// Files that are remembered. When there are more, those without probes are forgotten.
-const FILES_MAX: usize = 32 * 1024;
-
-/// Files that are probed at once, with some ten descriptors each. Anybody can map as many copies of a
-/// library as he likes.
-const PROBED_MAX: usize = 2048;
 
 /// Where the host keeps its shared libraries, and the loaders that load them.
 const LIBRARY_FOLDERS: [&str; 8] = [
@@ -64,34 +58,9 @@ const SMALL_GO_PROGRAM: u64 = 2 << 20;
 /// Every file that was looked at.
 pub(super) struct Targets {
     prober: Prober,
-    files: HashMap<FileId, Known>,
+    files: Files,
     searches: Searches,
     shared: Arc<Shared>,
-}
-
-/// What is known of a file.
-struct Known {
-    /// Absent for a file without TLS code, which nobody wants to hear of. Shared by all under whose names it
-    /// was seen.
-    found: Option<Arc<Found>>,
-    likeness: Option<Likeness>,
-    /// It stays attached though no process maps it.
-    installed: bool,
-}
-
-/// A file with TLS code. The probes go when nobody knows it any more.
-struct Found {
-    target: Target,
-    attached: Attached,
-}
-
-/// What is attached for a file.
-#[derive(Default)]
-struct Attached {
-    probes: Probes,
-    /// Shows which sockets the probes' records belong to.
-    #[expect(dead_code, reason = "is dropped")]
-    sockets: Option<Arc<Followed>>,
 }
 
 /// What is to be done about a file.
@@ -108,35 +77,22 @@ enum Plan {
     Sites(String, Vec<Planned>),
 }
 
-impl Known {
-    fn is_probed(&self) -> bool {
-        self.found.as_ref().is_some_and(|found| !found.attached.probes.entries().is_empty())
-    }
-
-    /// Whether what is at `path`, and has the device and inode of this file, is this file as it was. A free
-    /// inode is soon another file's; and a file that was written to has its functions elsewhere, so that
-    /// probes must not stay.
-    fn is_still_at(&self, path: &Path) -> bool {
-        Likeness::at(path).map_or(true, |now| self.likeness == Some(now))
-    }
-}
-
 impl Targets {
     pub(super) fn new(prober: Prober, shared: Arc<Shared>) -> Self {
-        Self { prober, files: HashMap::new(), searches: Searches::new(), shared }
+        Self { prober, files: Files::new(), searches: Searches::new(), shared }
     }
 
     /// Attaches to the libraries that the host has installed, to its large programs, and to `programs`.
     pub(super) fn attach_installed(&mut self, programs: &[PathBuf]) {
-        for path in LIBRARY_FOLDERS.iter().flat_map(files) {
+        for path in LIBRARY_FOLDERS.iter().flat_map(entries) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if INSTALLED_NAMES.iter().any(|start| name.starts_with(start)) {
                 let _gone_or_no_file = self.attach_to_installed(&path, |_file, _size| true);
             }
         }
-        let packages = files("/opt").map(|folder| folder.join("bin"));
+        let packages = entries("/opt").map(|folder| folder.join("bin"));
         for folder in PROGRAM_FOLDERS.iter().map(PathBuf::from).chain(packages) {
-            for path in files(folder) {
+            for path in entries(folder) {
                 let _gone_or_no_file = self.attach_to_installed(&path, has_tls_inside);
             }
         }
@@ -153,7 +109,7 @@ impl Targets {
         is_wanted: fn(&File, u64) -> bool,
     ) -> io::Result<()> {
         let (id, file) = open(path)?;
-        if !self.files.contains_key(&id) && is_wanted(&file, file.metadata()?.len()) {
+        if self.files.get(id).is_none() && is_wanted(&file, file.metadata()?.len()) {
             self.consider(id, &file, &path.to_string_lossy(), true);
         }
         Ok(())
@@ -161,8 +117,7 @@ impl Targets {
 
     /// Takes all probes away.
     pub(super) fn remove(&mut self) {
-        let found = self.files.drain().filter_map(|(_, known)| known.found);
-        Probes::remove(found.filter_map(Arc::into_inner).map(|found| found.attached.probes));
+        self.files.remove_probes();
     }
 
     /// Looks at what one process has mapped. Says whether something was found.
@@ -186,7 +141,7 @@ impl Targets {
             // lies in another mount namespace.
             let Range { start, end } = mapping.addresses;
             let link = PathBuf::from(format!("/proc/{pid}/map_files/{start:x}-{end:x}"));
-            if self.files.get(&mapping.file).is_some_and(|known| known.is_still_at(&link)) {
+            if self.files.get(mapping.file).is_some_and(|known| known.is_still_at(&link)) {
                 continue;
             }
             let beneath = PathBuf::from(format!("/proc/{pid}/root{}", mapping.path));
@@ -215,28 +170,23 @@ impl Targets {
                 mapped.extend(executable(&maps).map(|mapping| mapping.file));
             }
         }
-        self.files.retain(|id, known| known.installed || mapped.contains(id));
+        self.files.keep_only(&mapped);
     }
 
     /// What there is to tell.
     pub(super) fn list(&self) -> Vec<Target> {
-        let found = self.files.values().filter_map(|known| known.found.as_ref());
-        let files: HashMap<FileId, &Target> =
-            found.map(|found| (found.target.file, &found.target)).collect();
-        files.into_values().cloned().collect()
+        self.files.targets()
     }
 
     /// Whether a file that a process maps is one that was found before, and is from now on known by this
     /// name too.
     fn is_probed(&mut self, pid: u32, mapping: &Mapping<'_>, file: &File) -> bool {
         let Ok(likeness) = Likeness::of(file) else { return false };
-        let alike = self.files.values().filter(|known| known.likeness == Some(likeness));
-        let mut found = alike.filter_map(|known| known.found.as_ref());
-        let found = found
-            .find(|found| same::is_probed(pid, mapping, file, found.attached.probes.entries()));
-        let Some(found) = found.map(Arc::clone) else { return false };
+        let is_this = |found: &&Arc<Found>| same::is_probed(pid, mapping, file, found.entries());
+        let found = self.files.alike(likeness).find(is_this).map(Arc::clone);
+        let Some(found) = found else { return false };
         let known = Known { found: Some(found), likeness: Some(likeness), installed: false };
-        self.remember(mapping.file, known);
+        self.files.remember(mapping.file, known);
         true
     }
 
@@ -267,19 +217,8 @@ impl Targets {
         });
         self.shared.tally.count(Tried::of(found.as_ref().map(|found| &found.target.outcome)));
         let is_news = found.is_some();
-        self.remember(id, Known { found, likeness: Likeness::of(file).ok(), installed });
+        self.files.remember(id, Known { found, likeness: Likeness::of(file).ok(), installed });
         is_news
-    }
-
-    /// What has to be forgotten for it and is still mapped is found again.
-    fn remember(&mut self, id: FileId, known: Known) {
-        if self.files.len() >= FILES_MAX {
-            self.files.retain(|_, known| known.installed || known.is_probed());
-        }
-        if self.files.len() >= FILES_MAX {
-            self.files.retain(|_, known| known.installed);
-        }
-        self.files.insert(id, known);
     }
 
     fn plan(&mut self, file: &File, exports: &Exports) -> Plan {
@@ -325,10 +264,8 @@ impl Targets {
 
     /// What comes of a plan.
     fn follow(&mut self, file: &File, plan: Plan) -> Option<(Outcome, Attached)> {
-        let is_full =
-            || self.files.values().filter(|known| known.is_probed()).count() >= PROBED_MAX;
         match plan {
-            Plan::Functions(..) | Plan::Records(..) | Plan::Sites(..) if is_full() => {
+            Plan::Functions(..) | Plan::Records(..) | Plan::Sites(..) if self.files.is_full() => {
                 let reason = format!("{PROBED_MAX} files are probed already");
                 Some((Outcome::Refused { reason }, Attached::default()))
             }
@@ -376,7 +313,7 @@ fn has_tls_inside(file: &File, size: u64) -> bool {
     size >= LARGE_PROGRAM || size >= SMALL_GO_PROGRAM && go::is_go(file)
 }
 
-fn files(folder: impl AsRef<Path>) -> impl Iterator<Item = PathBuf> {
+fn entries(folder: impl AsRef<Path>) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
