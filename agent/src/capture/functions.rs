@@ -5,7 +5,7 @@ use weir_ebpf::name;
 use super::elf::Place;
 use super::probes::Planned;
 use super::site::Asked;
-use super::{boringssl, go};
+use super::{embedded, go};
 
 /// A function and its probes.
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +135,7 @@ pub(super) enum Kind {
 
 /// The functions to probe in a program that has BoringSSL inside. Where connections end is not known
 /// there, but where one begins, any that was at its address before has ended.
-pub(super) fn inside(found: boringssl::Functions) -> Vec<(Function, Place)> {
+pub(super) fn inside(found: embedded::Functions) -> Vec<(Function, Place)> {
     let new = Function { symbol: "SSL_new", enter: None, leave: Some(&OPEN), arguments: &[] };
     let read = function("SSL_read", name::READ_ENTER, &[0, 1], Some(&READ));
     let write = function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE));
@@ -147,15 +147,15 @@ pub(super) fn inside(found: boringssl::Functions) -> Vec<(Function, Place)> {
 }
 
 /// The same in one that has OpenSSL inside.
-pub(super) fn inside_openssl(found: boringssl::OpenSslFunctions) -> Vec<(Function, Place)> {
+pub(super) fn inside_openssl(found: embedded::OpenSslFunctions) -> Vec<(Function, Place)> {
     let new = Function { symbol: "SSL_new", enter: None, leave: Some(&OPEN), arguments: &[] };
     let read = function("SSL_read", name::READ_ENTER, &[0, 1], Some(&READ));
     let write = function("SSL_write", name::WRITE_ENTER, &[0, 1], Some(&WRITE));
     let read_ex = function("ssl_read_internal", name::READ_EX_ENTER, &[0, 1, 3], Some(&READ));
     let write_ex = |flags| {
         let (enter, arguments) = match flags {
-            boringssl::Flags::Absent => (name::WRITE_EX_ENTER, &[0, 1, 3]),
-            boringssl::Flags::Present => (name::WRITE_EX2_ENTER, &[0, 1, 4]),
+            embedded::Flags::Absent => (name::WRITE_EX_ENTER, &[0, 1, 3]),
+            embedded::Flags::Present => (name::WRITE_EX2_ENTER, &[0, 1, 4]),
         };
         function("ssl_write_internal", enter, arguments, Some(&WRITE))
     };
@@ -187,7 +187,7 @@ pub(super) fn in_go(found: go::Functions) -> Vec<Planned> {
 
 /// The functions to probe in a program that has AWS-LC's ciphers inside, and TLS from elsewhere. Their
 /// later arguments are on the stack, where they stay.
-pub(super) fn records(found: boringssl::AeadFunctions) -> Vec<(Function, Place)> {
+pub(super) fn records(found: embedded::AeadFunctions) -> Vec<(Function, Place)> {
     const OPENED: Option<&Leave> = Some(&OPENED_RECORD);
     let seal = |symbol, enter| function(symbol, enter, &[0, 1, 4, 5], None);
     let open = |symbol, enter, arguments| function(symbol, enter, arguments, OPENED);

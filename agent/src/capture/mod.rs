@@ -7,10 +7,10 @@
 //! dropped, probing ends.
 
 mod attach;
-mod boringssl;
 mod btf;
 mod drain;
 mod elf;
+mod embedded;
 mod error;
 mod event;
 mod files;

@@ -12,8 +12,8 @@ use aya::programs::ProgramError;
 use rustix::fs::{FileType, Mode, OFlags, major, minor};
 use weir_core::units::Timestamp;
 
-use super::boringssl::{Search, Searches};
 use super::elf::{self, ElfError, Exports, Place};
+use super::embedded::{Search, Searches};
 use super::error::chain;
 use super::files::{Attached, Files, Found, Known, PROBED_MAX};
 use super::functions::{Function, Kind, in_go, inside, inside_openssl, records, symbols, wanted};

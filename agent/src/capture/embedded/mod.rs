@@ -1,6 +1,7 @@
-//! Finds BoringSSL in programs that have it inside and tell nobody: Bun and what is built with it,
-//! gRPC's core, Electron's kin. AWS-LC, which comes from it, is found alike; rustls has its ciphers
-//! from there. Where neither is, OpenSSL, which they come from, is looked for (`openssl.rs`).
+//! Finds the TLS libraries that programs have inside and tell nobody of. BoringSSL is in Bun and what is
+//! built with it, in gRPC's core, in Electron's kin. AWS-LC, which comes from it, is found alike; rustls
+//! has its ciphers from there. Where neither is, OpenSSL, which they come from, is looked for
+//! (`openssl.rs`).
 //!
 //! Whoever raises an error there passes a library's number, the reason's, and the name of the source
 //! file, all in one function call. Names and numbers survive stripping. So the functions of
