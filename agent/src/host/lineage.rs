@@ -6,6 +6,7 @@
 //! names, which are those of programs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use weir_core::identity::{Agent, Placement, Realm};
 
@@ -21,7 +22,7 @@ const SHELLS: [&str; 11] =
     ["bash", "zsh", "fish", "sh", "dash", "ash", "ksh", "mksh", "tcsh", "nu", "pwsh"];
 
 /// A process and who started it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Link {
     pid: u32,
     name: Box<str>,
@@ -35,6 +36,8 @@ pub(super) struct Link {
     /// How many of them are in the chain. `<= KEPT`
     kept: u8,
     parent: Option<Arc<Self>>,
+    /// It calls models itself.
+    calls: AtomicBool,
 }
 
 /// What processes that work together are in.
@@ -75,6 +78,7 @@ impl Link {
             depth: parent.map_or(0, |parent| parent.depth.saturating_add(1)),
             kept: above.map_or(0, |above| above.kept + 1),
             parent: above.cloned(),
+            calls: AtomicBool::new(false),
         })
     }
 
@@ -83,16 +87,34 @@ impl Link {
         self.parent.as_ref()
     }
 
+    /// It calls models.
+    pub(super) fn has_called(&self) {
+        self.calls.store(true, Ordering::Relaxed);
+    }
+
     /// For whom it works.
     pub(super) fn agent(&self) -> Agent {
         let mut root = self;
+        let mut callers = Vec::new();
         while let Some(parent) = root.parent.as_deref()
             && self.works_with(parent)
         {
             root = parent;
+            if root.calls.load(Ordering::Relaxed) {
+                callers.push(&root.name);
+            }
         }
-        let depth = self.depth.saturating_sub(root.depth);
-        Agent { name: root.name.to_string(), pid: root.pid, depth }
+        let recursive = callers.contains(&&self.name);
+        if root.calls.load(Ordering::Relaxed) {
+            callers.pop();
+        }
+        Agent {
+            name: root.name.to_string(),
+            pid: root.pid,
+            depth: self.depth.saturating_sub(root.depth),
+            through: callers.iter().rev().map(ToString::to_string).collect(),
+            recursive,
+        }
     }
 
     fn works_with(&self, other: &Self) -> bool {
@@ -130,7 +152,7 @@ mod tests {
             seen.leads_terminal = words.get(3) == Some(&"tty");
             link = Some(Link::new(pid, &seen, link.as_ref()));
         }
-        let Agent { name, pid, depth } = link.unwrap().agent();
+        let Agent { name, pid, depth, .. } = link.unwrap().agent();
         assert_eq!(format!("{name} {pid} {depth}"), expected);
     }
 
@@ -184,13 +206,41 @@ mod tests {
         for pid in 8..1000 {
             link = Link::new(pid, &seen("sh", 5, SERVICE), Some(&link));
         }
-        assert_eq!(link.agent(), Agent { name: "bot".to_owned(), pid: 7, depth: 992 });
+        let agent = link.agent();
+        assert_eq!((agent.name.as_str(), agent.pid, agent.depth), ("bot", 7, 992));
         let mut links = 0;
         let mut next = Some(&link);
         while let Some(link) = next {
             (links, next) = (links + 1, link.parent());
         }
         assert_eq!(links, usize::from(KEPT) + 1);
+    }
+
+    #[test]
+    fn agents_that_run_agents_are_told() {
+        let mut link: Option<Arc<Link>> = None;
+        let mut told = Vec::new();
+        for (pid, program) in (1000..).zip(["claude", "bash", "codex", "bash", "claude", "python3"])
+        {
+            let next = Link::new(pid, &seen(program, 5, SERVICE), link.as_ref());
+            if program != "bash" {
+                next.has_called();
+            }
+            let Agent { name, through, recursive, .. } = next.agent();
+            told.push(format!("{name} {through:?} {recursive}"));
+            link = Some(next);
+        }
+        assert_eq!(
+            told,
+            [
+                "claude [] false",
+                "claude [] false",
+                "claude [] false",
+                r#"claude ["codex"] false"#,
+                r#"claude ["codex"] true"#,
+                r#"claude ["codex", "claude"] false"#,
+            ]
+        );
     }
 
     #[test]

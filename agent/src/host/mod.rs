@@ -117,9 +117,12 @@ impl Host {
         self.table.ended(key);
     }
 
-    /// Who the process of this sighting is.
+    /// Who the process of this sighting is, which calls a model.
     pub fn attribution(&mut self, sighting: &Sighting) -> Attribution {
         let known = self.last_seen(sighting.key);
+        if let Some(known) = &known {
+            known.link.has_called();
+        }
         let Snapshot { exe, cgroups, uid: _, leads_terminal: _ } =
             known.as_ref().map(|known| (*known.snapshot).clone()).unwrap_or_default();
         let cgroups = self.at_the_time(sighting, cgroups);
@@ -150,6 +153,7 @@ impl Host {
         match (Snapshot::take(&self.proc, key), noted) {
             // A process that is just ending has lost its program and its v1 cgroups already.
             (Some(Snapshot { exe: None, .. }) | None, noted @ Some(_)) => noted,
+            (Some(seen), Some(noted)) if *noted.snapshot == seen => Some(noted),
             (Some(seen), noted) => {
                 let parent = noted.as_ref().and_then(|noted| noted.link.parent());
                 let known = Known::new(key.pid, Arc::new(seen), parent);

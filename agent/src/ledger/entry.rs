@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use weir_core::blind::BlindSpot;
-use weir_core::identity::{Assigned, Container, Pod, Workload};
+use weir_core::identity::{Agent, Assigned, Container, Pod, Workload};
 use weir_core::meter::{BatchRecord, EdgeRecord, Payer, UsageRecord};
 use weir_core::units::Timestamp;
 
@@ -205,7 +205,10 @@ fn bound_workload(workload: &mut Workload) {
         optional.into_iter().flatten().for_each(cut_short);
         *labels = bounded_ids(std::mem::take(labels));
     }
-    agent.iter_mut().for_each(|agent| cut_short(&mut agent.name));
+    if let Some(Agent { name, pid: _, depth: _, through, recursive: _ }) = agent {
+        through.truncate(IDS_MAX);
+        through.iter_mut().chain([name]).for_each(cut_short);
+    }
 }
 
 fn bounded_ids(ids: BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -217,7 +217,13 @@ mod tests {
                 environment: Some(worst.clone()),
                 labels: record.credential_ids.clone(),
             }),
-            agent: Some(Agent { name: worst.clone(), pid: u32::MAX, depth: u32::MAX }),
+            agent: Some(Agent {
+                name: worst.clone(),
+                pid: u32::MAX,
+                depth: u32::MAX,
+                through: vec![worst.clone(); 99],
+                recursive: true,
+            }),
         };
         record.container = Some(weir_core::identity::Container {
             id: worst.clone(),

@@ -76,4 +76,12 @@ pub struct Agent {
     /// How many processes are between it and the one that made the call, that one included: 0 if
     /// it made the call itself.
     pub depth: u32,
+    /// The programs from the agent down to the one that made the call, both left out, that make such
+    /// calls too: agents that run agents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<String>,
+    /// The program that made the call is the agent's, or one of those between: agents that run
+    /// themselves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recursive: bool,
 }
