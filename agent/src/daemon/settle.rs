@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use weir_core::identity::Attribution;
 use weir_core::meter::{
-    BatchKey, BatchRecord, Batches, CostSource, EdgeRecord, Habits, Meter, Once, Relays,
+    BatchKey, BatchRecord, Batches, CostSource, EdgeRecord, Habits, Meter, Once, Relays, Traces,
     UsageRecord,
 };
 use weir_core::provider::{BatchNews, ModelCall};
@@ -48,7 +48,10 @@ impl MeterQueue {
                     self.call(*call, &attribution, serves, &mut memory);
                 }
                 Attributed::Edge(edge, attribution) => {
+                    let trace = edge.trace_id.clone();
+                    let on_behalf_of = memory.traces.follow(trace.as_deref(), &attribution);
                     let record = EdgeRecord::new(*edge, &attribution, &self.boot);
+                    let record = EdgeRecord { on_behalf_of, ..record };
                     self.send(Entry::Edge(Box::new(record)));
                 }
                 Attributed::Batch(news, attribution) => {
@@ -90,8 +93,10 @@ impl MeterQueue {
     }
 
     fn call(&self, call: ModelCall, maker: &Attribution, serves: bool, memory: &mut Memory) {
-        let Memory { habits, once, batches, relays } = memory;
+        let Memory { habits, once, batches, relays, traces } = memory;
+        let on_behalf_of = traces.follow(call.hints.trace_id.as_deref(), maker);
         let record = self.meter.measure(call, maker, &self.boot, habits);
+        let record = UsageRecord { on_behalf_of, ..record };
         let record = batches.charge(record, |key, oldest| self.creator(key, oldest));
         self.settle(relays.take(record, serves, Timestamp::now()), once);
     }
@@ -144,6 +149,7 @@ struct Memory {
     once: Once,
     batches: Batches,
     relays: Relays,
+    traces: Traces,
 }
 
 /// The state of `weir-ledger`.

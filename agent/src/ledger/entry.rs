@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use weir_core::blind::BlindSpot;
 use weir_core::identity::{Agent, Assigned, Container, Pod, Workload};
-use weir_core::meter::{BatchRecord, EdgeRecord, Payer, UsageRecord};
+use weir_core::meter::{BatchRecord, Behalf, EdgeRecord, Payer, UsageRecord};
 use weir_core::units::Timestamp;
 
 /// Bytes kept of each text of a record. Twice what the longest header or path that matters has,
@@ -142,6 +142,7 @@ fn bound_record(record: &mut UsageRecord) {
     let others = record.settles.as_mut().map(|settled| &mut settled.call.0).into_iter();
     let others = others.chain(record.duplicate_of.as_mut().map(|call| &mut call.0));
     others.chain(record.retrieved_by.as_mut().map(|reader| &mut reader.0)).for_each(cut);
+    record.on_behalf_of.iter_mut().for_each(bound_behalf);
     record.credential_ids = bounded_ids(std::mem::take(&mut record.credential_ids));
     record.container.iter_mut().for_each(bound_container);
     bound_workload(&mut record.workload);
@@ -162,6 +163,7 @@ fn bound_edge(record: &mut EdgeRecord) {
         &mut record.parent_id,
     ];
     optional.into_iter().flatten().for_each(cut);
+    record.on_behalf_of.iter_mut().for_each(bound_behalf);
 }
 
 fn bound_batch(record: &mut BatchRecord) {
@@ -182,6 +184,11 @@ fn bound_blind(spot: &mut BlindSpot) {
     let optional = [&mut spot.process.exe, &mut spot.unit].into_iter().flatten();
     optional.chain([&mut spot.identity.0, &mut spot.host]).for_each(cut);
     spot.container.iter_mut().for_each(bound_container);
+}
+
+fn bound_behalf(behalf: &mut Behalf) {
+    cut(&mut behalf.identity.0);
+    behalf.agent.iter_mut().for_each(cut_short);
 }
 
 fn bound_container(container: &mut Container) {

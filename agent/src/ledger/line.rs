@@ -149,7 +149,7 @@ mod tests {
     use crate::ledger::testing::{batch, call, time};
     use proptest::prelude::*;
     use weir_core::identity::{Agent, Assigned, Pod, Workload};
-    use weir_core::meter::{BatchResult, Creator};
+    use weir_core::meter::{BatchResult, Behalf, Creator, Linked};
 
     #[test]
     fn a_line_reads_back() {
@@ -192,6 +192,11 @@ mod tests {
         record.trace_id = Some(worst.clone());
         record.parent_id = Some(worst.clone());
         record.user_agent = Some(worst.clone());
+        record.on_behalf_of = Some(Behalf {
+            identity: record.identity.clone(),
+            agent: Some(worst.clone()),
+            by: Linked::Gateway,
+        });
         record.result_of = Some(BatchResult {
             batch: Some(worst.clone()),
             file: Some(worst.clone()),

@@ -28,6 +28,7 @@ pub(super) fn edge(number: u64, time: Timestamp) -> EdgeRecord {
         tool: Some(format!("tool-{number}")),
         trace_id: None,
         parent_id: None,
+        on_behalf_of: None,
         status: Some(200),
     }
 }
@@ -113,6 +114,7 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         trace_id: None,
         parent_id: None,
         user_agent: None,
+        on_behalf_of: None,
         price_version: None,
     }
 }

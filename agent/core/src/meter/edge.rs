@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::behalf::Behalf;
 use super::sighting_id;
 use crate::identity::{Attribution, IdentityId, Process};
 use crate::provider::{Edge, Protocol};
@@ -49,6 +50,9 @@ pub struct EdgeRecord {
     /// The caller's place in that trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<String>,
+    /// For whom else it was made: who began its trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<Behalf>,
     /// HTTP status; absent if no answer came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -71,6 +75,7 @@ impl EdgeRecord {
             tool: edge.tool,
             trace_id: edge.trace_id,
             parent_id: edge.parent_id,
+            on_behalf_of: None,
             status: edge.status,
         }
     }

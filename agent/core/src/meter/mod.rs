@@ -4,6 +4,7 @@
 //! Not for the path that captured bytes take: counting may load a tokenizer and read megabytes.
 
 mod batch;
+mod behalf;
 mod calibrate;
 pub mod catalogue;
 mod count;
@@ -21,6 +22,7 @@ use crate::identity::Attribution;
 use crate::provider::{Api, ModelCall, Usage};
 use crate::units::{ConnectionId, Counts, PicoUsd, Timestamp, Tokens, Unit};
 pub use batch::{BatchKey, BatchRecord, BatchResult, Batches, Creator};
+pub use behalf::{Behalf, Linked, Traces};
 pub use catalogue::Catalogue;
 pub use edge::{EdgeId, EdgeRecord};
 use estimate::{Ends, Estimate, failed_before_output};
@@ -127,6 +129,7 @@ impl Meter {
             trace_id: call.hints.trace_id,
             parent_id: call.hints.parent_id,
             user_agent: call.hints.user_agent,
+            on_behalf_of: None,
             price_version: asked.then(|| self.catalogue.version().to_owned()),
         }
     }

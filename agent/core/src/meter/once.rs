@@ -31,10 +31,11 @@ use lru::LruCache;
 pub use relay::Relays;
 use sha2::{Digest, Sha256};
 
+use super::behalf::Behalf;
 use super::record::{CallId, CostSource, Settlement, UsageRecord, UsageSource};
 use crate::units::{Counts, PicoUsd, Role, Timestamp, Tokens, Unit};
 
-/// Most ids that are remembered, about 200 bytes each. What is older is asked for where records are
+/// Most ids that are remembered, about 400 bytes each. What is older is asked for where records are
 /// kept.
 const IDS: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
 /// Most records without final numbers that are remembered in full.
@@ -60,6 +61,7 @@ pub struct Once {
 #[derive(Clone, Debug)]
 struct Sighting {
     call: CallId,
+    maker: Behalf,
     provider: Hash,
     host: Hash,
     pid: u32,
@@ -115,6 +117,14 @@ impl Once {
         }
         match found {
             Some((Relation::Repeats, call)) => {
+                // Of the two ends of a gateway, its caller's is the one around the other.
+                let billed = known.iter().find(|known| known.call == call);
+                if let Some(billed) = billed
+                    && !record.retrieved
+                    && billed.from <= sighting.from
+                {
+                    record.on_behalf_of = Some(billed.maker.clone());
+                }
                 repeat(&mut record, call);
                 return record;
             }
@@ -197,6 +207,7 @@ impl Sighting {
         let least = record.bounds.as_ref().and_then(|bounds| bounds.cost_usd_min);
         Self {
             call: record.id.clone(),
+            maker: Behalf::of_caller(record),
             provider: hash([record.provider.as_bytes()]),
             host: hash([record.host.as_deref().unwrap_or_default().as_bytes()]),
             pid: record.process.pid,

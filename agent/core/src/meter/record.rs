@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::batch::BatchResult;
+use super::behalf::Behalf;
 use crate::http::{CredentialKind, CredentialPlace};
 use crate::identity::{Container, IdentityId, Process, Workload};
 use crate::provider::{Api, CallState, Part};
@@ -228,6 +229,10 @@ pub struct UsageRecord {
     /// The first product that the caller's `User-Agent` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+    /// For whom else it was made, as far as calls show it: the caller of a gateway, or who began its
+    /// trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<Behalf>,
     /// The version of the catalogue that priced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_version: Option<String>,

@@ -60,6 +60,7 @@ fn seen(pid: u32, host: &str, seconds: std::ops::Range<u64>) -> UsageRecord {
         trace_id: None,
         parent_id: None,
         user_agent: None,
+        on_behalf_of: None,
         price_version: None,
     }
 }
@@ -351,7 +352,10 @@ fn check_relayed(records: Vec<(UsageRecord, bool)>, expected: &[&str]) {
     let said = settled.into_iter().map(|record| {
         let record = once.settle(record, |_| None);
         let what = if record.duplicate_of.is_some() { "repeats" } else { "pays" };
-        format!("{} {what}", record.process.pid)
+        let caller = record.on_behalf_of.map(|caller| caller.identity.0);
+        let caller = caller.as_deref().and_then(|id| id.rsplit('u').next());
+        let caller = caller.map(|pid| format!(" for {pid}")).unwrap_or_default();
+        format!("{} {what}{caller}", record.process.pid)
     });
     assert_eq!(said.collect::<Vec<_>>(), expected);
 }
@@ -365,13 +369,16 @@ fn the_caller_of_a_gateway_is_billed() {
         ..app.clone()
     };
     let both = |app: &UsageRecord| vec![(egress.clone(), true), (app.clone(), false)];
-    check_relayed(both(&app), &["1 pays", "2 repeats"]);
-    check_relayed(vec![(app.clone(), false), (egress.clone(), true)], &["1 pays", "2 repeats"]);
+    check_relayed(both(&app), &["1 pays", "2 repeats for 1"]);
+    check_relayed(
+        vec![(app.clone(), false), (egress.clone(), true)],
+        &["1 pays", "2 repeats for 1"],
+    );
     // Two gateways, one behind the other.
     let between = seen(3, "litellm.internal", 1..10);
     check_relayed(
         vec![(egress.clone(), true), (between, true), (app.clone(), false)],
-        &["1 pays", "2 repeats", "3 repeats"],
+        &["1 pays", "2 repeats for 1", "3 repeats for 1"],
     );
     // What the caller would be billed doesn't cover the gateway's own call.
     check_relayed(both(&with(20, 449_999_999)), &["2 pays", "1 repeats"]);
