@@ -20,6 +20,15 @@ pub enum Who {
     User(&'static str),
     /// A unit, as a user.
     Unit(&'static str, &'static str),
+    /// A user in a control group that somebody else than systemd made, or that is no unit.
+    In {
+        /// Its path.
+        group: &'static str,
+        /// The user.
+        user: &'static str,
+        /// How the id of the identity ends.
+        identity: &'static str,
+    },
 }
 
 /// The identities of the demo and of the larger tests.
@@ -38,6 +47,7 @@ impl Who {
             Self::Myself => None,
             Self::User(user) => Some(format!("/user/{user}")),
             Self::Unit(unit, _) => Some(format!("/unit/{unit}")),
+            Self::In { identity, .. } => Some(identity.to_owned()),
         }
     }
 
@@ -45,7 +55,7 @@ impl Who {
     #[must_use]
     pub const fn unit(self) -> Option<&'static str> {
         match self {
-            Self::Myself | Self::User(_) => None,
+            Self::Myself | Self::User(_) | Self::In { .. } => None,
             Self::Unit(unit, _) => Some(unit),
         }
     }
@@ -55,7 +65,7 @@ impl Who {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Myself => "me",
-            Self::User(name) | Self::Unit(name, _) => name,
+            Self::User(name) | Self::Unit(name, _) | Self::In { user: name, .. } => name,
         }
     }
 
@@ -66,7 +76,9 @@ impl Who {
     pub fn uid(self) -> anyhow::Result<u32> {
         match self {
             Self::Myself => Ok(fs::metadata("/proc/self")?.uid()),
-            Self::User(user) | Self::Unit(_, user) => Ok(account(user)?.uid),
+            Self::User(user) | Self::Unit(_, user) | Self::In { user, .. } => {
+                Ok(account(user)?.uid)
+            }
         }
     }
 
@@ -79,12 +91,8 @@ impl Who {
         let (user, group) = match self {
             Self::Myself => return Ok(Command::new(program)),
             Self::User(user) => (user, cgroups()?),
-            Self::Unit(unit, user) => {
-                let group = cgroups()?.join("system.slice").join(unit);
-                fs::create_dir_all(&group)
-                    .with_context(|| format!("can't make the control group {}", group.display()))?;
-                (user, group)
-            }
+            Self::Unit(unit, user) => (user, group(&format!("/system.slice/{unit}"))?),
+            Self::In { group: path, user, .. } => (user, group(path)?),
         };
         let mut command = Command::new("/bin/sh");
         command.args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#]);
@@ -107,21 +115,39 @@ impl Who {
 /// # Errors
 /// If one can't be removed.
 pub fn clean_up() -> anyhow::Result<()> {
-    let slice = cgroups()?.join("system.slice");
-    for who in CAST {
-        let Some(unit) = who.unit() else { continue };
-        let group = slice.join(unit);
-        super::wait_until("a control group to empty", Duration::from_secs(5), || {
-            match fs::remove_dir(&group) {
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(false),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-                Ok(()) | Err(_) => Ok(true),
-            }
-        })?;
-    }
-    // Ours only where there is no systemd: there it is never empty, and this does nothing.
-    drop(fs::remove_dir(slice));
+    let units = CAST.into_iter().filter_map(Who::unit);
+    units.map(|unit| format!("/system.slice/{unit}")).try_for_each(|group| remove_group(&group))
+}
+
+/// Removes the control group `path` and those above it that are empty then, once the processes in it
+/// have ended.
+///
+/// # Errors
+/// If it can't be removed.
+pub fn remove_group(path: &str) -> anyhow::Result<()> {
+    let root = cgroups()?;
+    let group = root.join(path.trim_start_matches('/'));
+    super::wait_until(
+        "a control group to empty",
+        Duration::from_secs(5),
+        || match fs::remove_dir(&group) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(false),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            Ok(()) | Err(_) => Ok(true),
+        },
+    )?;
+    let above = group.ancestors().skip(1).take_while(|above| *above != root);
+    // The first that others use, and so all above it, stays.
+    let _in_use = above.into_iter().try_for_each(fs::remove_dir);
     Ok(())
+}
+
+/// The control group `path`, made if need be.
+fn group(path: &str) -> anyhow::Result<PathBuf> {
+    let group = cgroups()?.join(path.trim_start_matches('/'));
+    fs::create_dir_all(&group)
+        .with_context(|| format!("can't make the control group {}", group.display()))?;
+    Ok(group)
 }
 
 /// A line of `/etc/passwd`.

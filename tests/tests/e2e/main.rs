@@ -10,6 +10,7 @@ mod canary;
 mod crash;
 mod discovery;
 mod endings;
+mod identity;
 mod load;
 mod matrix;
 mod rest;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         runtimes::cases(),
         discovery::cases(),
         roles::cases(),
+        identity::cases(),
         rustls::cases(),
         blind_spots::cases(),
     ];
