@@ -554,7 +554,7 @@ fn nothing_is_attached_twice() {
     let Some(probes) = Probes::start() else { return };
     probes.capture.sweep();
     let targets = probes.capture.status().targets;
-    let mut files: Vec<_> = targets.iter().map(|target| target.file).collect();
+    let mut files: Vec<_> = targets.iter().flat_map(|target| target.files.clone()).collect();
     files.sort_unstable();
     let count = files.len();
     files.dedup();

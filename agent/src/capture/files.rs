@@ -105,10 +105,15 @@ impl Files {
 
     /// What there is to tell.
     pub(super) fn targets(&self) -> Vec<Target> {
-        let found = self.known.values().filter_map(|known| known.found.as_ref());
-        let files: HashMap<FileId, &Target> =
-            found.map(|found| (found.target.file, &found.target)).collect();
-        files.into_values().cloned().collect()
+        let mut targets: HashMap<*const Found, Target> = HashMap::new();
+        for (id, known) in &self.known {
+            let Some(found) = &known.found else { continue };
+            let target = targets.entry(Arc::as_ptr(found)).or_insert_with(|| found.target.clone());
+            target.files.push(*id);
+        }
+        let mut targets: Vec<Target> = targets.into_values().collect();
+        targets.iter_mut().for_each(|target| target.files.sort_unstable());
+        targets
     }
 
     /// Takes all probes away.
@@ -128,10 +133,10 @@ mod tests {
         FileId { device: (8, 1), inode }
     }
 
-    fn known(file: FileId, probes: Option<Probes>, installed: bool) -> Known {
+    fn known(probes: Option<Probes>, installed: bool) -> Known {
         let found = probes.map(|probes| {
             let target = Target {
-                file,
+                files: Vec::new(),
                 path: "/lib/libssl.so".to_owned(),
                 build_id: None,
                 outcome: Outcome::Loader,
@@ -145,7 +150,7 @@ mod tests {
     /// Files from number `from` on, so many.
     fn fill(files: &mut Files, from: u64, count: usize, probes: impl Fn() -> Option<Probes>) {
         for inode in (from..).take(count) {
-            files.remember(id(inode), known(id(inode), probes(), false));
+            files.remember(id(inode), known(probes(), false));
         }
     }
 
@@ -165,7 +170,7 @@ mod tests {
     #[test]
     fn for_a_new_file_those_without_probes_are_forgotten_first() {
         let mut files = Files::new();
-        files.remember(id(1), known(id(1), None, true));
+        files.remember(id(1), known(None, true));
         fill(&mut files, 10, 100, || Some(Probes::at(vec![16])));
         fill(&mut files, 1 << 20, FILES_MAX, || None);
         assert!(files.known.len() <= FILES_MAX);
@@ -176,7 +181,7 @@ mod tests {
     #[test]
     fn as_many_probed_ones_are_let_go_of_too() {
         let mut files = Files::new();
-        files.remember(id(1), known(id(1), None, true));
+        files.remember(id(1), known(None, true));
         fill(&mut files, 10, FILES_MAX, || Some(Probes::at(vec![16])));
         assert!(files.known.len() <= FILES_MAX);
         assert!(files.get(id(1)).is_some() && files.get(id(10)).is_none());
@@ -185,10 +190,11 @@ mod tests {
     #[test]
     fn a_file_of_many_names_is_told_of_once() {
         let mut files = Files::new();
-        let first = known(id(1), Some(Probes::default()), false);
+        let first = known(Some(Probes::default()), false);
         let again = Known { found: first.found.clone(), likeness: None, installed: false };
         files.remember(id(1), first);
         files.remember(id(2), again);
-        assert_eq!(files.targets().len(), 1);
+        let [target] = files.targets().try_into().unwrap();
+        assert_eq!(target.files, [id(1), id(2)]);
     }
 }

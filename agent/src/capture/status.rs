@@ -40,8 +40,8 @@ pub struct Status {
 /// A file that probes are on, or should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Which file.
-    pub file: FileId,
+    /// Which file: one, but in each container that has it another.
+    pub files: Vec<FileId>,
     /// Its path in the mount namespace of the process it was first seen in.
     pub path: String,
     /// The linker's build id, in hexadecimal.
@@ -144,7 +144,7 @@ impl Shared {
     }
 
     pub(super) fn set_targets(&self, mut targets: Vec<Target>) {
-        targets.sort_by(|a, b| a.path.cmp(&b.path).then(a.file.cmp(&b.file)));
+        targets.sort_by(|a, b| a.path.cmp(&b.path).then(a.files.cmp(&b.files)));
         *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets;
     }
 

@@ -152,7 +152,7 @@ impl Targets {
                 })
             });
             match opened {
-                Ok((_, file)) if self.is_probed(pid, &mapping, &file) => {}
+                Ok((_, file)) if self.is_probed(pid, &mapping, &file) => found = true,
                 Ok((_, file)) => found |= self.consider(mapping.file, &file, mapping.path, false),
                 Err(error) => tracing::debug!(pid, path = mapping.path, %error, "not opened"),
             }
@@ -212,7 +212,8 @@ impl Targets {
             tracing::info!(path, outcome = Tried::of(Some(&outcome)).as_str(), "looked at");
             tracing::debug!(path, ?outcome, "looked at");
             let (path, build_id) = (path.to_owned(), exports.build_id);
-            let target = Target { file: id, path, build_id, outcome, since: Timestamp::now() };
+            let target =
+                Target { files: Vec::new(), path, build_id, outcome, since: Timestamp::now() };
             Arc::new(Found { target, attached })
         });
         self.shared.tally.count(Tried::of(found.as_ref().map(|found| &found.target.outcome)));

@@ -228,7 +228,9 @@ fn reason(flow: Flow, looked: &Looked, status: &Status, lost: u64) -> Reason {
     if makeup.is_jvm {
         return Reason::Jvm;
     }
-    let targets = status.targets.iter().filter(|target| makeup.files.contains(&target.file));
+    let targets = status.targets.iter();
+    let targets =
+        targets.filter(|target| target.files.iter().any(|file| makeup.files.contains(file)));
     let reasons = targets.filter_map(|target| match &target.outcome {
         Outcome::Refused { .. } => Some(Reason::Refused),
         Outcome::NoSymbols { .. } => Some(Reason::NoSymbols),
@@ -258,7 +260,7 @@ mod tests {
     fn check(outcomes: &[&(Outcome, i64)], makeup: Option<Makeup>, lost: u64, expected: Reason) {
         let at = |second| Timestamp::from_second(second).unwrap();
         let targets = (0..).zip(outcomes).map(|(inode, (outcome, second))| Target {
-            file: file(inode),
+            files: vec![file(inode)],
             path: String::new(),
             build_id: None,
             outcome: outcome.clone(),
