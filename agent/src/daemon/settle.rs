@@ -96,9 +96,9 @@ impl MeterQueue {
         let Memory { habits, once, batches, relays, traces } = memory;
         let on_behalf_of = traces.follow(call.hints.trace_id.as_deref(), maker);
         let record = self.meter.measure(call, maker, &self.boot, habits);
-        let record = UsageRecord { on_behalf_of, ..record };
+        let record = UsageRecord { on_behalf_of, gateway: serves, ..record };
         let record = batches.charge(record, |key, oldest| self.creator(key, oldest));
-        self.settle(relays.take(record, serves, Timestamp::now()), once);
+        self.settle(relays.take(record, Timestamp::now()), once);
     }
 
     fn settle(&self, records: Vec<UsageRecord>, once: &mut Once) {

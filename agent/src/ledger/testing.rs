@@ -114,6 +114,7 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         trace_id: None,
         parent_id: None,
         user_agent: None,
+        gateway: false,
         on_behalf_of: None,
         price_version: None,
     }

@@ -130,6 +130,7 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
         trace_id: None,
         parent_id: None,
         user_agent: None,
+        gateway: false,
         on_behalf_of: None,
         price_version: None,
     }

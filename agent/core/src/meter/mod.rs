@@ -129,6 +129,7 @@ impl Meter {
             trace_id: call.hints.trace_id,
             parent_id: call.hints.parent_id,
             user_agent: call.hints.user_agent,
+            gateway: false,
             on_behalf_of: None,
             price_version: asked.then(|| self.catalogue.version().to_owned()),
         }

@@ -11,6 +11,8 @@
 //!   them within the other's time, and the id has not turned up in any third call. It must say the
 //!   same numbers or estimate them, and **not cost more** than what the other is billed, so that no
 //!   pair of records can make a bill smaller than its dearest one.
+//! - The same of a gateway that gives answers ids of its own, where the two calls are of one trace. Its
+//!   process must be known to answer requests, and the numbers must be said and be the same.
 //!
 //! Two asks by one process are never one call, whatever they say. A repeat stays a record, so that
 //! one can see who fetched what, but has no tokens and costs nothing.
@@ -24,6 +26,7 @@
 
 mod relay;
 
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 
 use jiff::SignedDuration;
@@ -38,6 +41,8 @@ use crate::units::{Counts, PicoUsd, Role, Timestamp, Tokens, Unit};
 /// Most ids that are remembered, about 400 bytes each. What is older is asked for where records are
 /// kept.
 const IDS: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
+/// Most traces that are remembered.
+const TRACES: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// Most records without final numbers that are remembered in full.
 const OPEN: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// Most sightings of one id that are told apart; further ones are bills of their own.
@@ -53,6 +58,8 @@ type Hash = [u8; 16];
 #[derive(Debug)]
 pub struct Once {
     answers: LruCache<Hash, Vec<Sighting>>,
+    /// The latest that were billed of each trace.
+    traced: LruCache<Hash, VecDeque<Sighting>>,
     /// The latest record without final numbers, by the same key.
     open: LruCache<Hash, Box<UsageRecord>>,
 }
@@ -65,6 +72,8 @@ struct Sighting {
     provider: Hash,
     host: Hash,
     pid: u32,
+    gateway: bool,
+    trace: Option<Hash>,
     from: Timestamp,
     to: Timestamp,
     retrieved: bool,
@@ -85,7 +94,11 @@ enum Relation {
 
 impl Default for Once {
     fn default() -> Self {
-        Self { answers: LruCache::new(IDS), open: LruCache::new(OPEN) }
+        Self {
+            answers: LruCache::new(IDS),
+            traced: LruCache::new(TRACES),
+            open: LruCache::new(OPEN),
+        }
     }
 }
 
@@ -117,13 +130,9 @@ impl Once {
         }
         match found {
             Some((Relation::Repeats, call)) => {
-                // Of the two ends of a gateway, its caller's is the one around the other.
                 let billed = known.iter().find(|known| known.call == call);
-                if let Some(billed) = billed
-                    && !record.retrieved
-                    && billed.from <= sighting.from
-                {
-                    record.on_behalf_of = Some(billed.maker.clone());
+                if let Some(billed) = billed.filter(|_| !record.retrieved) {
+                    name_caller(&mut record, &sighting, billed);
                 }
                 repeat(&mut record, call);
                 return record;
@@ -132,8 +141,16 @@ impl Once {
                 known.retain(|known| known.call != call);
                 complete(&mut record, call, earlier.as_deref());
             }
-            None => {}
+            None => {
+                if let Some(billed) = self.relayed(&sighting) {
+                    name_caller(&mut record, &sighting, &billed);
+                    repeat(&mut record, billed.call);
+                    return record;
+                }
+            }
         }
+        self.note_trace(&sighting);
+        let known = self.answers.get_or_insert_mut(key, Vec::new);
         if sighting.numbers.is_none() {
             self.open.put(key, Box::new(record.clone()));
         }
@@ -141,6 +158,26 @@ impl Once {
             known.push(sighting);
         }
         record
+    }
+
+    /// The billed call that `later` is the other end of, by their trace.
+    fn relayed(&mut self, later: &Sighting) -> Option<Sighting> {
+        let known = self.traced.get_mut(later.trace.as_ref()?)?;
+        let found = known.iter_mut().find(|earlier| are_ends(earlier, later))?;
+        let billed = found.clone();
+        // Each end counts once; behind a gateway there may be another.
+        let Sighting { call, maker, .. } = billed.clone();
+        *found = Sighting { call, maker, ..later.clone() };
+        Some(billed)
+    }
+
+    fn note_trace(&mut self, sighting: &Sighting) {
+        let Some(trace) = sighting.trace.filter(|_| !sighting.retrieved) else { return };
+        let known = self.traced.get_or_insert_mut(trace, VecDeque::new);
+        if known.len() == SIGHTINGS {
+            known.pop_front();
+        }
+        known.push_back(sighting.clone());
     }
 }
 
@@ -198,6 +235,25 @@ fn passed_on(earlier: &Sighting, later: &Sighting, alone: bool) -> Option<Relati
     (relation && earlier.covers(later)).then_some(Relation::Repeats)
 }
 
+/// Whether two calls of one trace are the ends of a gateway that gives answers ids of its own.
+fn are_ends(earlier: &Sighting, later: &Sighting) -> bool {
+    let inner = if later.is_within(earlier) {
+        later
+    } else if earlier.is_within(later) {
+        earlier
+    } else {
+        return false;
+    };
+    inner.gateway
+        && earlier.trace.is_some()
+        && earlier.trace == later.trace
+        && earlier.pid != later.pid
+        && earlier.host != later.host
+        && earlier.numbers.is_some()
+        && earlier.numbers == later.numbers
+        && earlier.covers(later)
+}
+
 impl Sighting {
     fn of(record: &UsageRecord) -> Self {
         let took = i64::try_from(record.latency_ms).unwrap_or(i64::MAX);
@@ -211,6 +267,8 @@ impl Sighting {
             provider: hash([record.provider.as_bytes()]),
             host: hash([record.host.as_deref().unwrap_or_default().as_bytes()]),
             pid: record.process.pid,
+            gateway: record.gateway,
+            trace: record.trace_id.as_ref().map(|id| hash([id.as_bytes()])),
             from: record.time,
             to: to.unwrap_or(record.time),
             retrieved: record.retrieved,
@@ -230,6 +288,14 @@ impl Sighting {
         outer.from <= self.from
             && self.from <= outer.to
             && self.to.duration_since(outer.to) <= SLACK
+    }
+}
+
+/// Notes whose call `record` passed on, if `billed` is that: of a gateway's two ends, its caller's is the
+/// one around the other.
+fn name_caller(record: &mut UsageRecord, sighting: &Sighting, billed: &Sighting) {
+    if billed.from <= sighting.from {
+        record.on_behalf_of = Some(billed.maker.clone());
     }
 }
 

@@ -229,6 +229,10 @@ pub struct UsageRecord {
     /// The first product that the caller's `User-Agent` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+    /// The process that made it answers requests of others, so it may be for one of them: whom
+    /// `on_behalf_of` names, if that is seen.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub gateway: bool,
     /// For whom else it was made, as far as calls show it: the caller of a gateway, or who began its
     /// trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]

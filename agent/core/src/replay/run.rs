@@ -2,7 +2,7 @@
 
 use super::Transcript;
 use crate::identity::{Namespace, resolve};
-use crate::meter::{Batches, EdgeRecord, Habits, Meter, Once, Relays, UsageRecord};
+use crate::meter::{Batches, EdgeRecord, Habits, Meter, Once, Relays, Traces, UsageRecord};
 use crate::pipeline::{Input, Output, Pipeline};
 use crate::secret::FingerprintKey;
 
@@ -22,23 +22,26 @@ impl Transcript {
     pub fn records(&self, meter: &Meter) -> Vec<UsageRecord> {
         let (mut habits, mut once) = (Habits::default(), Once::default());
         let (mut batches, mut relays) = (Batches::default(), Relays::default());
+        let mut traces = Traces::default();
         let mut records = Vec::new();
         self.run(self.inputs(), |output| match output {
             Output::Call { call, attribution, serves } => {
                 let now = call.ended;
+                let on_behalf_of = traces.follow(call.hints.trace_id.as_deref(), &attribution);
                 let record = meter.measure(*call, &attribution, BOOT, &mut habits);
+                let record = UsageRecord { on_behalf_of, gateway: serves, ..record };
                 let record = batches.charge(record, |_, _| None);
                 let mut due = relays.due(now);
-                due.extend(relays.take(record, serves, now));
+                due.extend(relays.take(record, now));
                 records.extend(due.into_iter().map(|record| once.settle(record, |_none| None)));
             }
             Output::Batch { news, attribution } => {
                 batches.learn(&news, &attribution, |_, _| None);
             }
-            Output::Edge { .. }
-            | Output::NeedFacts(_)
-            | Output::Spoke { .. }
-            | Output::Steer { .. } => {}
+            Output::Edge { edge, attribution } => {
+                traces.follow(edge.trace_id.as_deref(), &attribution);
+            }
+            Output::NeedFacts(_) | Output::Spoke { .. } | Output::Steer { .. } => {}
         });
         records.extend(relays.finish().into_iter().map(|record| once.settle(record, |_none| None)));
         records

@@ -2,7 +2,7 @@
 //! has ended before the answer is passed on.
 //!
 //! So the records of processes that serve others wait a little. If somebody else's record with the
-//! same answer comes meanwhile, that goes first. Whether the two are the ends of one gateway is for
+//! same answer comes meanwhile, or of a call of the same trace around it, that goes first. Whether the two are the ends of one gateway is for
 //! [`super::Once`] to say, whatever the order; and an end that doesn't cover the other stays behind it,
 //! for then both would be billed.
 
@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use jiff::SignedDuration;
 
-use super::Sighting;
+use super::{Sighting, are_ends};
 use crate::meter::record::UsageRecord;
 use crate::units::{Role, Timestamp};
 
@@ -27,24 +27,28 @@ pub struct Relays {
 }
 
 impl Relays {
-    /// Takes a record and gives those that are to be settled now, in that order. `serves` says that
-    /// its process answers requests of others.
-    pub fn take(&mut self, record: UsageRecord, serves: bool, now: Timestamp) -> Vec<UsageRecord> {
+    /// Takes a record and gives those that are to be settled now, in that order.
+    pub fn take(&mut self, record: UsageRecord, now: Timestamp) -> Vec<UsageRecord> {
         let is_linked = record.role == Role::Client
             && !record.retrieved
             && record.response_id.as_ref().is_some_and(|id| !id.is_empty());
         if !is_linked {
             return vec![record];
         }
-        if serves && self.waiting.len() < WAITING {
+        if record.gateway && self.waiting.len() < WAITING {
             let until = now.checked_add(PATIENCE).unwrap_or(now);
             self.waiting.push_back((until, record));
             return Vec::new();
         }
-        if !self.waiting.iter().any(|(_, waiting)| waiting.response_id == record.response_id) {
+        let outer = Sighting::of(&record);
+        let concerns = |waiting: &UsageRecord| {
+            waiting.response_id == record.response_id
+                || waiting.trace_id.is_some() && are_ends(&outer, &Sighting::of(waiting))
+        };
+        if !self.waiting.iter().any(|(_, waiting)| concerns(waiting)) {
             return vec![record];
         }
-        let mut all = self.remove(|waiting| waiting.response_id == record.response_id);
+        let mut all = self.remove(concerns);
         all.push(record);
         caller_first(all)
     }

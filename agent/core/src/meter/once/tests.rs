@@ -60,6 +60,7 @@ fn seen(pid: u32, host: &str, seconds: std::ops::Range<u64>) -> UsageRecord {
         trace_id: None,
         parent_id: None,
         user_agent: None,
+        gateway: false,
         on_behalf_of: None,
         price_version: None,
     }
@@ -313,7 +314,7 @@ proptest! {
             all += amount;
             let now = Sighting::of(&record).to;
             settled.extend(relays.due(now));
-            settled.extend(relays.take(record, serves, now));
+            settled.extend(relays.take(UsageRecord { gateway: serves, ..record }, now));
         }
         settled.extend(relays.finish());
         prop_assert_eq!(settled.len(), made);
@@ -346,7 +347,7 @@ fn check_relayed(records: Vec<(UsageRecord, bool)>, expected: &[&str]) {
     for (record, serves) in records {
         let now = Sighting::of(&record).to;
         settled.extend(relays.due(now));
-        settled.extend(relays.take(record, serves, now));
+        settled.extend(relays.take(UsageRecord { gateway: serves, ..record }, now));
     }
     settled.extend(relays.finish());
     let said = settled.into_iter().map(|record| {
@@ -400,13 +401,49 @@ fn the_caller_of_a_gateway_is_billed() {
 }
 
 #[test]
+fn a_gateway_with_ids_of_its_own_is_known_by_its_trace() {
+    let of_trace = |record: UsageRecord, id: &str| UsageRecord {
+        response_id: Some(id.to_owned()),
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+        ..record
+    };
+    let app = of_trace(seen(1, GATEWAY, 0..10), "own");
+    let egress = of_trace(seen(2, API, 1..9), "upstream");
+    check_relayed(
+        vec![(egress.clone(), true), (app.clone(), false)],
+        &["1 pays", "2 repeats for 1"],
+    );
+    check_relayed(
+        vec![(app.clone(), false), (egress.clone(), true)],
+        &["1 pays", "2 repeats for 1"],
+    );
+    // Asked twice upstream, it is billed twice there.
+    let again = of_trace(seen(2, API, 2..9), "again");
+    check_relayed(
+        vec![(egress.clone(), true), (again, true), (app.clone(), false)],
+        &["1 pays", "2 repeats for 1", "2 pays"],
+    );
+    // Who answers nobody, is of another trace, says something else or isn't called meanwhile, passes
+    // nothing on.
+    let both = |egress: UsageRecord| vec![(egress, true), (app.clone(), false)];
+    check_relayed(vec![(egress.clone(), false), (app.clone(), false)], &["2 pays", "1 pays"]);
+    let trace_id = Some("00000000000000000000000000000001".to_owned());
+    check_relayed(both(UsageRecord { trace_id, ..egress.clone() }), &["1 pays", "2 pays"]);
+    let tokens = Tokens { output_visible: 21, ..egress.tokens };
+    check_relayed(both(UsageRecord { tokens, ..egress.clone() }), &["1 pays", "2 pays"]);
+    let late = of_trace(seen(2, API, 11..12), "upstream");
+    check_relayed(vec![(app.clone(), false), (late, true)], &["1 pays", "2 pays"]);
+}
+
+#[test]
 fn few_records_wait_and_not_for_long() {
     let mut relays = Relays::default();
     let now = Timestamp::UNIX_EPOCH;
     for number in 0..2000 {
         let response_id = Some(number.to_string());
         let record = UsageRecord { response_id, ..seen(1, API, 0..1) };
-        assert_eq!(relays.take(record, true, now).len(), usize::from(number >= 1024), "{number}");
+        let record = UsageRecord { gateway: true, ..record };
+        assert_eq!(relays.take(record, now).len(), usize::from(number >= 1024), "{number}");
     }
     let until = relays.next().unwrap();
     assert_eq!(until.duration_since(now), SignedDuration::from_secs(2));
