@@ -28,6 +28,8 @@ def arguments(apis):
     arguments = parser.parse_args()
     arguments.prompt += " the" * max(0, (arguments.prompt_bytes - len(arguments.prompt)) // 4)
     arguments.headers = {"x-play": arguments.play} if arguments.play else {}
+    if trace := os.environ.get("TRACEPARENT"):
+        arguments.headers["traceparent"] = trace
     return arguments
 
 

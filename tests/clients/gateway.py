@@ -1,6 +1,6 @@
 """A server of chat completions with TLS, on a port of its own choice, which it says. What it answers is
-what the server at `OPENAI_BASE_URL` said, as that said it (`pass`) or under an id of its own (`rename`),
-or something of its own (`answer`)."""
+what the server at `OPENAI_BASE_URL` said, as that said it (`pass`) or under an id of its own (`rename`;
+`trace` if the trace goes on), or something of its own (`answer`)."""
 
 import itertools
 import json
@@ -48,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
             "content-type": "application/json",
             "accept-encoding": self.headers["accept-encoding"] if MODE == "pass" else "identity",
         }
+        if MODE == "trace":
+            headers["traceparent"] = self.headers["traceparent"]
         self.upstream.request("POST", self.path, body, headers)
         response = self.upstream.getresponse()
         kept = ["content-type", "content-encoding"]

@@ -59,6 +59,8 @@ pub struct Load {
     pub host: Option<String>,
     /// The end of the API key, if not the label.
     pub key: Option<String>,
+    /// The W3C trace that its calls belong to (`traceparent`), where a client can say that.
+    pub trace: Option<&'static str>,
 }
 
 impl Load {
@@ -79,6 +81,7 @@ impl Load {
             model: None,
             host: None,
             key: None,
+            trace: None,
         }
     }
 
@@ -251,6 +254,9 @@ impl Client {
                 command.env("NODE_OPTIONS", "--experimental-fetch --no-warnings");
             }
             _other => {}
+        }
+        if let Some(trace) = load.trace {
+            command.env("TRACEPARENT", trace);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("can't start {label}"))?;

@@ -13,6 +13,8 @@ use weir_tests::truth::Truth;
 use crate::{Case, case};
 
 const CALLS: u32 = 6;
+/// A trace, of which a client's calls are.
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const APP: Who = Who::User("www-data");
 const GATEWAY: Who = Who::User("nobody");
 
@@ -25,6 +27,7 @@ pub(crate) fn cases() -> Vec<Case> {
         };
         add("one_bill_for_a_server_and_its_caller", answers);
         add("one_bill_for_a_gateway_and_its_caller", passes_on);
+        add("one_bill_for_a_gateway_that_renames_and_passes_the_trace_on", goes_on);
         add("one_bill_each_for_a_gateway_with_ids_of_its_own", renames);
     }
     cases
@@ -89,6 +92,7 @@ impl Played {
             host: Some(gateway.host.clone()),
             ..Load::new("chat", CALLS)
         };
+        let load = if mode == "trace" { Load { trace: Some(TRACE), ..load } } else { load };
         let load = if mode == "answer" { Load { stream: Stream::Yes, ..load } } else { load };
         let start = || Client::start(&scene, Kind::OpenAiSync, APP, &load);
         let daemon = || Daemon::start(scene.place(), &home);
@@ -207,6 +211,23 @@ fn passes_on(before: bool) -> anyhow::Result<()> {
         ];
         check(played.record(played.gateway, id)?, &repeat)?;
     }
+    played.check_bills(CALLS.into(), 0)
+}
+
+/// Their ids are not the same, but their trace is.
+fn goes_on(before: bool) -> anyhow::Result<()> {
+    let played = Played::play("trace", before, 2 * CALLS as usize)?;
+    let of = |pid: u32| played.calls.iter().filter(move |call| call["process"]["pid"] == pid);
+    let paid: Vec<&Value> = of(played.app).map(|call| &call["id"]).collect();
+    let mut repeated = Vec::new();
+    for call in of(played.gateway) {
+        check(call, &[("/cost_source", json!("repeat")), ("/on_behalf_of/by", json!("gateway"))])?;
+        let caller = call["on_behalf_of"]["identity"].as_str().unwrap_or_default();
+        let app = APP.identity().context("nobody in particular")?;
+        anyhow::ensure!(caller.ends_with(&app), "{caller} isn't {app}");
+        repeated.push(&call["duplicate_of"]);
+    }
+    anyhow::ensure!(paid.iter().all(|id| repeated.contains(id)), "{paid:?}, {repeated:?}");
     played.check_bills(CALLS.into(), 0)
 }
 
