@@ -40,7 +40,8 @@ pub enum Deed {
     Offboard,
     /// It may again.
     Restore,
-    /// It has another name. All that is known under the old one belongs to the new one.
+    /// It has another name. All that is known under the old one belongs to the new one. Renamed to
+    /// itself, a name stands for nothing else any more.
     Rename {
         /// The new name.
         to: IdentityId,
@@ -104,21 +105,20 @@ impl Registry {
         &self.changes
     }
 
-    /// Lets `new` stand for `old`. If `new` was renamed to `old` before, that is taken back: the last
-    /// word counts.
+    /// Calls what is known as `old` by the name `new`, whatever else it was called before. A name that is
+    /// given back to itself stands for nothing else any more.
     fn rename(&mut self, old: &str, new: &str) {
         if old == new {
+            self.aliases.remove(old);
             return;
         }
-        let mut at = new.to_owned();
-        while let Some(next) = self.aliases.get(&at) {
-            if next == old {
-                self.aliases.remove(&at);
-                break;
-            }
-            at.clone_from(next);
+        let current = self.current(old).to_owned();
+        if self.current(new) == current {
+            self.aliases.remove(new);
         }
-        self.aliases.insert(old.to_owned(), new.to_owned());
+        if current != new {
+            self.aliases.insert(current, new.to_owned());
+        }
     }
 
     fn weigh_anew(&mut self) {
@@ -162,7 +162,10 @@ mod tests {
             (&[("a", "b"), ("b", "a")], "a", "a"),
             (&[("a", "b"), ("b", "c"), ("c", "a")], "b", "a"),
             (&[("a", "b"), ("a", "c")], "a", "c"),
-            (&[("a", "b"), ("a", "c")], "b", "b"),
+            (&[("a", "b"), ("a", "c")], "b", "c"),
+            (&[("a", "b"), ("a", "b")], "a", "b"),
+            (&[("a", "c"), ("b", "c"), ("a", "b")], "c", "b"),
+            (&[("a", "b"), ("a", "a")], "a", "a"),
             (&[("a", "a")], "a", "a"),
         ] {
             assert_eq!(renamed(pairs).current(name), current, "{pairs:?}");

@@ -95,6 +95,12 @@ impl Reader {
         Ok(self.inventory(None)?.inventory.registry)
     }
 
+    /// All rows and all changes.
+    #[cfg(test)]
+    pub(in crate::ledger) fn whole_inventory(&self) -> Result<Inventory, LedgerError> {
+        Ok(self.inventory(None)?.inventory)
+    }
+
     /// Rows of one user or of all, and all changes.
     fn inventory(&self, uid: Option<u32>) -> Result<Moment, LedgerError> {
         let index = self.0.index();
