@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
+#[expect(dead_code, reason = "tests use more of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -31,19 +32,19 @@ fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
     let (calls, identities) =
         (numbers.next().unwrap_or(1_000_000), numbers.next().unwrap_or(10_000));
-    let mut daemon = Daemon::start();
+    let daemon = Daemon::start();
     let began = Instant::now();
-    fill(&mut daemon, calls, identities);
+    fill(&daemon, calls, identities);
     let per_call = began.elapsed() / u32::try_from(calls).unwrap();
     println!("{calls} calls of {identities} identities stored, {per_call:?} each");
-    daemon.ledger.checkpoint();
+    daemon.ledger().checkpoint();
     let state = daemon.directory.path().join("state");
     println!(
         "log {} MB, index {} MB",
         megabytes(&state.join("log")),
         megabytes(&state.join("index"))
     );
-    let reader = daemon.ledger.reader();
+    let reader = daemon.ledger().reader();
     for (name, by) in [
         ("identity", &[Dimension::Identity][..]),
         ("identity,model", &[Dimension::Identity, Dimension::Model]),
@@ -87,7 +88,7 @@ fn month(by: &[Dimension]) -> UsageQuery {
 }
 
 /// Stores calls of a month in the order of their time, as they would have come.
-fn fill(daemon: &mut Daemon, calls: u64, identities: u64) {
+fn fill(daemon: &Daemon, calls: u64, identities: u64) {
     let end = Timestamp::now();
     let begin = end - SignedDuration::from_hours(24 * DAYS);
     let step =
@@ -102,7 +103,7 @@ fn fill(daemon: &mut Daemon, calls: u64, identities: u64) {
             })
             .collect();
         let now = begin + step * i32::try_from(first + BATCH).unwrap();
-        daemon.ledger.append(now.min(end), &entries).unwrap();
+        daemon.ledger().append(now.min(end), &entries).unwrap();
     }
 }
 

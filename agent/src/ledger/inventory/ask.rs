@@ -87,6 +87,22 @@ impl Reader {
         Ok(KnownCredentials { credentials, forgotten, damaged, begins })
     }
 
+    /// The name of today of the identity that has or had this one.
+    ///
+    /// # Errors
+    /// If the log or the index can't be read.
+    pub fn current_name(&self, name: &str) -> Result<String, LedgerError> {
+        Ok(self.registry()?.current(name).to_owned())
+    }
+
+    /// How many changes there were.
+    ///
+    /// # Errors
+    /// If the log or the index can't be read.
+    pub fn change_count(&self) -> Result<usize, LedgerError> {
+        Ok(self.registry()?.changes().len())
+    }
+
     /// Which names stand for which, and who is offboarded.
     pub(in crate::ledger) fn registry(&self) -> Result<Arc<Registry>, LedgerError> {
         if let Some(index) = self.0.index().as_ref() {
