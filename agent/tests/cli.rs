@@ -4,11 +4,16 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use support::{Daemon, call};
+use weir_core::http::{CredentialKind, CredentialPlace};
+use weir_core::identity::Assigned;
+use weir_core::meter::UsageRecord;
+use weir_core::secret::FingerprintKey;
 
 fn weir(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
@@ -37,6 +42,11 @@ fn help_teaches() {
         "run",
         "usage",
         "calls",
+        "identities",
+        "identity show",
+        "identity offboard",
+        "identity rename",
+        "credentials",
         "doctor",
         "metrics",
         "config check",
@@ -89,6 +99,90 @@ fn json_and_csv_of_a_daemon() {
     assert_eq!(report["rows"][0]["cost_usd"], "0.00125");
     let output = asked(&daemon, &["usage", "--by", "model,api", "--format", "csv"]);
     insta::assert_snapshot!(shown(&output));
+}
+
+/// A call of that day by a known identity with a credential.
+fn known(number: u32, user: &str, model: &str, day: &str, key: &[u8]) -> UsageRecord {
+    let mut record = call(number, user, model);
+    record.time = day.parse().unwrap();
+    record.credential = Some(FingerprintKey::new([1; 32]).fingerprint("bearer", key));
+    record.credential_kind = Some(CredentialKind::OpenaiKey);
+    record.credential_in =
+        Some(if key == b"b" { CredentialPlace::Url } else { CredentialPlace::Header });
+    record.credential_ids = BTreeMap::from([("openai_project".to_owned(), "proj_7".to_owned())]);
+    record
+}
+
+fn with_inventory() -> Daemon {
+    let mut daemon = Daemon::start();
+    let mut owned = known(1, "ann", "gpt-5", "2020-01-02T03:04:05Z", b"a");
+    owned.workload.assigned = Some(Assigned {
+        rule: "people".to_owned(),
+        owner: Some("ann@example.org".to_owned()),
+        labels: BTreeMap::from([("tier".to_owned(), "1".to_owned())]),
+        ..Assigned::default()
+    });
+    daemon.store(&[
+        owned,
+        known(2, "bob", "own\u{1b}[2J", "2020-02-02T03:04:05Z", b"a"),
+        known(3, "bob", "gpt-5", "2020-02-03T03:04:05Z", b"b"),
+        known(4, "bob", "gpt-5-mini", "2020-02-03T03:04:06Z", b"b"),
+    ]);
+    daemon
+}
+
+#[test]
+fn identities_are_listed_shown_and_changed() {
+    let mut daemon = with_inventory();
+    insta::assert_snapshot!("identities", shown(&asked(&daemon, &["identities"])));
+    let csv = shown(&asked(&daemon, &["identities", "--state", "dormant", "--format", "csv"]));
+    insta::assert_snapshot!("identities_csv", csv);
+    let changes = [
+        &["identity", "offboard", "user/bob", "--reason", "left"][..],
+        &["identity", "rename", "user/bob", "user/rob"],
+        &["identity", "rename", "user/rob", "user/rob"],
+        &["identity", "restore", "user/nobody"],
+    ];
+    let said: Vec<_> = changes.map(|arguments| shown(&asked(&daemon, arguments))).into();
+    insta::assert_snapshot!("identity_changes", said.join("\n"));
+    daemon.store(&[known(5, "bob", "gpt-5", "2020-02-04T00:00:00Z", b"b")]);
+    insta::assert_snapshot!("identities_after", shown(&asked(&daemon, &["identities"])));
+    let text = shown(&asked(&daemon, &["identity", "show", "user/bob"]));
+    // When it was said and by whom differs from run to run.
+    let text: Vec<_> = text.lines().filter(|line| !line.contains(" by uid ")).collect();
+    insta::assert_snapshot!("identity_show", text.join("\n"));
+    let json = asked(&daemon, &["identity", "show", "user/ann", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["assigned"]["owner"], "ann@example.org");
+}
+
+#[test]
+fn credentials_are_listed() {
+    let daemon = with_inventory();
+    // How old they are differs from day to day.
+    let ageless = |text: String| {
+        let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let words = words.map(|mut words| {
+            if let Some(at) = words.iter().position(|word| *word == "d") {
+                words[at - 1] = "…";
+            }
+            words.join(" ")
+        });
+        words.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!("credentials", ageless(shown(&asked(&daemon, &["credentials"]))));
+    for (arguments, lines) in [
+        (&["credentials", "--provider", "anthropic"][..], 0),
+        (&["credentials", "--identity", "user/ann"], 1),
+        (&["credentials", "--identity", "user/bob", "--provider", "openai"], 2),
+    ] {
+        let arguments: Vec<_> = arguments.iter().copied().chain(["--format", "json"]).collect();
+        let output = asked(&daemon, &arguments);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["credentials"].as_array().unwrap().len(), lines, "{arguments:?}");
+    }
+    let csv = shown(&asked(&daemon, &["credentials", "--format", "csv"]));
+    assert!(csv.contains(",url,"), "{csv}");
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn everything_can_be_said() {
     assert_eq!(config.ledger.retention_days, Days(30));
     assert_eq!(config.identity.fingerprint_key_file, PathBuf::from("/etc/weir/fleet.key"));
     assert_eq!(config.control.group, "metering");
+    assert_eq!(config.control.auditor_group, "audit");
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.log.format, LogFormat::Json);
 }
@@ -100,7 +101,7 @@ fn the_packaged_file_shows_the_defaults() {
         .collect();
     assert_eq!(parse(&said), Ok(Config::default()));
     let settings = packaged.lines().filter(|line| setting(line)).count();
-    assert_eq!(settings, 14, "a key is missing from packaging/weir.toml or from this count");
+    assert_eq!(settings, 15, "a key is missing from packaging/weir.toml or from this count");
 }
 
 #[test]

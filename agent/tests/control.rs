@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use support::{Daemon, call};
 use weir::control::{Client, ClientError};
 use weir_core::meter::UsageRecord;
+use weir_core::secret::FingerprintKey;
 
 fn ask<T>(conversation: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
@@ -129,36 +130,123 @@ fn the_daemon_says_who_and_how_it_is() {
     assert_eq!(verification["whole"], true);
 }
 
-/// The kernel gives the connecting thread's user id to the other end, and a thread of root's can
-/// take on another (credentials(7)); without root there is nobody else to be.
-#[test]
-fn another_user_of_the_group_may_read_but_not_everything() {
+/// The kernel gives the connecting thread's user and groups to the other end, and a thread of root's can
+/// take on others (credentials(7)); without root there is nobody else to be.
+fn ask_as(daemon: &Daemon, uid: u32, group: Option<u32>, request: &str) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can be another user");
-        return;
+        return None;
     }
-    let daemon = Daemon::shared_with("root");
     let directory = daemon.directory.path();
     std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o711)).unwrap();
-    let as_nobody = |target: &'static str| {
-        let socket = daemon.socket();
-        let asking = std::thread::spawn(move || {
-            rustix::thread::set_thread_uid(rustix::thread::Uid::from_raw(65_534)).unwrap();
-            let mut stream = UnixStream::connect(socket).unwrap();
-            let request =
-                format!("GET {target} HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            answer
-        });
-        asking.join().unwrap()
-    };
-    let usage = as_nobody("/v1/usage");
-    assert!(usage.starts_with("HTTP/1.1 200 "), "{usage}");
-    let verify = as_nobody("/v1/ledger/verify");
-    assert!(verify.starts_with("HTTP/1.1 403 "), "{verify}");
-    assert!(verify.contains(r#"{"error":{"code":"forbidden","message":"#), "{verify}");
+    let socket = daemon.socket();
+    let request = format!("{request} HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n\r\n");
+    let asking = std::thread::spawn(move || {
+        let groups: Vec<_> = group.into_iter().map(rustix::thread::Gid::from_raw).collect();
+        rustix::thread::set_thread_groups(&groups).unwrap();
+        rustix::thread::set_thread_uid(rustix::thread::Uid::from_raw(uid)).unwrap();
+        let mut stream = UnixStream::connect(socket).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    Some(asking.join().unwrap())
+}
+
+/// The JSON of an answer that is one.
+fn body(answer: &str) -> Value {
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+/// Two users, one of whom shares an identity with the other.
+fn of_two_users() -> Daemon {
+    let mut daemon = Daemon::with_auditors("root", Some(4711));
+    let mut other = call(2, "ann", "secret-model");
+    other.process.uid = 1001;
+    other.credential = Some(FingerprintKey::new([1; 32]).fingerprint("bearer", b"key"));
+    daemon.store(&[call(1, "ann", "gpt-5"), other]);
+    daemon
+}
+
+#[test]
+fn a_viewer_sees_what_concerns_the_own_user_and_nothing_else() {
+    let daemon = of_two_users();
+    for path in ["/v1/usage", "/v1/calls", "/v1/identities", "/v1/credentials", "/v1/doctor"] {
+        let Some(mine) = ask_as(&daemon, 1000, None, &format!("GET {path}")) else { return };
+        assert!(mine.starts_with("HTTP/1.1 200 "), "{path}: {mine}");
+        assert!(!mine.contains("secret-model") && !mine.contains("1001"), "{path}: {mine}");
+        let nobodys = ask_as(&daemon, 1002, None, &format!("GET {path}")).unwrap();
+        assert!(!nobodys.contains("gpt-5") && !nobodys.contains("user/ann"), "{path}: {nobodys}");
+    }
+    let usage = ask_as(&daemon, 1000, None, "GET /v1/usage").unwrap();
+    assert_eq!(body(&usage)["totals"]["calls"], 1);
+    let shown = "GET /v1/identity?identity=spiffe://weir.local/host/host-1/user/ann";
+    assert_eq!(body(&ask_as(&daemon, 1001, None, shown).unwrap())["calls"], 1);
+    let none = ask_as(&daemon, 1002, None, shown).unwrap();
+    assert!(none.starts_with("HTTP/1.1 404 ") && none.contains("unknown_identity"), "{none}");
+    for path in ["/v1/metrics", "/v1/ledger/verify"] {
+        let refused = ask_as(&daemon, 1000, None, &format!("GET {path}")).unwrap();
+        assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+        assert!(refused.contains(r#"{"error":{"code":"forbidden","message":"#), "{refused}");
+    }
+}
+
+#[test]
+fn an_auditor_may_read_everything_and_change_nothing() {
+    let daemon = of_two_users();
+    let Some(usage) = ask_as(&daemon, 1002, Some(4711), "GET /v1/usage") else { return };
+    assert_eq!(body(&usage)["totals"]["calls"], 2);
+    let metrics = ask_as(&daemon, 1002, Some(4711), "GET /v1/metrics").unwrap();
+    assert!(metrics.starts_with("HTTP/1.1 200 "), "{metrics}");
+    for request in [
+        "GET /v1/ledger/verify",
+        "POST /v1/identity/offboard?identity=spiffe://weir.local/host/host-1/user/ann",
+    ] {
+        for group in [Some(4711), None] {
+            let refused = ask_as(&daemon, 1002, group, request).unwrap();
+            assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn what_an_administrator_says_is_kept_with_who_said_it() {
+    let mut daemon = Daemon::start();
+    daemon.store(&[call(1, "ann", "gpt-5")]);
+    let ann = "spiffe://weir.local/host/host-1/user/ann";
+    let post = |target: &str| ask(Client::new(&daemon.socket()).post(target));
+    let said: Value = serde_json::from_slice(
+        &post(&format!("/v1/identity/offboard?identity={ann}&reason=left")).unwrap(),
+    )
+    .unwrap();
+    assert_eq!((&said["deed"], &said["reason"]), (&json!("offboard"), &json!("left")));
+    assert_eq!(said["uid"], rustix::process::geteuid().as_raw());
+    assert_eq!(said["pid"], std::process::id());
+    let report = get(&daemon, "/v1/identities?state=offboarded").unwrap();
+    assert_eq!(report["identities"][0]["offboarded"]["reason"], "left");
+    assert_eq!(report["identities"][0]["hosts"], json!(["host-1"]));
+    assert_eq!(get(&daemon, "/v1/identities?state=active").unwrap()["identities"], json!([]));
+    let renamed = post(&format!("/v1/identity/rename?identity={ann}&to=spiffe://a/b"));
+    assert!(renamed.is_ok(), "{renamed:?}");
+    let usage = get(&daemon, "/v1/usage?by=identity").unwrap();
+    assert_eq!(usage["rows"][0]["identity"], "spiffe://a/b");
+    let shown = get(&daemon, &format!("/v1/identity?identity={ann}")).unwrap();
+    assert_eq!(shown["changes"].as_array().unwrap().len(), 2);
+    for wrong in [
+        "/v1/identity/offboard?identity=nobody".to_owned(),
+        format!("/v1/identity/rename?identity={ann}&to=bob"),
+        format!("/v1/identity/rename?identity={ann}&to=spiffe://a/%0a"),
+        format!("/v1/identity/restore?identity={ann}&reason=%1b"),
+        "/v1/identity/restore".to_owned(),
+    ] {
+        let refused = post(&wrong);
+        assert!(
+            matches!(refused, Err(ClientError::Refused { status: 400 | 404, .. })),
+            "{wrong}: {refused:?}"
+        );
+    }
 }
 
 #[test]

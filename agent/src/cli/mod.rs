@@ -5,7 +5,10 @@ mod calls;
 mod completions;
 mod config;
 mod connection;
+mod credentials;
 mod doctor;
+mod identities;
+mod identity;
 mod ledger;
 mod metrics;
 mod name;
@@ -42,6 +45,9 @@ enum Command {
     Run(run::Arguments),
     Usage(usage::Arguments),
     Calls(calls::Arguments),
+    Identities(identities::Arguments),
+    Identity(identity::Arguments),
+    Credentials(credentials::Arguments),
     Doctor(doctor::Arguments),
     Metrics(metrics::Arguments),
     Config(config::Arguments),
@@ -74,6 +80,9 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
         Command::Run(arguments) => arguments.run(daemon),
         Command::Usage(arguments) => arguments.run(),
         Command::Calls(arguments) => arguments.run(),
+        Command::Identities(arguments) => arguments.run(),
+        Command::Identity(arguments) => arguments.run(),
+        Command::Credentials(arguments) => arguments.run(),
         Command::Doctor(arguments) => arguments.run(),
         Command::Metrics(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),

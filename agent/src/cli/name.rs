@@ -26,6 +26,15 @@ impl Names {
             Some(_) | None => identity,
         }
     }
+
+    /// The whole name of what may be written as [`Self::short`] gives it.
+    pub(super) fn long(&self, name: &str) -> String {
+        if name.starts_with("spiffe://") {
+            name.to_owned()
+        } else {
+            format!("{}{name}", self.prefix)
+        }
+    }
 }
 
 /// Text that came from a traced process, with nothing in it that a terminal would obey.
@@ -50,6 +59,10 @@ mod tests {
             ("spiffe://weir.local/host/a/", "spiffe://weir.local/host/a/"),
         ] {
             assert_eq!(names.short(identity), short);
+            if identity != short {
+                assert_eq!(names.long(short), identity);
+            }
+            assert_eq!(names.long(identity), identity);
         }
     }
 

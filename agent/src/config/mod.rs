@@ -80,8 +80,10 @@ pub struct Identity {
 /// `[control]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// The group whose members may read through the socket.
+    /// The group whose members may connect to the socket, and read what concerns their own user.
     pub group: String,
+    /// The group whose members may read everything, if they may connect.
+    pub auditor_group: String,
 }
 
 /// `[log]`
@@ -137,7 +139,10 @@ impl Default for Config {
             blind_spots: BlindSpots { watch: true, hosts: Vec::new(), after_seconds: Seconds(5) },
             ledger: Ledger { retention_days: Days(400) },
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
-            control: Control { group: "weir".to_owned() },
+            control: Control {
+                group: "weir".to_owned(),
+                auditor_group: "weir-auditors".to_owned(),
+            },
             log: Log { level: LogLevel::Info, format: LogFormat::Text },
             state_dir,
         }

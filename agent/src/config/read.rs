@@ -30,6 +30,7 @@ pub(super) struct Draft {
     retention_days: Option<Days>,
     fingerprint_key_file: Option<PathBuf>,
     group: Option<String>,
+    auditor_group: Option<String>,
     level: Option<LogLevel>,
     format: Option<LogFormat>,
 }
@@ -81,6 +82,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.blind_spots.after_seconds, draft.after_seconds);
     set(&mut config.ledger.retention_days, draft.retention_days);
     set(&mut config.control.group, draft.group);
+    set(&mut config.control.auditor_group, draft.auditor_group);
     set(&mut config.log.level, draft.level);
     set(&mut config.log.format, draft.format);
     config
@@ -117,7 +119,9 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     draft.retention_days = top.table("ledger", |section| section.take("retention_days", days));
     draft.fingerprint_key_file =
         top.table("identity", |section| section.take("fingerprint_key_file", absolute_path));
-    draft.group = top.table("control", |section| section.take("group", group));
+    (draft.group, draft.auditor_group) = top.table("control", |section| {
+        (section.take("group", group), section.take("auditor_group", group))
+    });
     (draft.level, draft.format) = top.table("log", |section| {
         (section.take("level", log_level), section.take("format", log_format))
     });

@@ -7,7 +7,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use weir_core::units::Timestamp;
@@ -17,20 +17,26 @@ use super::doctor::DoctorReport;
 use super::error::ApiError;
 use super::peer::{Peer, Role};
 use super::server::Control;
-use super::{Health, Verification, metrics, verification, when};
+use super::{Health, Verification, inventory, metrics, verification, when};
 use crate::ledger::{CallsQuery, Dimension, LedgerError, UsageQuery, UsageReport};
 
 /// From when on is answered if nobody says.
 const SINCE: &str = "24h";
 
-type Answer<T> = Result<Json<T>, ApiError>;
-type Parameters<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Answer<T> = Result<Json<T>, ApiError>;
+pub(super) type Parameters<T> = Result<Query<T>, QueryRejection>;
 
 pub(super) fn router(control: Arc<Control>) -> Router {
     Router::new()
         .route("/v1/health", get(health))
         .route("/v1/usage", get(usage))
         .route("/v1/calls", get(calls))
+        .route("/v1/identities", get(inventory::identities))
+        .route("/v1/identity", get(inventory::identity))
+        .route("/v1/identity/offboard", post(inventory::offboard))
+        .route("/v1/identity/restore", post(inventory::restore))
+        .route("/v1/identity/rename", post(inventory::rename))
+        .route("/v1/credentials", get(inventory::credentials))
         .route("/v1/doctor", get(doctor))
         .route("/v1/metrics", get(metrics))
         .route("/v1/ledger/verify", get(verify))
@@ -79,6 +85,7 @@ async fn health(
 
 async fn usage(
     State(control): State<Arc<Control>>,
+    Extension(peer): Extension<Peer>,
     parameters: Parameters<UsageParameters>,
 ) -> Answer<UsageReport> {
     let Query(parameters) = parameters.map_err(bad_parameters)?;
@@ -88,7 +95,7 @@ async fn usage(
         by: dimensions(by)?,
         since: time(parameters.since.as_deref().unwrap_or(SINCE), now)?,
         until: time(parameters.until.as_deref().unwrap_or("now"), now)?,
-        uid: None,
+        uid: peer.sees(),
     };
     let report = blocking(move || control.reader.usage(&query)).await?;
     Ok(Json(report.map_err(failed)?))
@@ -96,6 +103,7 @@ async fn usage(
 
 async fn calls(
     State(control): State<Arc<Control>>,
+    Extension(peer): Extension<Peer>,
     parameters: Parameters<CallsParameters>,
 ) -> Result<Response, ApiError> {
     let Query(parameters) = parameters.map_err(bad_parameters)?;
@@ -115,6 +123,7 @@ async fn calls(
         since,
         until,
         identity: parameters.identity,
+        uid: peer.sees(),
         ..CallsQuery::default()
     };
     let reader = control.reader.clone();
@@ -124,17 +133,28 @@ async fn calls(
 
 async fn doctor(
     State(control): State<Arc<Control>>,
+    Extension(peer): Extension<Peer>,
     parameters: Parameters<NoParameters>,
 ) -> Answer<DoctorReport> {
     let Query(NoParameters {}) = parameters.map_err(bad_parameters)?;
-    Ok(Json(blocking(move || (control.doctor)()).await?))
+    let report = blocking(move || (control.doctor)()).await?;
+    Ok(Json(match peer.sees() {
+        Some(uid) => report.of_user(uid),
+        None => report,
+    }))
 }
 
+/// They are about everybody, so not everybody may ask for them.
 async fn metrics(
     State(control): State<Arc<Control>>,
+    Extension(peer): Extension<Peer>,
     parameters: Parameters<NoParameters>,
 ) -> Result<Response, ApiError> {
     let Query(NoParameters {}) = parameters.map_err(bad_parameters)?;
+    match peer.role {
+        Role::Auditor | Role::Admin => {}
+        Role::Viewer => return Err(ApiError::NotForViewers),
+    }
     let started = control.started;
     let report = blocking(move || (control.doctor)()).await?;
     let text = metrics::text(&report, started);
@@ -150,16 +170,17 @@ async fn verify(
     let Query(NoParameters {}) = parameters.map_err(bad_parameters)?;
     match peer.role {
         Role::Admin => {}
-        Role::Auditor => return Err(ApiError::Forbidden),
+        Role::Viewer | Role::Auditor => return Err(ApiError::Forbidden),
     }
     let report = blocking(move || verification::verify(&control.state_dir)).await?;
     Ok(Json(report.map_err(failed)?))
 }
 
-/// Logs who that is not an administrator reads what.
+/// Logs who that is not an administrator reads what of others.
 async fn audit(Extension(peer): Extension<Peer>, request: Request, next: Next) -> Response {
     match peer.role {
-        Role::Admin => {}
+        // What viewers get is about themselves.
+        Role::Admin | Role::Viewer => {}
         Role::Auditor => tracing::info!(
             uid = peer.uid,
             pid = peer.pid,
@@ -172,7 +193,7 @@ async fn audit(Extension(peer): Extension<Peer>, request: Request, next: Next) -
 }
 
 /// Runs what reads files where it can't hold up the event loop.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     let ended = tokio::task::spawn_blocking(work).await;
@@ -199,12 +220,12 @@ fn time(text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err asks for")]
-fn bad_parameters(rejection: QueryRejection) -> ApiError {
+pub(super) fn bad_parameters(rejection: QueryRejection) -> ApiError {
     ApiError::BadRequest(rejection.body_text())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err asks for")]
-fn failed(error: LedgerError) -> ApiError {
+pub(super) fn failed(error: LedgerError) -> ApiError {
     tracing::error!(%error, "the ledger could not answer");
     ApiError::Ledger(error.to_string())
 }

@@ -123,6 +123,16 @@ pub struct CaptureSite {
 }
 
 impl DoctorReport {
+    /// What of it concerns one user: how things are, and the own blind spots. What other users run, ask
+    /// for or lose is not in it.
+    #[must_use]
+    pub(super) fn of_user(mut self, uid: u32) -> Self {
+        self.blind_spots.retain(|spot| spot.process.uid == uid);
+        let mut unknown = self.unknown;
+        unknown.push("what concerns other users: it is for root and auditors".to_owned());
+        Self { checks: self.checks, blind_spots: self.blind_spots, unknown, ..Self::default() }
+    }
+
     /// The worst of the checks; [`Status::Ok`] if there are none.
     #[must_use]
     pub fn status(&self) -> Status {

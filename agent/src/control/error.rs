@@ -5,6 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::inventory::ChangeError;
+
 /// What a request failed with. Serialises as `{"error": {"code": …, "message": …}}`.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
@@ -12,6 +14,12 @@ pub(super) enum ApiError {
     BadRequest(String),
     #[error("this asks for root, or for the user that the daemon runs as")]
     Forbidden,
+    #[error("this asks for root, or for a member of the auditors' group: see `weir.toml`")]
+    NotForViewers,
+    #[error("no identity of this name was ever seen")]
+    UnknownIdentity,
+    #[error("{0}")]
+    Unchanged(ChangeError),
     #[error("there is nothing at this path")]
     NotFound,
     #[error("this path doesn't take this method")]
@@ -37,7 +45,9 @@ impl ApiError {
     const fn parts(&self) -> (StatusCode, &'static str) {
         match self {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
-            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::Forbidden | Self::NotForViewers => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::UnknownIdentity => (StatusCode::NOT_FOUND, "unknown_identity"),
+            Self::Unchanged(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_written"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Ledger(_) => (StatusCode::INTERNAL_SERVER_ERROR, "ledger_failed"),

@@ -6,21 +6,30 @@
 //! | `GET /v1/health` | | [`Health`] |
 //! | `GET /v1/usage` | `by`, `since`, `until` | [`crate::ledger::UsageReport`] |
 //! | `GET /v1/calls` | `since`, `until`, `identity`, `follow` | a call a line, as they are read |
+//! | `GET /v1/identities` | `state` | [`crate::ledger::IdentitiesReport`] |
+//! | `GET /v1/identity` | `identity` | [`crate::ledger::IdentityDetail`] |
+//! | `POST /v1/identity/offboard` | `identity`, `reason` | [`crate::ledger::Change`]; for root only |
+//! | `POST /v1/identity/restore` | `identity`, `reason` | the same |
+//! | `POST /v1/identity/rename` | `identity`, `to`, `reason` | the same |
+//! | `GET /v1/credentials` | `provider`, `identity` | [`crate::ledger::KnownCredentials`] |
 //! | `GET /v1/doctor` | | [`DoctorReport`] |
-//! | `GET /v1/metrics` | | OpenMetrics text, which Prometheus reads |
+//! | `GET /v1/metrics` | | OpenMetrics text, which Prometheus reads; not for viewers |
 //! | `GET /v1/ledger/verify` | | [`Verification`]; for root only |
 //!
 //! Times are written as [`when::parse`] reads them. A parameter that is not known is refused. What
 //! fails answers `{"error": {"code": …, "message": …}}`.
 //!
-//! Who may connect is decided by the socket's mode; who may do what, by the user id that the kernel
-//! gives for the other end. Reads by anybody but root and the daemon's own user are logged.
+//! Who may connect is decided by the socket's mode; who may do what, by the user and the groups that the
+//! kernel gives for the other end. Root and the daemon's own user may do everything. Members of the
+//! auditors' group may read everything, and what they read is logged. Everybody else is a viewer, and
+//! every answer is about the calls of the own user alone.
 
 mod api;
 mod calls;
 mod client;
 mod doctor;
 mod error;
+mod inventory;
 mod metrics;
 mod peer;
 mod server;
@@ -33,8 +42,9 @@ use weir_core::units::Timestamp;
 
 pub use client::{Client, ClientError, Lines};
 pub use doctor::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport, Status};
+pub use inventory::ChangeError;
 pub use server::{Control, serve};
-pub use socket::{Socket, SocketError};
+pub use socket::{Socket, SocketError, group_id};
 pub use verification::{Verification, verify};
 
 /// The daemon that answers.

@@ -16,9 +16,10 @@ use weir_core::units::Timestamp;
 
 use super::api;
 use super::doctor::DoctorReport;
+use super::inventory::ChangeError;
 use super::peer::Peer;
 use super::socket::Socket;
-use crate::ledger::Reader;
+use crate::ledger::{Change, Reader};
 
 /// How many connections are served at a time. More wait in the socket's backlog.
 const CONNECTIONS_MAX: usize = 64;
@@ -39,6 +40,10 @@ pub struct Control {
     pub trust_domain: String,
     /// When the daemon started.
     pub started: Timestamp,
+    /// The group whose members may read everything, if the host has it.
+    pub auditors: Option<u32>,
+    /// Puts a change into the log. Returns when it is on the disk, or after some seconds.
+    pub say: Box<dyn Fn(Change) -> Result<(), ChangeError> + Send + Sync>,
     /// Says how the daemon is. May block for some milliseconds.
     pub doctor: Box<dyn Fn() -> DoctorReport + Send + Sync>,
 }
@@ -60,6 +65,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listener = socket.listener()?;
+    let auditors = control.auditors;
     let router = api::router(Arc::new(control));
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
@@ -71,7 +77,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _address)) => {
-                connections.spawn(connection(stream, router.clone()));
+                connections.spawn(connection(stream, auditors, router.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection to the control socket was not accepted");
@@ -81,8 +87,8 @@ pub async fn serve(
     }
 }
 
-async fn connection(stream: UnixStream, router: Router) {
-    let peer = match Peer::of(&stream) {
+async fn connection(stream: UnixStream, auditors: Option<u32>, router: Router) {
+    let peer = match Peer::of(&stream, auditors) {
         Ok(peer) => peer,
         Err(error) => {
             tracing::warn!(%error, "a connection was refused: who made it is not known");

@@ -131,7 +131,8 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// The id of a group of this host's own group file, which is where package installers and
 /// systemd-sysusers put a service's group.
-fn group_id(name: &str) -> Option<u32> {
+#[must_use]
+pub fn group_id(name: &str) -> Option<u32> {
     let groups = fs::read_to_string("/etc/group").ok()?;
     groups.lines().find_map(|line| {
         let mut fields = line.split(':');

@@ -10,6 +10,7 @@
 //! again, and `weir doctor` says so at once.
 
 mod blind;
+mod changes;
 mod doctor;
 mod failure;
 mod settle;
@@ -29,11 +30,12 @@ use weir_core::units::Timestamp;
 
 use crate::capture::{self, Capture};
 use crate::config::{Config, fingerprint_key};
-use crate::control::{Control, Socket, serve};
+use crate::control::{Control, Socket, group_id, serve};
 use crate::host::{self, Host};
 use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
 
 use blind::Blind;
+use changes::Changes;
 use failure::Coded;
 use settle::{Keeper, MeterQueue};
 use vitals::Vitals;
@@ -82,6 +84,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let (entries, kept) = sync_channel(ENTRIES_MAX);
     let blind =
         Blind::new(capture.clone(), &config.blind_spots, entries.clone(), Arc::clone(&vitals));
+    let (changes, changed) = (Changes::default(), entries.clone());
     let flow = Flow {
         capture: capture.clone(),
         blind,
@@ -100,7 +103,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         ledger: reader.clone(),
         vitals: Arc::clone(&vitals),
     };
-    let keeper = Keeper { ledger, entries: kept, vitals: Arc::clone(&vitals) };
+    let keeper =
+        Keeper { ledger, entries: kept, changes: changes.clone(), vitals: Arc::clone(&vitals) };
 
     let watching = spawn("weir-drain", move || watch.run())?;
     let metering = spawn("weir-meter", move || meter.run())?;
@@ -112,6 +116,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         host: config.host.clone(),
         trust_domain: config.trust_domain.clone(),
         started,
+        auditors: group_id(&config.control.auditor_group),
+        say: Box::new(move |change| changes.say(change, &changed)),
         doctor: Box::new({
             let vitals = Arc::clone(&vitals);
             move || doctor::report(&capture, &reader, &vitals)

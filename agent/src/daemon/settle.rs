@@ -15,6 +15,7 @@ use weir_core::meter::{
 use weir_core::provider::{BatchNews, ModelCall};
 use weir_core::units::Timestamp;
 
+use super::changes::Changes;
 use super::vitals::Vitals;
 use super::watch::Attributed;
 use crate::ledger::{Entry, Ledger, LedgerError, Mark, Reader};
@@ -156,6 +157,7 @@ struct Memory {
 pub(super) struct Keeper {
     pub(super) ledger: Ledger,
     pub(super) entries: Receiver<Entry>,
+    pub(super) changes: Changes,
     pub(super) vitals: Arc<Vitals>,
 }
 
@@ -193,11 +195,13 @@ impl Keeper {
         let mut failed = false;
         loop {
             match self.ledger.append(Timestamp::now(), batch) {
-                Ok(_acknowledged) if failed => {
-                    tracing::info!(entries = batch.len(), "the ledger can be written again");
+                Ok(_acknowledged) => {
+                    if failed {
+                        tracing::info!(entries = batch.len(), "the ledger can be written again");
+                    }
+                    self.changes.written(batch);
                     return;
                 }
-                Ok(_acknowledged) => return,
                 Err(error) if self.vitals.is_stopping() => {
                     tracing::error!(%error, entries = batch.len(), "stopped before they were written");
                     self.vitals.entries_dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);

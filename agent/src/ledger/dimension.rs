@@ -9,7 +9,7 @@ use weir_core::meter::UsageRecord;
 use weir_core::units::Role;
 
 /// Bytes kept of each value. Two values that are the same so far count as one.
-const VALUE_MAX: usize = 1024;
+pub(super) const VALUE_MAX: usize = 1024;
 
 /// One way to break usage down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -8,6 +8,8 @@ use weir_core::identity::{Agent, Assigned, Container, Pod, Workload};
 use weir_core::meter::{BatchRecord, Behalf, EdgeRecord, Payer, UsageRecord};
 use weir_core::units::Timestamp;
 
+use super::change::{Change, Deed};
+
 /// Bytes kept of each text of a record. Twice what the longest header or path that matters has,
 /// and short enough that no record comes near the longest line a reader accepts.
 const TEXT_MAX: usize = 4096;
@@ -29,6 +31,8 @@ pub enum Entry {
     Batch(Box<BatchRecord>),
     /// Connections to a model endpoint that nothing was read of.
     Blind(Box<BlindSpot>),
+    /// An administrator said something of an identity.
+    Change(Box<Change>),
     /// Something was lost.
     Loss(Loss),
     /// The daemon began to watch the host.
@@ -67,6 +71,7 @@ pub(super) enum Kind {
     Edge,
     Batch,
     Blind,
+    Change,
     Loss,
     Start,
     Stop,
@@ -80,6 +85,7 @@ impl Entry {
             Kind::Edge => Self::Edge(serde_json::from_slice(line)?),
             Kind::Batch => Self::Batch(serde_json::from_slice(line)?),
             Kind::Blind => Self::Blind(serde_json::from_slice(line)?),
+            Kind::Change => Self::Change(serde_json::from_slice(line)?),
             Kind::Loss => Self::Loss(serde_json::from_slice(line)?),
             Kind::Start => Self::Start(serde_json::from_slice(line)?),
             Kind::Stop => Self::Stop(serde_json::from_slice(line)?),
@@ -94,6 +100,7 @@ impl Entry {
             Self::Edge(record) => bound_edge(record),
             Self::Batch(record) => bound_batch(record),
             Self::Blind(spot) => bound_blind(spot),
+            Self::Change(change) => bound_change(change),
             Self::Loss(loss) => cut(&mut loss.cause),
             Self::Start(_) | Self::Stop(_) => {}
         }
@@ -111,6 +118,7 @@ impl Entry {
             Self::Edge(record) => record.time,
             Self::Batch(record) => record.time,
             Self::Blind(spot) => spot.until,
+            Self::Change(change) => change.time,
             Self::Loss(loss) => loss.to,
             Self::Start(mark) | Self::Stop(mark) => mark.time,
         }
@@ -189,6 +197,16 @@ fn bound_blind(spot: &mut BlindSpot) {
 fn bound_behalf(behalf: &mut Behalf) {
     cut(&mut behalf.identity.0);
     behalf.agent.iter_mut().for_each(cut_short);
+}
+
+fn bound_change(change: &mut Change) {
+    cut_short(&mut change.change);
+    cut(&mut change.identity.0);
+    change.reason.iter_mut().for_each(cut);
+    match &mut change.deed {
+        Deed::Offboard | Deed::Restore => {}
+        Deed::Rename { to } => cut(&mut to.0),
+    }
 }
 
 fn bound_container(container: &mut Container) {

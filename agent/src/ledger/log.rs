@@ -12,6 +12,7 @@ use super::day::Day;
 use super::entry::Entry;
 use super::error::{At, LedgerError};
 use super::files;
+use super::inventory::known;
 use super::line::{self, Hash};
 use super::lines::{Lines, Step};
 use super::position::Position;
@@ -43,6 +44,14 @@ pub struct Cut {
     pub bytes: u64,
 }
 
+/// Days that retention removes.
+#[derive(Debug)]
+pub(super) struct Due {
+    days: Vec<Day>,
+    /// Where the log begins without them.
+    anchor: Anchor,
+}
+
 /// Writes the log.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -61,6 +70,7 @@ impl Log {
         for day in days(dir)?.into_iter().filter(|day| *day < anchor.day) {
             remove(dir, day)?;
         }
+        known::remove_others(dir, &anchor)?;
         let days = days(dir)?;
         let (seq, hash) = end_of(dir, &days, &anchor)?;
         let mut cut = None;
@@ -87,7 +97,7 @@ impl Log {
         self.anchor
     }
 
-    /// Appends entries to the file of today, or to the newest if the clock went backwards. When it
+    /// Appends entries, which are bounded, to the file of today, or to the newest if the clock went backwards. When it
     /// returns they are on the disk; after an error none of them is in the log.
     pub(super) fn append(
         &mut self,
@@ -103,7 +113,7 @@ impl Log {
         let mut bytes = Vec::new();
         let mut spans = Vec::with_capacity(entries.len());
         for entry in entries {
-            let line = line::write(next.position.seq, next.hash, &entry.bounded())?;
+            let line = line::write(next.position.seq, next.hash, entry)?;
             next.hash = Hash::of(&line);
             bytes.extend_from_slice(&line);
             bytes.push(b'\n');
@@ -134,21 +144,28 @@ impl Log {
         }
     }
 
-    /// Removes whole days before `keep_from`, but never the newest file. Returns what it removed.
-    pub(super) fn expire(&mut self, keep_from: Day) -> Result<Vec<Day>, LedgerError> {
+    /// The whole days before `keep_from`, but never the newest file, if there are any to remove. What is
+    /// known of identities is written down for where the log will begin then.
+    pub(super) fn due(&self, keep_from: Day) -> Result<Option<Due>, LedgerError> {
         let keep_from = keep_from.min(self.tail.position.day);
-        let mut old = days(&self.dir)?;
-        old.retain(|day| *day < keep_from);
-        if old.is_empty() {
-            return Ok(old);
+        let mut days = days(&self.dir)?;
+        days.retain(|day| *day < keep_from);
+        if days.is_empty() {
+            return Ok(None);
         }
-        let (seq, prev) = end_of(&self.dir, &old, &self.anchor)?;
-        let anchor = Anchor { day: keep_from, seq, prev };
-        anchor.write(&self.dir)?;
-        self.anchor = anchor;
-        old.iter().try_for_each(|day| remove(&self.dir, *day))?;
+        known::move_on(&self.dir, &self.anchor, keep_from)?;
+        let (seq, prev) = end_of(&self.dir, &days, &self.anchor)?;
+        Ok(Some(Due { days, anchor: Anchor { day: keep_from, seq, prev } }))
+    }
+
+    /// Removes days that are due. Returns which.
+    pub(super) fn expire(&mut self, due: Due) -> Result<Vec<Day>, LedgerError> {
+        due.anchor.write(&self.dir)?;
+        self.anchor = due.anchor;
+        due.days.iter().try_for_each(|day| remove(&self.dir, *day))?;
+        known::remove_others(&self.dir, &self.anchor)?;
         files::sync_dir(&self.dir).at("sync", &self.dir)?;
-        Ok(old)
+        Ok(due.days)
     }
 }
 

@@ -15,12 +15,14 @@
 //! This is the only room that names sled, the store under the index.
 
 mod anchor;
+mod change;
 mod day;
 mod dimension;
 mod entry;
 mod error;
 mod files;
 mod index;
+mod inventory;
 mod line;
 mod lines;
 mod lock;
@@ -47,6 +49,7 @@ use lock::Lock;
 use log::{Log, Span};
 use reader::{Shared, Status};
 
+pub use change::{CHANGES_MAX, Change, Deed};
 pub use day::Day;
 pub use dimension::{Dimension, ParseDimensionError, RowKey};
 pub use entry::{Entry, Loss, Mark};
@@ -54,6 +57,10 @@ pub use error::{IndexError, LedgerError};
 pub use index::Gap;
 pub use index::open::{IndexReport, Rebuilt};
 pub use index::probe::{Probe, answer_probe};
+pub use inventory::{
+    DORMANT_AFTER_DAYS, IdentitiesReport, IdentityDetail, IdentityKind, IdentityQuery,
+    KnownCredential, KnownCredentials, KnownIdentity, Offboarding, Standing, Values,
+};
 pub use line::Damage;
 pub use log::Cut;
 pub use position::Position;
@@ -162,7 +169,8 @@ impl Ledger {
         if entries.is_empty() {
             return Ok(ack(before));
         }
-        let spans = self.log.append(now, entries).inspect_err(|error| {
+        let entries: Vec<Entry> = entries.iter().map(Entry::bounded).collect();
+        let spans = self.log.append(now, &entries).inspect_err(|error| {
             self.shared.status().health.log = Some(describe(error));
         })?;
         let committed = self.log.tail().position;
@@ -171,7 +179,7 @@ impl Ledger {
             status.committed = committed;
             status.health.log = None;
         }
-        self.update_index(now, entries, &spans);
+        self.update_index(now, &entries, &spans);
         if committed.day != before.day {
             self.expire(now);
         }
@@ -192,9 +200,20 @@ impl Ledger {
     pub fn expire(&mut self, now: Timestamp) {
         let Some(retain_days) = self.options.retain_days else { return };
         let keep_from = Day::of(now).back(retain_days);
+        let due = match self.log.due(keep_from) {
+            Ok(Some(due)) => due,
+            Ok(None) => {
+                self.shared.status().health.retention = None;
+                return;
+            }
+            Err(error) => {
+                self.shared.status().health.retention = Some(describe(&error));
+                return;
+            }
+        };
         // Readers wait, so that none adds up what the index has of a day whose file is gone.
         let index = self.shared.index_mut();
-        let expired = self.log.expire(keep_from);
+        let expired = self.log.expire(due);
         self.shared.status().anchor = self.log.anchor();
         let failure = match (expired, index.as_ref()) {
             (Ok(days), Some(index)) => {

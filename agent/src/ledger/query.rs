@@ -23,7 +23,7 @@ pub struct UsageQuery {
     pub since: Timestamp,
     /// Calls that began before.
     pub until: Timestamp,
-    /// Only those of this user.
+    /// Only those of this user, and only blind spots of this user.
     pub uid: Option<u32>,
 }
 
@@ -82,7 +82,7 @@ pub struct CallsQuery {
     pub since: Option<Timestamp>,
     /// Only calls that began before.
     pub until: Option<Timestamp>,
-    /// Only those of this identity.
+    /// Only those of this identity, under whatever name they were stored.
     pub identity: Option<String>,
     /// Only those of this user.
     pub uid: Option<u32>,
@@ -133,11 +133,10 @@ impl EdgesQuery {
 }
 
 impl CallsQuery {
-    /// Whether a call is among what is asked for, its place and the limit aside.
+    /// Whether a call is among what is asked for, its place, its identity and the limit aside.
     pub(super) fn wants(&self, record: &UsageRecord) -> bool {
         self.since.is_none_or(|since| record.time >= since)
             && self.until.is_none_or(|until| record.time < until)
-            && self.identity.as_ref().is_none_or(|identity| record.identity.0 == *identity)
             && self.uid.is_none_or(|uid| record.process.uid == uid)
     }
 }

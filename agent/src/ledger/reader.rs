@@ -1,6 +1,6 @@
 //! Answers questions from any thread while the writer appends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -10,11 +10,13 @@ use weir_core::meter::{BatchKey, BatchRecord, UsageRecord};
 use weir_core::units::{Role, Timestamp};
 
 use super::anchor::Anchor;
+use super::change::Registry;
 use super::day::Day;
-use super::dimension::{RowKey, Traits};
+use super::dimension::{Dimension, RowKey, Traits};
 use super::entry::{Entry, Loss};
 use super::error::{IndexError, LedgerError};
 use super::index::{Extent, Gap, Hour, Index, touches};
+use super::inventory::known;
 use super::log::days;
 use super::position::Position;
 use super::query::{
@@ -94,6 +96,7 @@ impl Reader {
         let mut found = Found { alive: status.anchor.alive(), ..Found::default() };
         let mut covered = status.anchor.position();
         let mut walks = Vec::new();
+        let mut registry;
         if let Some(index) = index.as_ref() {
             let failed = |source| index_error(&self.0.state_dir, source);
             let part = from_index(index, query, &mut sums).map_err(failed)?;
@@ -107,6 +110,9 @@ impl Reader {
             found.first = index.state().first;
             found.alive = found.alive.max(index.state().alive);
             covered = covered.max(index.state().position);
+            registry = Arc::clone(index.registry());
+        } else {
+            registry = known::at(&self.0.log_dir, &status.anchor)?.registry;
         }
         let mut rest = Walk::new(&self.0.log_dir, covered, status.committed)?;
         // The files are open: from here on neither the writer nor retention has to wait for us.
@@ -121,8 +127,15 @@ impl Reader {
             }
         }
         while let Some(item) = rest.step()? {
+            if let Some(Entry::Change(change)) = &item.entry {
+                Arc::make_mut(&mut registry).take(item.span.seq, change);
+            }
             found.take(item.entry, &mut sums);
         }
+        if let Some(uid) = query.uid {
+            found.blind.retain(|spot| spot.process.uid == uid);
+        }
+        sums.rename(&registry);
         Ok(report(query, sums, found, &status.anchor))
     }
 
@@ -201,7 +214,11 @@ impl Reader {
     pub fn calls(&self, query: CallsQuery) -> Result<Calls, LedgerError> {
         let walk = self.walk(query.from, query.since)?;
         let left = query.limit.unwrap_or(usize::MAX);
-        Ok(Calls { walk, query, left, damaged: 0 })
+        let names = match &query.identity {
+            Some(identity) => Some(self.registry()?.names(identity)),
+            None => None,
+        };
+        Ok(Calls { walk, query, names, left, damaged: 0 })
     }
 
     /// Steps to other agents, as [`Self::calls`] gives calls.
@@ -236,6 +253,8 @@ impl Reader {
 pub struct Calls {
     walk: Walk,
     query: CallsQuery,
+    /// Those that stand for the identity that is asked for.
+    names: Option<HashSet<String>>,
     left: usize,
     damaged: u64,
 }
@@ -252,13 +271,17 @@ impl Iterator for Calls {
     type Item = Result<StoredCall, LedgerError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Self { walk, query, left, damaged } = self;
+        let Self { walk, query, names, left, damaged } = self;
+        let is_meant = |record: &UsageRecord| {
+            names.as_ref().is_none_or(|names| names.contains(&record.identity.0))
+        };
         let found = next_of(walk, left, damaged, |entry| match entry {
-            Entry::Call(record) if query.wants(&record) => Some(*record),
+            Entry::Call(record) if query.wants(&record) && is_meant(&record) => Some(*record),
             Entry::Call(_)
             | Entry::Edge(_)
             | Entry::Batch(_)
             | Entry::Blind(_)
+            | Entry::Change(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -295,6 +318,7 @@ impl Iterator for Edges {
             | Entry::Edge(_)
             | Entry::Batch(_)
             | Entry::Blind(_)
+            | Entry::Change(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -357,6 +381,21 @@ impl<'a> Sums<'a> {
         }
     }
 
+    /// Puts the rows of each identity under its name of today.
+    fn rename(&mut self, registry: &Registry) {
+        if registry.changes().is_empty() || !self.query.by.contains(&Dimension::Identity) {
+            return;
+        }
+        for (mut key, usage) in std::mem::take(&mut self.rows) {
+            for (dimension, value) in &mut key.0 {
+                if let (Dimension::Identity, Some(name)) = (dimension, value) {
+                    *name = registry.current(name).to_owned();
+                }
+            }
+            self.rows.entry(key).or_default().add(&usage);
+        }
+    }
+
     fn add_sum(&mut self, traits: &Traits, usage: &Usage) {
         let counts = match traits.role {
             Role::Client => self.query.uid.is_none_or(|uid| uid == traits.uid),
@@ -405,6 +444,7 @@ impl Found {
             }
             Entry::Batch(_)
             | Entry::Blind(_)
+            | Entry::Change(_)
             | Entry::Edge(_)
             | Entry::Loss(_)
             | Entry::Stop(_) => {}

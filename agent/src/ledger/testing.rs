@@ -2,12 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use crate::ledger::change::{Change, Deed};
 use weir_core::identity::{IdentityId, Process, Workload};
 use weir_core::meter::{
     BatchRecord, CallId, CostSource, EdgeId, EdgeRecord, Payer, UsageRecord, UsageSource,
 };
 use weir_core::provider::{Api, CallState, Protocol};
 use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
+
+/// What an administrator says of an identity.
+pub(super) fn change(number: u64, identity: &str, deed: Deed, time: Timestamp) -> Change {
+    Change {
+        change: format!("{number:032x}"),
+        time,
+        uid: 0,
+        pid: Some(1),
+        identity: IdentityId(identity.to_owned()),
+        deed,
+        reason: Some(format!("reason {number}")),
+    }
+}
 
 /// So many seconds after the start of 23 November 2026.
 pub(super) fn time(seconds: i64) -> Timestamp {

@@ -4,6 +4,7 @@ mod answers;
 mod batches;
 mod blind;
 mod edges;
+mod inventory;
 
 use std::collections::BTreeMap;
 use std::fs;

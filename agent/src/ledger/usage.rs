@@ -1,12 +1,12 @@
 //! Sums over calls, and their compact form in the index.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use weir_core::meter::{CostSource, UsageRecord};
 use weir_core::provider::CallState;
 use weir_core::units::{PicoUsd, Tokens};
 
 /// What a number of calls add up to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// How many calls.
     pub calls: u64,

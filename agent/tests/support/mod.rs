@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
-use weir::control::{Check, Control, DoctorReport, Socket, serve};
+use weir::control::{ChangeError, Check, Control, DoctorReport, Socket, serve};
 use weir::ledger::{Entry, Ledger, Options};
 use weir_core::identity::{IdentityId, Process, Workload};
 use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
@@ -15,7 +16,7 @@ use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 /// What answers as the daemon would. Stops when dropped.
 pub(crate) struct Daemon {
     pub(crate) directory: tempfile::TempDir,
-    pub(crate) ledger: Ledger,
+    ledger: Arc<Mutex<Ledger>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -27,16 +28,32 @@ impl Daemon {
 
     /// One whose socket members of `group` may use.
     pub(crate) fn shared_with(group: &str) -> Self {
+        Self::with_auditors(group, None)
+    }
+
+    /// One whose auditors are in a group.
+    pub(crate) fn with_auditors(group: &str, auditors: Option<u32>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let state_dir = directory.path().join("state");
         let options = Options { retain_days: None, probe: None };
         let (ledger, _report) = Ledger::open(&state_dir, Timestamp::now(), options).unwrap();
+        let reader = ledger.reader();
+        let ledger = Arc::new(Mutex::new(ledger));
         let control = Control {
-            reader: ledger.reader(),
+            reader,
             state_dir,
             host: "host-1".to_owned(),
             trust_domain: "weir.local".to_owned(),
             started: Timestamp::now(),
+            auditors,
+            say: Box::new({
+                let ledger = Arc::clone(&ledger);
+                move |change| {
+                    let entry = Entry::Change(Box::new(change));
+                    let appended = ledger.lock().unwrap().append(Timestamp::now(), &[entry]);
+                    appended.map(drop).map_err(|_error| ChangeError::Busy)
+                }
+            }),
             doctor: Box::new(|| DoctorReport {
                 checks: vec![Check::fail("ring", "the reader has stopped", "restart the daemon")],
                 ..DoctorReport::default()
@@ -53,6 +70,11 @@ impl Daemon {
         Self { directory, ledger, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// Its ledger, to be written to.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap()
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         socket_in(self.directory.path())
     }
@@ -60,7 +82,7 @@ impl Daemon {
     pub(crate) fn store(&mut self, calls: &[UsageRecord]) {
         let entries: Vec<_> =
             calls.iter().cloned().map(|call| Entry::Call(Box::new(call))).collect();
-        self.ledger.append(Timestamp::now(), &entries).unwrap();
+        self.ledger().append(Timestamp::now(), &entries).unwrap();
     }
 }
 

@@ -5,6 +5,7 @@ use weir_core::meter::BatchKey;
 use weir_core::units::Timestamp;
 
 use crate::ledger::day::Day;
+use crate::ledger::inventory::RowKey;
 
 /// What the index covers.
 pub(super) const STATE: &[u8] = b"s";
@@ -22,8 +23,16 @@ pub(super) const BLIND: u8 = b'w';
 pub(super) const ANSWER: u8 = b'a';
 /// Where the record is that says whose a batch or a file of results is: day of the file, its key.
 pub(super) const BATCH: u8 = b'b';
+/// Sums: day of a file that is complete, first hour of the day of the calls, chunk of traits.
+pub(super) const DAILY: u8 = b'R';
+/// What is known of an identity: user, hash of its name.
+pub(super) const IDENTITY: u8 = b'i';
+/// What is known of a credential: user, hash of its fingerprint.
+pub(super) const CREDENTIAL: u8 = b'k';
+/// What was said of an identity: sequence number.
+pub(super) const CHANGE: u8 = b'c';
 /// Each kind of row that goes when its file goes.
-pub(super) const OF_A_DAY: [u8; 7] = [ROLLUP, EXTENT, LOSS, GAP, BLIND, ANSWER, BATCH];
+pub(super) const OF_A_DAY: [u8; 8] = [ROLLUP, DAILY, EXTENT, LOSS, GAP, BLIND, ANSWER, BATCH];
 
 /// How many sets of traits share one row of sums. Few enough that a row stays far below the size at
 /// which the store would put it into a file of its own.
@@ -44,6 +53,16 @@ impl Hour {
 
     pub(in crate::ledger) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// The first hour of its day.
+    pub(super) const fn day(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(24))
+    }
+
+    /// The first hour of a day that is not before this one.
+    pub(super) const fn next_day(self) -> Self {
+        Self(self.0.saturating_add(23)).day()
     }
 
     /// Whether `time` is its very beginning.
@@ -70,9 +89,9 @@ pub(super) fn of_hour(kind: u8, day: Day, hour: Hour) -> Vec<u8> {
     key
 }
 
-/// Key of a row of sums.
-pub(super) fn rollup(day: Day, hour: Hour, chunk: u32) -> Vec<u8> {
-    let mut key = of_hour(ROLLUP, day, hour);
+/// Key of a row of sums of that kind.
+pub(super) fn sums(kind: u8, day: Day, hour: Hour, chunk: u32) -> Vec<u8> {
+    let mut key = of_hour(kind, day, hour);
     key.extend_from_slice(&chunk.to_be_bytes());
     key
 }
@@ -97,6 +116,32 @@ pub(super) fn batch(day: Day, batch: BatchKey) -> Vec<u8> {
     let mut key = of_day(BATCH, day);
     key.extend_from_slice(&batch.0);
     key
+}
+
+/// Start of all keys of that kind, which is [`IDENTITY`] or [`CREDENTIAL`], and of that user.
+pub(super) fn of_user(kind: u8, uid: Option<u32>) -> Vec<u8> {
+    let uid = uid.map(u32::to_be_bytes);
+    [kind].into_iter().chain(uid.into_iter().flatten()).collect()
+}
+
+/// Key of such a row.
+pub(super) fn of_row(kind: u8, (uid, name): &RowKey) -> Vec<u8> {
+    let hash = Sha256::digest(name);
+    let mut key = of_user(kind, Some(*uid));
+    key.extend_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
+    key
+}
+
+/// Key of a change.
+pub(super) fn change(seq: u64) -> Vec<u8> {
+    let mut key = vec![CHANGE];
+    key.extend_from_slice(&seq.to_be_bytes());
+    key
+}
+
+/// The sequence number in the key of a change.
+pub(super) fn seq_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(*key.get(1..)?.first_chunk()?))
 }
 
 /// Key of a set of traits by its number.
@@ -142,7 +187,7 @@ mod tests {
         fn hours_sort_in_keys_as_in_time(a in -377_705_000_000i64..253_402_000_000, b in -377_705_000_000i64..253_402_000_000, nanos in 0..1_000_000_000i64) {
             let at = |second| Timestamp::from_second(second).unwrap();
             let (day, hours) = (Day::FIRST, [Hour::of(at(a)), Hour::of(at(b))]);
-            let keys = hours.map(|hour| rollup(day, hour, 7));
+            let keys = hours.map(|hour| sums(ROLLUP, day, hour, 7));
             prop_assert_eq!(hours[0].cmp(&hours[1]), keys[0].cmp(&keys[1]));
             prop_assert_eq!(hour_of(&keys[0]), Some(hours[0]));
             prop_assert_eq!(chunk_of(&keys[0]), Some(7));

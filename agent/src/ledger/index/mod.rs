@@ -1,16 +1,18 @@
 //! The index over the log. Whatever it holds follows from the log up to its position, which is
 //! written together with the counters that it covers: one batch of the store, all or nothing.
 
+mod inventory;
 mod keys;
 pub(super) mod open;
 pub(super) mod probe;
+mod seal;
 mod update;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,7 @@ use weir_core::blind::BlindSpot;
 use weir_core::meter::BatchKey;
 use weir_core::units::Timestamp;
 
+use super::change::Registry;
 use super::day::Day;
 use super::dimension::Traits;
 use super::entry::Loss;
@@ -25,12 +28,11 @@ use super::error::IndexError;
 use super::files;
 use super::line::Hash;
 use super::position::Position;
-use super::usage::Usage;
 
 pub(super) use keys::Hour;
 
 /// Changes with the form of keys or values; another format's index is made anew.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// The store's default is 1 GiB, and it would not see that a cgroup grants less.
 const CACHE_BYTES: u64 = 32 << 20;
 
@@ -67,6 +69,16 @@ pub(super) struct State {
     pub(super) first: Option<Timestamp>,
     /// How many lines can't be read.
     pub(super) damaged: u64,
+    /// The sums of files before this day are there by the day, too.
+    sealed: Day,
+    /// How many rows of identities there are.
+    identities: u64,
+    /// And of credentials.
+    credentials: u64,
+    /// How many of both there was no room for any more.
+    forgotten: u64,
+    /// How many of both could not be read when the index was made anew.
+    damaged_rows: u64,
 }
 
 /// The open index. Each method fails with [`IndexError::Panicked`] where the store panics.
@@ -75,6 +87,8 @@ pub(super) struct Index {
     db: sled::Db,
     dir: PathBuf,
     state: State,
+    /// What was said of identities, as in the store.
+    registry: Arc<Registry>,
 }
 
 impl Index {
@@ -98,12 +112,18 @@ impl Index {
                     alive: None,
                     first: None,
                     damaged: 0,
+                    sealed: Day::FIRST,
+                    identities: 0,
+                    credentials: 0,
+                    forgotten: 0,
+                    damaged_rows: 0,
                 },
             };
             if state.format != FORMAT {
                 return Err(IndexError::Foreign("another version made it"));
             }
-            Ok(Self { db, dir: dir.to_owned(), state })
+            let registry = Arc::new(Self::stored_registry(&db)?);
+            Ok(Self { db, dir: dir.to_owned(), state, registry })
         })
     }
 
@@ -127,27 +147,6 @@ impl Index {
                 extents.push(Extent { day, hour, bytes });
             }
             Ok(extents)
-        })
-    }
-
-    /// Adds up the calls of whole hours that are in the file of `day`, by the number of their traits.
-    pub(super) fn sum(
-        &self,
-        day: Day,
-        hours: Range<Hour>,
-        sums: &mut HashMap<u32, Usage>,
-    ) -> Result<(), IndexError> {
-        guarded(|| {
-            let from = keys::of_hour(keys::ROLLUP, day, hours.start);
-            let to = keys::of_hour(keys::ROLLUP, day, hours.end);
-            for row in self.db.range(from..to) {
-                let (key, value) = row?;
-                let chunk = keys::chunk_of(&key).ok_or(IndexError::Unreadable("sum"))?;
-                for (number, usage) in update::decode_chunk(chunk, &value)? {
-                    sums.entry(number).or_default().add(&usage);
-                }
-            }
-            Ok(())
         })
     }
 

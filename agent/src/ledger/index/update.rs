@@ -2,24 +2,28 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sled::Batch;
 use weir_core::units::Role;
 
+use super::inventory::Noted;
 use super::keys::{self, CHUNK, Hour};
 use super::{Gap, Index, State, decode, decode_range, encode, encode_range, guarded};
 use crate::ledger::anchor::Anchor;
+use crate::ledger::change::Registry;
 use crate::ledger::day::Day;
 use crate::ledger::dimension::Traits;
 use crate::ledger::entry::Entry;
 use crate::ledger::error::IndexError;
+use crate::ledger::inventory::Inventory;
 use crate::ledger::log::{Span, Tail};
 use crate::ledger::position::Position;
 use crate::ledger::usage::Usage;
 
 /// The sums of one row, by the lower part of the traits' number.
-type Chunk = BTreeMap<u8, Usage>;
+pub(super) type Chunk = BTreeMap<u8, Usage>;
 
 /// What a batch of lines changes, before it is merged with what the store has.
 #[derive(Default)]
@@ -27,6 +31,7 @@ struct Changes {
     sums: BTreeMap<(Day, Hour, u32), Chunk>,
     extents: BTreeMap<(Day, Hour), Range<u64>>,
     numbers: HashMap<Traits, u32>,
+    noted: Noted,
     /// Keys of batches that `batch` has a place for.
     placed: HashSet<Vec<u8>>,
     batch: Batch,
@@ -48,30 +53,39 @@ impl Index {
         lines: &[(Span, Option<&Entry>)],
         tail: Tail,
     ) -> Result<(), IndexError> {
-        let state = guarded(|| {
+        let (state, registry) = guarded(|| {
             let mut state = self.state.clone();
-            let mut changes = Changes::default();
+            let mut changes = Changes { noted: self.noted(), ..Changes::default() };
             for (span, entry) in lines {
                 self.take(*span, *entry, &mut state, &mut changes)?;
             }
             (state.position, state.hash) = (tail.position, tail.hash);
-            self.commit(changes, &state)?;
-            Ok(state)
+            let registry = self.commit(changes, &state)?;
+            Ok((state, registry))
         })?;
-        self.state = state;
-        Ok(())
+        (self.state, self.registry) = (state, registry);
+        self.seal()
     }
 
-    /// Begins where the log begins, if that is later than what is covered.
-    pub(in crate::ledger) fn begin_at(&mut self, anchor: &Anchor) -> Result<(), IndexError> {
+    /// Begins where the log begins, if that is later than what is covered, with what is known there.
+    pub(in crate::ledger) fn begin_at(
+        &mut self,
+        anchor: &Anchor,
+        known: impl FnOnce() -> Result<Inventory, IndexError>,
+    ) -> Result<(), IndexError> {
         if self.state.position >= anchor.position() {
             return Ok(());
         }
         let mut state = self.state.clone();
         (state.position, state.hash) = (anchor.position(), anchor.prev);
         state.alive = state.alive.max(anchor.alive());
-        guarded(|| self.commit(Changes::default(), &state))?;
-        self.state = state;
+        let known = known()?;
+        let mut changes = Changes::default();
+        guarded(|| {
+            self.begin_with(&known, &mut state, &mut changes.batch)?;
+            self.commit(changes, &state)
+        })?;
+        (self.state, self.registry) = (state, known.registry);
         Ok(())
     }
 
@@ -114,6 +128,7 @@ impl Index {
             state.damaged = state.damaged.saturating_add(1);
             return Ok(());
         };
+        self.note(span.seq, entry, state, &mut changes.noted, &mut changes.batch)?;
         match entry {
             Entry::Call(record) => {
                 let hour = Hour::of(record.time);
@@ -154,7 +169,7 @@ impl Index {
                 }
                 state.alive = Some(mark.time);
             }
-            Entry::Stop(_) => {}
+            Entry::Change(_) | Entry::Stop(_) => {}
         }
         let alive = entry.alive_at();
         state.alive = state.alive.max(Some(alive));
@@ -190,10 +205,11 @@ impl Index {
         Ok(number)
     }
 
-    fn commit(&self, changes: Changes, state: &State) -> Result<(), IndexError> {
-        let Changes { sums, extents, numbers: _, placed: _, mut batch } = changes;
+    fn commit(&self, changes: Changes, state: &State) -> Result<Arc<Registry>, IndexError> {
+        let Changes { sums, extents, numbers: _, noted, placed: _, mut batch } = changes;
+        Self::write_noted(&noted, &mut batch)?;
         for ((day, hour, number), mut chunk) in sums {
-            let key = keys::rollup(day, hour, number);
+            let key = keys::sums(keys::ROLLUP, day, hour, number);
             if let Some(stored) = self.db.get(&key)? {
                 for (number, usage) in decode_chunk(0, &stored)? {
                     let low = u8::try_from(number).unwrap_or(u8::MAX);
@@ -211,7 +227,8 @@ impl Index {
             batch.insert(key, encode_range(&range));
         }
         batch.insert(keys::STATE, encode(state, "state")?);
-        Ok(self.db.apply_batch(batch)?)
+        self.db.apply_batch(batch)?;
+        Ok(noted.into_registry())
     }
 }
 
@@ -238,7 +255,7 @@ pub(super) fn decode_chunk(chunk: u32, mut bytes: &[u8]) -> Result<Vec<(u32, Usa
     Ok(sums)
 }
 
-fn encode_chunk(chunk: &Chunk) -> Vec<u8> {
+pub(super) fn encode_chunk(chunk: &Chunk) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (low, usage) in chunk {
         bytes.push(*low);
