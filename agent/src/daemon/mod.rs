@@ -28,9 +28,9 @@ use weir_core::pipeline::Pipeline;
 use weir_core::units::Timestamp;
 
 use crate::capture::{self, Capture};
-use crate::config::{Config, fingerprint_key};
+use crate::config::{Config, Kubernetes, fingerprint_key};
 use crate::control::{Control, Socket, serve};
-use crate::host::{self, Host};
+use crate::host::{self, Host, Kubelet};
 use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
 
 use blind::Blind;
@@ -83,7 +83,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         capture: capture.clone(),
         blind,
         pipeline: Pipeline::new(key),
-        host: Host::new(namespace, host::Paths::default()),
+        host: observed(namespace, config.kubernetes)?,
         made,
         losses: LossTeller::new(capture.clone(), entries.clone(), Arc::clone(&vitals)),
         vitals: Arc::clone(&vitals),
@@ -127,6 +127,17 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     closed.coded()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// This host, and what the kubelet says of it where it can be asked.
+fn observed(namespace: Namespace, kubernetes: Option<Kubernetes>) -> anyhow::Result<Host> {
+    let host = Host::new(namespace, host::Paths::default());
+    Ok(match kubernetes {
+        Some(access) => {
+            host.asking(Kubelet::start(access).context("the kubelet can't be asked")?)
+        }
+        None => host,
+    })
 }
 
 /// Answers on the socket until a signal says to stop.

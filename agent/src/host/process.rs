@@ -12,6 +12,17 @@ const MAX_FILE: usize = 64 * 1024;
 /// Longest path of a program that is kept, in bytes (`PATH_MAX`).
 pub(super) const MAX_EXE: usize = 4096;
 
+/// What the kernel says of a process beside its program and its cgroups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Its real group, in the initial user namespace.
+    pub(super) gid: Option<u32>,
+    /// Who logged in, as far as the kernel keeps it.
+    pub(super) login_uid: Option<u32>,
+    /// Whether it has a controlling terminal.
+    pub(super) terminal: Option<bool>,
+}
+
 /// What was seen of a process at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {
@@ -19,28 +30,49 @@ pub(super) struct Snapshot {
     pub(super) exe: Option<String>,
     /// Its cgroups.
     pub(super) cgroups: Membership,
+    /// What else the kernel says.
+    pub(super) standing: Standing,
+}
+
+/// The directory that procfs has of a process. An open one stays with the process it was opened for.
+pub(super) struct Opened {
+    pub(super) dir: Dir,
+    start: u64,
+}
+
+impl Opened {
+    /// Opens the directory of a process; `None` if it has ended, even if another has its pid by now.
+    pub(super) fn of(proc: &Path, key: ProcessKey) -> Option<Self> {
+        let dir = Dir::open(proc).ok()?.open_below(key.pid.to_string()).ok()?;
+        let opened = Self { dir, start: ticks(key.start_ns) };
+        opened.stat().map(|_still_the_same| opened)
+    }
+
+    /// What it is now; `None` if it has ended.
+    pub(super) fn stat(&self) -> Option<Stat> {
+        let stat = Stat::parse(&self.dir.read("stat", MAX_FILE).ok()?)?;
+        (stat.start == self.start).then_some(stat)
+    }
 }
 
 impl Snapshot {
     /// Looks at a process; `None` if it has ended, even if another has its pid by now.
     ///
-    /// Reads nothing that waits for the process: `stat`, `cgroup` and the `exe` link are the
-    /// kernel's own, unlike `cmdline` and `environ`, whose pages a process can make us wait for.
+    /// Reads nothing that waits for the process: `stat`, `status`, `loginuid`, `cgroup` and the `exe`
+    /// link are the kernel's own, unlike `cmdline` and `environ`, whose pages a process can make us
+    /// wait for.
     pub(super) fn take(proc: &Path, key: ProcessKey) -> Option<Self> {
-        // An open directory of /proc stays with the process it was opened for.
-        let dir = Dir::open(proc).ok()?.open_below(key.pid.to_string()).ok()?;
-        let is_the_same = || {
-            let stat = dir.read("stat", MAX_FILE).ok()?;
-            (running_since(&stat)? == ticks(key.start_ns)).then_some(())
-        };
-        is_the_same()?;
+        let process = Opened::of(proc, key)?;
+        let dir = &process.dir;
         let exe = rustix::fs::readlinkat(dir.fd(), "exe", Vec::new())
             .ok()
             .and_then(|target| program(target.to_bytes()));
         let cgroups = dir.read("cgroup", MAX_FILE).ok()?;
         let cgroups = Membership::parse(&String::from_utf8_lossy(&cgroups));
-        is_the_same()?;
-        Some(Self { exe, cgroups })
+        let gid = dir.read("status", MAX_FILE).ok().and_then(|status| real_gid(&status));
+        let login_uid = dir.read("loginuid", 64).ok().and_then(|uid| login_uid(&uid));
+        let terminal = Some(process.stat()?.has_terminal);
+        Some(Self { exe, cgroups, standing: Standing { gid, login_uid, terminal } })
     }
 }
 
@@ -51,16 +83,42 @@ pub(super) fn program(path: &[u8]) -> Option<String> {
     (1..=MAX_EXE).contains(&path.len()).then(|| String::from_utf8_lossy(path).into_owned())
 }
 
-/// Fields 3 and 22 of `/proc/PID/stat`: when the process started, in clock ticks since boot, unless
-/// it has ended and only waits for its parent to notice. (It has no program then, and v1 hierarchies
-/// say that it is in their root.) The program's name, which it chooses itself, stands before them in
-/// parentheses and may contain any.
-fn running_since(stat: &[u8]) -> Option<u64> {
-    let name_end = stat.iter().rposition(|&b| b == b')')?;
-    let mut fields = std::str::from_utf8(&stat[name_end + 1..]).ok()?.split_ascii_whitespace();
-    let state = fields.next()?;
-    let start = fields.nth(22 - 4)?.parse().ok()?;
-    (!matches!(state, "Z" | "X")).then_some(start)
+/// What is read of `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    /// When it started, in clock ticks since boot.
+    start: u64,
+    /// Whether it has a controlling terminal.
+    pub(super) has_terminal: bool,
+}
+
+impl Stat {
+    /// Fields 3, 7 and 22, unless the process has ended and only waits for its parent to notice. (It
+    /// has no program then, and v1 hierarchies say that it is in their root.) The program's name, which
+    /// it chooses itself, stands before them in parentheses and may contain any.
+    fn parse(stat: &[u8]) -> Option<Self> {
+        let name_end = stat.iter().rposition(|&b| b == b')')?;
+        let mut fields = std::str::from_utf8(&stat[name_end + 1..]).ok()?.split_ascii_whitespace();
+        let state = fields.next()?;
+        let terminal: i64 = fields.nth(7 - 4)?.parse().ok()?;
+        let start = fields.nth(22 - 8)?.parse().ok()?;
+        let is_alive = !matches!(state, "Z" | "X");
+        is_alive.then_some(Self { start, has_terminal: terminal != 0 })
+    }
+}
+
+/// The first number of the line `Gid:` of `/proc/PID/status`: the real group, in the user namespace of
+/// whoever opened the file. The name, which the process chooses, is escaped there and can't forge a line.
+fn real_gid(status: &[u8]) -> Option<u32> {
+    let status = String::from_utf8_lossy(status);
+    let line = status.lines().find_map(|line| line.strip_prefix("Gid:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// `/proc/PID/loginuid`: the uid that somebody logged in with. -1 stands for nobody.
+fn login_uid(content: &[u8]) -> Option<u32> {
+    let uid = std::str::from_utf8(content).ok()?.trim_ascii_end().parse().ok()?;
+    (uid != u32::MAX).then_some(uid)
 }
 
 /// Nanoseconds as the kernel turns them into clock ticks: rounded down (`nsec_to_clock_t`), so that
@@ -78,10 +136,33 @@ mod tests {
 
     #[test]
     fn a_name_can_not_forge_a_start_time() {
-        assert_eq!(running_since(STAT.as_bytes()), Some(158_764));
-        assert_eq!(running_since(STAT.replace(") S", ") Z").as_bytes()), None);
-        assert_eq!(running_since(b"7 (a"), None);
-        assert_eq!(running_since(b"7 (a) S 1 2 3"), None);
+        let start = |stat: &[u8]| Stat::parse(stat).map(|stat| stat.start);
+        assert_eq!(start(STAT.as_bytes()), Some(158_764));
+        assert_eq!(start(STAT.replace(") S", ") Z").as_bytes()), None);
+        assert_eq!(start(b"7 (a"), None);
+        assert_eq!(start(b"7 (a) S 1 2 3"), None);
+    }
+
+    #[test]
+    fn a_terminal_group_and_login_are_the_kernel_s_word() {
+        let terminal = |stat: &str| Stat::parse(stat.as_bytes()).unwrap().has_terminal;
+        assert!(!terminal(STAT));
+        assert!(terminal(&STAT.replace("7 7 0 -1", "7 7 34816 7")));
+        assert!(!terminal(&STAT.replace("(c)", "(1 1 1 34816)")));
+        for (status, gid) in [
+            ("Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t1000\t5\t6\t7\n", Some(1000)),
+            ("Name:\tGid:\\n7\nGid:\t8\t8\t8\t8\n", Some(8)),
+            ("Gid:\n", None),
+            ("Gid:\t-1\n", None),
+            ("", None),
+        ] {
+            assert_eq!(real_gid(status.as_bytes()), gid, "{status:?}");
+        }
+        for (content, uid) in
+            [("1000", Some(1000)), ("0\n", Some(0)), ("4294967295", None), ("", None), ("x", None)]
+        {
+            assert_eq!(login_uid(content.as_bytes()), uid, "{content:?}");
+        }
     }
 
     #[test]
@@ -120,7 +201,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_stat_breaks_the_parser(stat in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = running_since(&stat);
+            let _ = Stat::parse(&stat);
+            let _ = real_gid(&stat);
+            let _ = login_uid(&stat);
             let _ = program(&stat);
         }
     }
