@@ -3,6 +3,7 @@
 //! every key.
 
 mod fingerprint_key;
+mod kubernetes;
 mod problem;
 mod read;
 mod section;
@@ -11,6 +12,7 @@ mod units;
 use std::path::{Path, PathBuf};
 
 pub use fingerprint_key::{FingerprintKeyError, fingerprint_key};
+pub use kubernetes::{ClientCertificate, KubeletAddress, Kubernetes};
 pub use problem::{ConfigError, Problem};
 pub use units::{ByteSize, Days, ParseByteSizeError, Seconds};
 use weir_core::blind::HostPattern;
@@ -37,6 +39,8 @@ pub struct Config {
     pub ledger: Ledger,
     /// Identity.
     pub identity: Identity,
+    /// Where the kubelet can be asked for this node's pods; `None` if it isn't asked.
+    pub kubernetes: Option<Kubernetes>,
     /// Control socket.
     pub control: Control,
     /// The daemon's own log.
@@ -139,6 +143,7 @@ impl Default for Config {
             blind_spots: BlindSpots { watch: true, hosts: Vec::new(), after_seconds: Seconds(5) },
             ledger: Ledger { retention_days: Days(400) },
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
+            kubernetes: None,
             control: Control {
                 group: "weir".to_owned(),
                 auditor_group: "weir-auditors".to_owned(),

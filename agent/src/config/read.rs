@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 use weir_core::blind::HostPattern;
 
+use super::kubernetes::{self, Kubernetes};
 use super::problem::{ConfigError, Found};
 use super::section::{Section, count, shares_line, text as string};
 use super::units::{ByteSize, Days, Seconds};
@@ -29,6 +30,7 @@ pub(super) struct Draft {
     after_seconds: Option<Seconds>,
     retention_days: Option<Days>,
     fingerprint_key_file: Option<PathBuf>,
+    kubernetes: Option<Kubernetes>,
     group: Option<String>,
     auditor_group: Option<String>,
     level: Option<LogLevel>,
@@ -81,6 +83,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.blind_spots.hosts, draft.hosts);
     set(&mut config.blind_spots.after_seconds, draft.after_seconds);
     set(&mut config.ledger.retention_days, draft.retention_days);
+    config.kubernetes = draft.kubernetes;
     set(&mut config.control.group, draft.group);
     set(&mut config.control.auditor_group, draft.auditor_group);
     set(&mut config.log.level, draft.level);
@@ -119,6 +122,7 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     draft.retention_days = top.table("ledger", |section| section.take("retention_days", days));
     draft.fingerprint_key_file =
         top.table("identity", |section| section.take("fingerprint_key_file", absolute_path));
+    draft.kubernetes = top.table("kubernetes", kubernetes::read);
     (draft.group, draft.auditor_group) = top.table("control", |section| {
         (section.take("group", group), section.take("auditor_group", group))
     });
@@ -129,7 +133,7 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     draft
 }
 
-fn absolute_path(value: &DeValue<'_>) -> Result<PathBuf, String> {
+pub(super) fn absolute_path(value: &DeValue<'_>) -> Result<PathBuf, String> {
     string(value)
         .filter(|path| path.starts_with('/') && !path.contains('\0'))
         .map(PathBuf::from)

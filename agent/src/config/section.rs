@@ -13,13 +13,15 @@ pub(super) struct Section<'i, 'p> {
     path: String,
     rest: DeTable<'i>,
     known: Vec<&'static str>,
+    /// Where the values are that were there.
+    spans: Vec<(&'static str, Range<usize>)>,
     found: &'p mut Vec<Found>,
 }
 
 impl<'i, 'p> Section<'i, 'p> {
     /// The top of a document.
     pub(super) fn top(table: DeTable<'i>, found: &'p mut Vec<Found>) -> Self {
-        Self { path: String::new(), rest: table, known: Vec::new(), found }
+        Self { path: String::new(), rest: table, known: Vec::new(), spans: Vec::new(), found }
     }
 
     /// The value of `key` as `read` makes of it. `read` answers with what it expected instead.
@@ -30,6 +32,7 @@ impl<'i, 'p> Section<'i, 'p> {
     ) -> Option<T> {
         self.known.push(key);
         let value = self.rest.remove(key)?;
+        self.spans.push((key, value.span()));
         match read(value.get_ref()) {
             Ok(read) => Some(read),
             Err(expected) => {
@@ -38,6 +41,17 @@ impl<'i, 'p> Section<'i, 'p> {
                 None
             }
         }
+    }
+
+    /// Whether `key` was there and was read, whatever came of it.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.spans.iter().any(|(known, _)| *known == key)
+    }
+
+    /// Notes that `key`, which was there, can't be with or without others.
+    pub(super) fn refuse(&mut self, key: &'static str, message: &str) {
+        let span = self.spans.iter().find(|(known, _)| *known == key).map(|(_, span)| span.clone());
+        self.note(span.unwrap_or(0..0), key, message.to_owned());
     }
 
     /// Reads the table `key` with `read`, if it is there.
@@ -55,6 +69,7 @@ impl<'i, 'p> Section<'i, 'p> {
                     path: self.path_of(key),
                     rest: table,
                     known: Vec::new(),
+                    spans: Vec::new(),
                     found: &mut *self.found,
                 };
                 let read = read(&mut section);

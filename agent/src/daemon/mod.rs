@@ -29,9 +29,9 @@ use weir_core::pipeline::Pipeline;
 use weir_core::units::Timestamp;
 
 use crate::capture::{self, Capture};
-use crate::config::{Config, fingerprint_key};
+use crate::config::{Config, Kubernetes, fingerprint_key};
 use crate::control::{Control, Socket, group_id, serve};
-use crate::host::{self, Host};
+use crate::host::{self, Host, Kubelet};
 use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
 
 use blind::Blind;
@@ -69,7 +69,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         watch_connections: config.blind_spots.watch,
         ..capture::Options::default()
     };
-    let mut host = Host::new(namespace, host::Paths::default());
+    let mut host = observed(namespace, config.kubernetes)?;
     host.look_around();
     let (capture, drain) = Capture::start(&options).coded()?;
     host.look_around();
@@ -136,6 +136,15 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     closed.coded()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// This host, and what the kubelet says of it where it can be asked.
+fn observed(namespace: Namespace, kubernetes: Option<Kubernetes>) -> anyhow::Result<Host> {
+    let host = Host::new(namespace, host::Paths::default());
+    Ok(match kubernetes {
+        Some(access) => host.asking(Kubelet::start(access).context("the kubelet can't be asked")?),
+        None => host,
+    })
 }
 
 /// Answers on the socket until a signal says to stop.

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use zeroize::Zeroizing;
 
 /// A directory to read files below. Nothing that is put there can lead out of it: no symbolic link
@@ -53,6 +53,23 @@ impl Dir {
         Ok(content)
     }
 
+    /// Reads the beginning of a file of procfs, whose size nobody knows before: at most `limit` bytes.
+    /// The buffer never grows, and is wiped on drop.
+    pub(super) fn read_start(
+        &self,
+        path: impl AsRef<Path>,
+        limit: usize,
+    ) -> io::Result<Zeroizing<Vec<u8>>> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        start_of(File::from(self.openat(path.as_ref(), flags)?), limit)
+    }
+
+    /// Opens what is the root directory for a process, given its directory of procfs.
+    pub(super) fn root(&self) -> io::Result<Root> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Root(rustix::fs::openat(&self.0, "root", flags, Mode::empty())?))
+    }
+
     /// The directory itself, for calls that take one.
     pub(super) const fn fd(&self) -> &OwnedFd {
         &self.0
@@ -65,6 +82,44 @@ impl Dir {
             | ResolveFlags::NO_XDEV;
         Ok(rustix::fs::openat2(&self.0, path, flags, Mode::empty(), resolve)?)
     }
+}
+
+/// The root directory of a process. Symbolic links below it lead where they lead for the process, never
+/// out of it. It may have any file system below it, also one that a user serves himself: whoever reads
+/// here may wait for as long as that one likes.
+#[derive(Debug)]
+pub(super) struct Root(OwnedFd);
+
+impl Root {
+    /// Reads a whole regular file, if it has at most `limit` bytes. The buffer is wiped on drop.
+    pub(super) fn read(
+        &self,
+        path: impl AsRef<Path>,
+        limit: usize,
+    ) -> io::Result<Zeroizing<Vec<u8>>> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let found = rustix::fs::openat2(&self.0, path.as_ref(), flags, Mode::empty(), resolve)?;
+        // A device is not even opened: that alone can start one.
+        if FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode) != FileType::RegularFile {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(itself, flags, Mode::empty())?);
+        let content = start_of(file, limit + 1)?;
+        if content.len() > limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(content)
+    }
+}
+
+/// At most `limit` bytes from a file, in a buffer that has room for them from the start.
+fn start_of(file: File, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut content = Zeroizing::new(Vec::with_capacity(limit + 32));
+    file.take(limit as u64).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 #[cfg(test)]
@@ -90,5 +145,39 @@ mod tests {
         for name in ["link", "linked/secret", "../secret", "pipe", ".", "absent", "/etc/passwd"] {
             assert!(dir.read(name, 100).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn links_below_a_root_stay_below_it() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "outside").unwrap();
+        let process = tempfile::tempdir().unwrap();
+        let inside = process.path().join("root");
+        std::fs::create_dir_all(inside.join("run/..2026")).unwrap();
+        std::fs::write(inside.join("run/..2026/token"), "t").unwrap();
+        symlink("..2026", inside.join("run/..data")).unwrap();
+        symlink("..data/token", inside.join("run/token")).unwrap();
+        symlink("/run/token", inside.join("absolute")).unwrap();
+        symlink(outside.path().join("secret"), inside.join("out")).unwrap();
+        symlink("../../../../../../etc/passwd", inside.join("up")).unwrap();
+        symlink("/proc/self/exe", inside.join("magic")).unwrap();
+        rustix::fs::mkfifoat(CWD, inside.join("pipe"), Mode::RUSR).unwrap();
+
+        let root = Dir::open(process.path()).unwrap().root().unwrap();
+        for name in ["run/token", "/run/token", "absolute", "../../run/token"] {
+            assert_eq!(root.read(name, 1).unwrap().as_slice(), b"t", "{name}");
+        }
+        assert_eq!(root.read("run/token", 0).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        for name in ["out", "up", "magic", "pipe", "run", "absent"] {
+            assert!(root.read(name, 4096).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_a_file_without_a_size_the_beginning_is_read() {
+        let own = Dir::open(Path::new("/proc/self")).unwrap();
+        let whole = own.read_start("cmdline", 4096).unwrap();
+        assert!(!whole.is_empty());
+        assert_eq!(own.read_start("cmdline", 3).unwrap().as_slice(), &whole[..3]);
     }
 }

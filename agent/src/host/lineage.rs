@@ -65,7 +65,7 @@ impl Link {
         Arc::new(Self {
             pid,
             name: name.into(),
-            uid: seen.uid,
+            uid: seen.standing.uid,
             home: Home {
                 realm,
                 unit: unit.map(String::into_boxed_str),
@@ -74,7 +74,7 @@ impl Link {
             // systemd, its own and each user's, is alone in a scope of this name.
             is_starter: pid == 1
                 || path.is_some_and(|path| path.ends_with("/init.scope"))
-                || seen.leads_terminal && SHELLS.contains(&name),
+                || seen.standing.leads_terminal && SHELLS.contains(&name),
             depth: parent.map_or(0, |parent| parent.depth.saturating_add(1)),
             kept: above.map_or(0, |above| above.kept + 1),
             parent: above.cloned(),
@@ -126,6 +126,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::process::Standing;
     use weir_core::identity::Membership;
 
     const SERVICE: &str = "/system.slice/bot.service";
@@ -136,8 +137,7 @@ mod tests {
         Snapshot {
             exe: Some(format!("/usr/bin/{program}")),
             cgroups: Membership::parse(&format!("0::{cgroup}\n")),
-            uid: Some(uid),
-            ..Snapshot::default()
+            standing: Standing { uid: Some(uid), ..Standing::default() },
         }
     }
 
@@ -149,7 +149,7 @@ mod tests {
         for (pid, process) in (1..).zip(chain) {
             let words: Vec<&str> = process.split(' ').collect();
             let mut seen = seen(words[0], words[1].parse().unwrap(), words[2]);
-            seen.leads_terminal = words.get(3) == Some(&"tty");
+            seen.standing.leads_terminal = words.get(3) == Some(&"tty");
             link = Some(Link::new(pid, &seen, link.as_ref()));
         }
         let Agent { name, pid, depth, .. } = link.unwrap().agent();
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn whose_user_nobody_saw_is_no_boundary() {
         let link = Link::new(7, &seen("bot", 5, SERVICE), None);
-        let gone = Snapshot { uid: None, ..seen("curl", 5, SERVICE) };
+        let gone = Snapshot { standing: Standing::default(), ..seen("curl", 5, SERVICE) };
         assert_eq!(Link::new(8, &gone, Some(&link)).agent().name, "bot");
     }
 

@@ -3,19 +3,25 @@
 //!
 //! What the kernel stamped on the record comes first: the uid and the cgroup are those at the time
 //! of the call, whatever became of the process since. `/proc` is looked at for the rest, if the
-//! process still runs; else what [`Host`] noted while it ran has to do. Nothing here waits for the
-//! process or for a network, and everything that is kept is bounded.
+//! process still runs; else what [`Host`] noted while it ran has to do. Nothing here waits for a
+//! network, what may wait for the process is done aside for a short while at most, and everything that is
+//! kept is bounded.
 
+mod aside;
 mod cgroups;
 mod files;
+mod hints;
+mod kubelet;
 mod lineage;
 mod machine;
 mod paths;
 mod process;
+mod program;
 mod runtimes;
 mod table;
 mod users;
 
+pub use kubelet::Kubelet;
 pub use machine::{boot_id, hostname};
 pub use paths::Paths;
 
@@ -27,11 +33,14 @@ use weir_core::identity::{
 };
 use weir_core::units::ProcessKey;
 
+use aside::{Account, Aside};
 use cgroups::Cgroups;
+use hints::{Looks, Question};
 use process::{Resident, Snapshot};
+use program::{Program, Programs};
 use runtimes::Runtimes;
 use table::{Known, RESIDENTS, Table};
-use users::Users;
+use users::{Database, Group, User};
 
 /// A process as the kernel stamped it on a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +56,8 @@ pub struct Sighting {
 /// What is known of this host's processes, users, cgroups and containers. Feed it [`executed`],
 /// [`forked`] and [`exited`] as they happen and ask for an [`attribution`] when one is needed; each
 /// costs some tens of microseconds. Longer, and so bounded and rare, are the search for a cgroup that
-/// no process was seen in before and the reading of a container runtime's state.
+/// no process was seen in before, the reading of a container runtime's state and, for the first
+/// attribution of a program that a process runs, what the process says of itself.
 ///
 /// [`executed`]: Self::executed
 /// [`forked`]: Self::forked
@@ -59,8 +69,15 @@ pub struct Host {
     proc: PathBuf,
     table: Table,
     cgroups: Cgroups,
-    users: Users,
+    users: Database<User>,
+    groups: Database<Group>,
     runtimes: Runtimes,
+    aside: Aside,
+    looks: Looks,
+    /// Present if somebody wants to know of programs.
+    programs: Option<Programs>,
+    dpkg: PathBuf,
+    kubelet: Option<Kubelet>,
 }
 
 impl Host {
@@ -73,9 +90,30 @@ impl Host {
             table: Table::new(),
             cgroups: Cgroups::new(&paths.cgroup2),
             runtimes: Runtimes::new(&paths),
-            users: Users::new(paths.passwd),
+            users: Database::new(paths.passwd),
+            groups: Database::new(paths.group),
+            aside: Aside::new(),
+            looks: Looks::new(paths.proc.clone()),
+            programs: None,
+            dpkg: paths.dpkg,
+            kubelet: None,
             proc: paths.proc,
         }
+    }
+
+    /// Reads programs from now on: their digests and packages become facts. Worth it only if a rule or
+    /// somebody asks for them, since who sees a program first waits for it.
+    #[must_use]
+    pub fn reading_programs(mut self) -> Self {
+        self.programs = Some(Programs::new(self.proc.clone(), self.dpkg.clone()));
+        self
+    }
+
+    /// Believes the kubelet in what it says of pods.
+    #[must_use]
+    pub fn asking(mut self, kubelet: Kubelet) -> Self {
+        self.kubelet = Some(kubelet);
+        self
     }
 
     /// Remembers who runs already, of whom no event will tell before they call and end. To be called
@@ -93,6 +131,7 @@ impl Host {
             let before = known.as_ref().map(|known| (*known.snapshot).clone());
             Snapshot { exe: None, ..before.unwrap_or_default() }
         });
+        self.looks.executed(key);
         snapshot.exe = snapshot.exe.or_else(|| process::program(filename));
         let parent = known.as_ref().and_then(|known| known.link.parent());
         self.table.note(key, Known::new(key.pid, Arc::new(snapshot), parent));
@@ -110,6 +149,7 @@ impl Host {
         if let Some(Known { snapshot, link }) = inherited {
             self.table.note(child, Known::new(child.pid, snapshot, Some(&link)));
         }
+        self.looks.forked(parent, child);
     }
 
     /// A process ended. Its records may still be on their way, so it is remembered for a while.
@@ -119,32 +159,65 @@ impl Host {
 
     /// Who the process of this sighting is, which calls a model.
     pub fn attribution(&mut self, sighting: &Sighting) -> Attribution {
-        let known = self.last_seen(sighting.key);
-        if let Some(known) = &known {
+        let facts = self.facts(sighting);
+        if let Some(known) = self.table.of(sighting.key) {
             known.link.has_called();
         }
-        let Snapshot { exe, cgroups, uid: _, leads_terminal: _ } =
-            known.as_ref().map(|known| (*known.snapshot).clone()).unwrap_or_default();
+        resolve(&facts, &self.namespace)
+    }
+
+    /// All that is known of the process of this sighting.
+    pub fn facts(&mut self, sighting: &Sighting) -> ProcessFacts {
+        let &Sighting { key, uid, .. } = sighting;
+        let known = self.last_seen(key);
+        let agent = known.as_ref().map(|known| known.link.agent());
+        let Snapshot { exe, cgroups, standing } =
+            known.map(|known| (*known.snapshot).clone()).unwrap_or_default();
         let cgroups = self.at_the_time(sighting, cgroups);
         let cgroup = cgroups.path().map(str::to_owned);
         let placement = cgroup.as_deref().map(Placement::of).unwrap_or_default();
+        let account = account(&placement, uid);
+        let question = Question {
+            key,
+            exe: exe.clone(),
+            uid,
+            container: placement.container.as_ref().map(|container| container.id.clone()),
+            is_in_pod: placement.pod.is_some(),
+        };
+        let hints = self.looks.at(question, &account, &mut self.aside);
+        let program = match (&self.programs, &exe) {
+            (Some(programs), Some(exe)) => programs.of(key, exe, &account, &mut self.aside),
+            (Some(_), None) | (None, _) => Program::default(),
+        };
         let owner = match placement.realm {
             Realm::Host => None,
-            Realm::User(uid) => self.users.by_uid(uid),
+            Realm::User(uid) => self.users.by_id(uid),
         };
+        let kubelet = self.kubelet.as_ref().and_then(|kubelet| {
+            kubelet.pod(placement.pod.as_ref(), &placement.container.as_ref()?.id)
+        });
         let container = placement
             .container
             .map(|container| self.runtimes.describe(&container, placement.realm, owner.as_deref()));
-        let process = Process { pid: sighting.key.pid, exe, uid: sighting.uid };
-        let facts = ProcessFacts {
-            user: self.users.by_uid(sighting.uid).map(|user| user.name.clone()),
+        ProcessFacts {
+            user: self.users.by_id(uid).map(|user| user.name.clone()),
+            gid: standing.gid,
+            group: standing.gid.and_then(|gid| Some(self.groups.by_id(gid)?.name.clone())),
             cgroup,
             owner: owner.map(|user| user.name.clone()),
             container,
-            agent: known.map(|known| known.link.agent()),
-            ..ProcessFacts::new(process)
-        };
-        resolve(&facts, &self.namespace)
+            container_user: hints.container_user.clone(),
+            login_uid: standing.login_uid,
+            terminal: standing.terminal,
+            exe_sha256: program.sha256,
+            script: hints.script.clone(),
+            package: program.package,
+            token: hints.token.clone(),
+            kubelet,
+            cloud: hints.cloud.clone(),
+            agent,
+            ..ProcessFacts::new(Process { pid: key.pid, exe, uid })
+        }
     }
 
     /// What `/proc` says now, else what was noted before.
@@ -173,6 +246,19 @@ impl Host {
         }
     }
 }
+
+/// Who pays for what is done for a process.
+fn account(placement: &Placement, uid: u32) -> Account {
+    match (placement.realm, &placement.container, &placement.unit) {
+        (Realm::User(uid), _, _) => Account::User(uid),
+        (Realm::Host, Some(container), _) => Account::Container(container.id.clone()),
+        (Realm::Host, None, Some(unit)) => Account::Unit(unit.clone()),
+        (Realm::Host, None, None) => Account::User(uid),
+    }
+}
+
+#[cfg(test)]
+mod layouts;
 
 #[cfg(test)]
 mod tests;

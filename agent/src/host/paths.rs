@@ -12,6 +12,8 @@ pub struct Paths {
     pub cgroup2: Vec<PathBuf>,
     /// The user database.
     pub passwd: PathBuf,
+    /// The group database.
+    pub group: PathBuf,
     /// Docker's state (`data-root`).
     pub docker: PathBuf,
     /// Storage that root's Podman and CRI-O share (`graphroot`).
@@ -20,6 +22,8 @@ pub struct Paths {
     pub rootless_storage: PathBuf,
     /// One directory for each namespace of containerd, and in it one for each running container.
     pub containerd_tasks: PathBuf,
+    /// The database of Debian's package manager.
+    pub dpkg: PathBuf,
 }
 
 impl Default for Paths {
@@ -28,10 +32,12 @@ impl Default for Paths {
             proc: "/proc".into(),
             cgroup2: vec!["/sys/fs/cgroup".into(), "/sys/fs/cgroup/unified".into()],
             passwd: "/etc/passwd".into(),
+            group: "/etc/group".into(),
             docker: "/var/lib/docker".into(),
             containers_storage: "/var/lib/containers/storage".into(),
             rootless_storage: ".local/share/containers/storage".into(),
             containerd_tasks: "/run/containerd/io.containerd.runtime.v2.task".into(),
+            dpkg: "/var/lib/dpkg".into(),
         }
     }
 }

@@ -7,10 +7,25 @@ use weir_core::units::ProcessKey;
 
 use super::files::Dir;
 
-/// Most bytes of `stat`, `status` and `cgroup` that are read; all are far shorter.
+/// Most bytes of `stat` and of `cgroup` that are read; both are far shorter.
 const MAX_FILE: usize = 64 * 1024;
 /// Longest path of a program that is kept, in bytes (`PATH_MAX`).
 pub(super) const MAX_EXE: usize = 4096;
+
+/// What the kernel says of a process beside its program and its cgroups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Its real user, in the initial user namespace.
+    pub(super) uid: Option<u32>,
+    /// Its real group, likewise.
+    pub(super) gid: Option<u32>,
+    /// Who logged in, as far as the kernel keeps it.
+    pub(super) login_uid: Option<u32>,
+    /// Whether it has a controlling terminal.
+    pub(super) terminal: Option<bool>,
+    /// It leads the session of one.
+    pub(super) leads_terminal: bool,
+}
 
 /// What was seen of a process at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,10 +34,8 @@ pub(super) struct Snapshot {
     pub(super) exe: Option<String>,
     /// Its cgroups.
     pub(super) cgroups: Membership,
-    /// Its real user id in the initial user namespace.
-    pub(super) uid: Option<u32>,
-    /// It leads a session that has a controlling terminal.
-    pub(super) leads_terminal: bool,
+    /// What else the kernel says.
+    pub(super) standing: Standing,
 }
 
 /// A process that was running when somebody looked.
@@ -36,23 +49,62 @@ pub(super) struct Resident {
     pub(super) snapshot: Snapshot,
 }
 
-/// What is needed of `/proc/PID/stat`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat {
-    parent: u32,
-    leads_terminal: bool,
-    /// In clock ticks since boot.
+/// The directory that procfs has of a process. An open one stays with the process it was opened for.
+pub(super) struct Opened {
+    pub(super) dir: Dir,
+    pid: u32,
     start: u64,
+}
+
+impl Opened {
+    /// Opens the directory of a process; `None` if it has ended, even if another has its pid by now.
+    pub(super) fn of(proc: &Path, key: ProcessKey) -> Option<Self> {
+        Self::at(proc, key.pid).filter(|opened| opened.start == ticks(key.start_ns))
+    }
+
+    /// Opens the directory of the process that has `pid` now.
+    fn at(proc: &Path, pid: u32) -> Option<Self> {
+        let dir = Dir::open(proc).ok()?.open_below(pid.to_string()).ok()?;
+        let start = Stat::parse(&dir.read("stat", MAX_FILE).ok()?, pid)?.start;
+        Some(Self { dir, pid, start })
+    }
+
+    /// What it is now; `None` if it has ended.
+    pub(super) fn stat(&self) -> Option<Stat> {
+        let stat = Stat::parse(&self.dir.read("stat", MAX_FILE).ok()?, self.pid)?;
+        (stat.start == self.start).then_some(stat)
+    }
 }
 
 impl Snapshot {
     /// Looks at a process; `None` if it has ended, even if another has its pid by now.
-    ///
-    /// Reads nothing that waits for the process: `stat`, `status`, `cgroup` and the `exe` link are the
-    /// kernel's own, unlike `cmdline` and `environ`, whose pages a process can make us wait for.
     pub(super) fn take(proc: &Path, key: ProcessKey) -> Option<Self> {
-        let resident = Resident::look(proc, key.pid)?;
-        (resident.ticks == ticks(key.start_ns)).then_some(resident.snapshot)
+        Self::of(&Opened::of(proc, key)?).map(|(snapshot, _stat)| snapshot)
+    }
+
+    /// Reads nothing that waits for the process: `stat`, `status`, `loginuid`, `cgroup` and the `exe`
+    /// link are the kernel's own, unlike `cmdline` and `environ`, whose pages a process can make us
+    /// wait for.
+    fn of(process: &Opened) -> Option<(Self, Stat)> {
+        let dir = &process.dir;
+        let exe = rustix::fs::readlinkat(dir.fd(), "exe", Vec::new())
+            .ok()
+            .and_then(|target| program(target.to_bytes()));
+        let cgroups = dir.read("cgroup", MAX_FILE).ok()?;
+        let cgroups = Membership::parse(&String::from_utf8_lossy(&cgroups));
+        let status = dir.read("status", MAX_FILE).ok();
+        let first = |name| status.as_ref().and_then(|status| first_id(status, name));
+        let login_uid = dir.read("loginuid", 64).ok().and_then(|uid| login_uid(&uid));
+        // What a process has that is just ending is not what it had.
+        let stat = process.stat()?;
+        let standing = Standing {
+            uid: first("Uid:"),
+            gid: first("Gid:"),
+            login_uid,
+            terminal: Some(stat.has_terminal),
+            leads_terminal: stat.leads_terminal,
+        };
+        Some((Self { exe, cgroups, standing }, stat))
     }
 }
 
@@ -64,22 +116,9 @@ impl Resident {
         pids.filter_map(|pid| Self::look(proc, pid)).take(limit).collect()
     }
 
-    /// Looks at the process that has `pid` now.
     fn look(proc: &Path, pid: u32) -> Option<Self> {
-        // An open directory of /proc stays with the process it was opened for.
-        let dir = Dir::open(proc).ok()?.open_below(pid.to_string()).ok()?;
-        let stat = || Stat::parse(&dir.read("stat", MAX_FILE).ok()?, pid);
-        let before = stat()?;
-        let exe = rustix::fs::readlinkat(dir.fd(), "exe", Vec::new())
-            .ok()
-            .and_then(|target| program(target.to_bytes()));
-        let cgroups = dir.read("cgroup", MAX_FILE).ok()?;
-        let cgroups = Membership::parse(&String::from_utf8_lossy(&cgroups));
-        let uid = dir.read("status", MAX_FILE).ok().and_then(|status| real_uid(&status));
-        // What a process has that is just ending is not what it had.
-        let Stat { parent, leads_terminal, start } = stat()?;
-        let snapshot = Snapshot { exe, cgroups, uid, leads_terminal };
-        (start == before.start).then_some(Self { pid, ticks: start, parent, snapshot })
+        let (snapshot, Stat { parent, start, .. }) = Snapshot::of(&Opened::at(proc, pid)?)?;
+        Some(Self { pid, ticks: start, parent, snapshot })
     }
 }
 
@@ -90,8 +129,19 @@ pub(super) fn program(path: &[u8]) -> Option<String> {
     (1..=MAX_EXE).contains(&path.len()).then(|| String::from_utf8_lossy(path).into_owned())
 }
 
+/// What is read of `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    /// When it started, in clock ticks since boot.
+    start: u64,
+    parent: u32,
+    /// Whether it has a controlling terminal.
+    pub(super) has_terminal: bool,
+    leads_terminal: bool,
+}
+
 impl Stat {
-    /// Fields 3, 4, 6, 7 and 22 of `/proc/PID/stat`, unless the process has ended and only waits for its
+    /// Fields 3, 4, 6, 7 and 22 of that of the process `pid`, unless it has ended and only waits for its
     /// parent to notice. (It has no program then, and v1 hierarchies say that it is in their root.) The
     /// program's name, which it chooses itself, stands before them in parentheses and may contain any.
     fn parse(stat: &[u8], pid: u32) -> Option<Self> {
@@ -100,19 +150,26 @@ impl Stat {
         let state = fields.next()?;
         let parent = fields.next()?.parse().ok()?;
         let session = fields.nth(1)?;
-        let terminal = fields.next()?;
+        let has_terminal = fields.next()?.parse::<i64>().ok()? != 0;
         let start = fields.nth(22 - 8)?.parse().ok()?;
-        let leads_terminal = terminal != "0" && session.parse() == Ok(pid);
-        (!matches!(state, "Z" | "X")).then_some(Self { parent, leads_terminal, start })
+        let leads_terminal = has_terminal && session.parse() == Ok(pid);
+        let is_alive = !matches!(state, "Z" | "X");
+        is_alive.then_some(Self { start, parent, has_terminal, leads_terminal })
     }
 }
 
-/// The first of the four in `/proc/PID/status`. Its first line has the program's name, in which the kernel
-/// escapes line breaks.
-fn real_uid(status: &[u8]) -> Option<u32> {
-    let text = String::from_utf8_lossy(status);
-    let line = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
+/// The first number of the line `Uid:` or `Gid:` of `/proc/PID/status`: the real one, in the user namespace
+/// of whoever opened the file. The name, which the process chooses, is escaped there and can't forge a line.
+fn first_id(status: &[u8], line: &str) -> Option<u32> {
+    let status = String::from_utf8_lossy(status);
+    let ids = status.lines().find_map(|text| text.strip_prefix(line))?;
+    ids.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// `/proc/PID/loginuid`: the uid that somebody logged in with. -1 stands for nobody.
+fn login_uid(content: &[u8]) -> Option<u32> {
+    let uid = std::str::from_utf8(content).ok()?.trim_ascii_end().parse().ok()?;
+    (uid != u32::MAX).then_some(uid)
 }
 
 /// Nanoseconds as the kernel turns them into clock ticks: rounded down (`nsec_to_clock_t`), so that
@@ -130,14 +187,33 @@ mod tests {
 
     #[test]
     fn a_name_can_not_forge_a_start_time() {
-        let parse = |text: &str| Stat::parse(text.as_bytes(), 7);
-        let expected = Stat { parent: 1, leads_terminal: false, start: 158_764 };
-        assert_eq!(parse(STAT), Some(expected));
-        assert_eq!(parse(&STAT.replace(") S", ") Z")), None);
-        assert_eq!(parse("7 (a"), None);
-        assert_eq!(parse("7 (a) S 1 2 3"), None);
-        assert_eq!(real_uid(b"Name:\ta\\nUid:\t9\nUid:\t5\t6\t7\t8\n"), Some(5));
-        assert_eq!(real_uid(b"Name:\ta\n"), None);
+        let start = |stat: &[u8]| Stat::parse(stat, 7).map(|stat| stat.start);
+        assert_eq!(start(STAT.as_bytes()), Some(158_764));
+        assert_eq!(start(STAT.replace(") S", ") Z").as_bytes()), None);
+        assert_eq!(start(b"7 (a"), None);
+        assert_eq!(start(b"7 (a) S 1 2 3"), None);
+    }
+
+    #[test]
+    fn a_terminal_group_and_login_are_the_kernel_s_word() {
+        let terminal = |stat: &str| Stat::parse(stat.as_bytes(), 7).unwrap().has_terminal;
+        assert!(!terminal(STAT));
+        assert!(terminal(&STAT.replace("7 7 0 -1", "7 7 34816 7")));
+        assert!(!terminal(&STAT.replace("(c)", "(1 1 1 34816)")));
+        for (status, gid) in [
+            ("Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t1000\t5\t6\t7\n", Some(1000)),
+            ("Name:\tGid:\\n7\nGid:\t8\t8\t8\t8\n", Some(8)),
+            ("Gid:\n", None),
+            ("Gid:\t-1\n", None),
+            ("", None),
+        ] {
+            assert_eq!(first_id(status.as_bytes(), "Gid:"), gid, "{status:?}");
+        }
+        for (content, uid) in
+            [("1000", Some(1000)), ("0\n", Some(0)), ("4294967295", None), ("", None), ("x", None)]
+        {
+            assert_eq!(login_uid(content.as_bytes()), uid, "{content:?}");
+        }
     }
 
     #[test]
@@ -186,7 +262,8 @@ mod tests {
         #[test]
         fn no_stat_breaks_the_parser(stat in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Stat::parse(&stat, 7);
-            let _ = real_uid(&stat);
+            let _ = first_id(&stat, "Uid:");
+            let _ = login_uid(&stat);
             let _ = program(&stat);
         }
     }

@@ -278,6 +278,135 @@ fn live_process_of_another_user() {
 }
 
 #[test]
+fn live_process_says_what_it_runs_and_for_which_role() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("agent.sh");
+    std::fs::write(&script, "read line\n").unwrap();
+    let child = Command::new("sh")
+        .arg(&script)
+        .args(["--key", "sk-secret"])
+        .env("AZURE_CLIENT_ID", "2c48913c")
+        .env("AZURE_CLIENT_SECRET", "secret")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let child = Running(child);
+    let mut host = Host::new(namespace(), Paths::default());
+    let sighting = child.sighting(0, u64::MAX);
+    let facts = known(&mut host, &sighting, |facts| facts.script.is_some());
+    assert_eq!(facts.script.as_deref(), script.to_str());
+    let role = ("AZURE_CLIENT_ID", "2c48913c".to_owned());
+    assert!(facts.cloud.iter().any(|(name, id)| (*name, id) == (role.0, &role.1)));
+    assert!(!format!("{facts:?}").contains("secret"));
+    assert_eq!(facts.gid, Some(rustix::process::getgid().as_raw()));
+    assert!(facts.terminal.is_some());
+
+    let mut forked = sighting;
+    forked.key.pid = u32::MAX;
+    host.forked(sighting.key, forked.key);
+    assert_eq!(host.facts(&forked).script, facts.script, "until it executes something");
+    host.executed(forked.key, b"/bin/true");
+    assert_eq!(host.facts(&forked).script, None);
+    drop(child);
+    assert_eq!(host.facts(&sighting).script, facts.script, "it has ended since");
+}
+
+#[test]
+fn live_program_is_known_by_its_content() {
+    let database = tempfile::tempdir().unwrap();
+    let child = Running::start("sleep", &["60"]);
+    wait_for(child.0.id(), "sleep");
+    let exe = std::fs::read_link(format!("/proc/{}/exe", child.0.id())).unwrap();
+    let list = format!("{}\n", exe.display());
+    std::fs::create_dir(database.path().join("info")).unwrap();
+    std::fs::write(database.path().join("info/sleepers:amd64.list"), list).unwrap();
+    std::fs::write(database.path().join("status"), "").unwrap();
+    let paths = Paths { dpkg: database.path().to_owned(), ..Paths::default() };
+    let sighting = child.sighting(0, u64::MAX);
+    let mut host = Host::new(namespace(), paths.clone());
+    assert_eq!(host.facts(&sighting).exe_sha256, None, "nobody wants to know");
+    let mut host = Host::new(namespace(), paths).reading_programs();
+    let facts = known(&mut host, &sighting, |facts| facts.exe_sha256.is_some());
+    use sha2::{Digest as _, Sha256};
+    let digest = Sha256::digest(std::fs::read(&exe).unwrap());
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(facts.exe_sha256, Some(digits));
+    assert_eq!(facts.package.as_deref(), Some("sleepers"));
+}
+
+/// The facts, once what is wanted is among them: a machine under load may be late with hints.
+fn known(
+    host: &mut Host,
+    sighting: &Sighting,
+    is_known: impl Fn(&ProcessFacts) -> bool,
+) -> ProcessFacts {
+    for _ in 0..100 {
+        let facts = host.facts(sighting);
+        if is_known(&facts) {
+            return facts;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("never known");
+}
+
+/// Puts pages over its own arguments that never come, says so and waits.
+const HOLDS_ITS_ARGUMENTS_BACK: &str = r"
+import ctypes, fcntl, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+stat = open('/proc/self/stat').read().rsplit(') ', 1)[1].split(' ')
+start = int(stat[45]) & ~4095
+fault = libc.syscall(323, 0o2000000)
+if fault < 0:
+    print('unsupported', flush=True); sys.exit()
+fcntl.ioctl(fault, 0xc018aa3f, bytearray(struct.pack('QQQ', 0xaa, 0, 0)))
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+size = 4096
+sys.stdout.flush()
+if libc.mmap(start, size, 3, 0x32, -1, 0) != start:
+    print('unsupported', flush=True); sys.exit()
+fcntl.ioctl(fault, 0xc020aa00, bytearray(struct.pack('QQQQ', start, size, 1, 0)))
+print('held', flush=True)
+sys.stdin.readline()
+";
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn live_process_that_holds_its_arguments_back_holds_nobody_up() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+    let started = Command::new("python3")
+        .args(["-c", HOLDS_ITS_ARGUMENTS_BACK])
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut started) = started else { return };
+    let output = started.stdout.take().unwrap();
+    let child = Running(started);
+    let mut said = String::new();
+    BufReader::new(output).read_line(&mut said).unwrap();
+    if said != "held\n" {
+        println!("skipped: no userfaultfd");
+        return;
+    }
+    let mut host = Host::new(namespace(), Paths::default());
+    let sighting = child.sighting(0, u64::MAX);
+    let begun = std::time::Instant::now();
+    let held = host.facts(&sighting);
+    let once = begun.elapsed();
+    for _ in 0..100 {
+        host.facts(&sighting);
+    }
+    let all = begun.elapsed();
+    assert_eq!((held.script, held.cloud.len()), (None, 0));
+    assert!(held.process.exe.unwrap().contains("python3"), "what the kernel says is known");
+    println!("waited {once:?} once, {all:?} for a hundred more");
+    assert!(all < std::time::Duration::from_millis(1000), "{once:?}, {all:?}");
+}
+
+#[test]
 fn live_cgroup_is_found_by_its_id() {
     let root = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
         .map(Path::new)

@@ -1,8 +1,8 @@
-//! The host's user database: names and home directories by uid.
+//! The host's databases of users and groups: names and home directories by number.
 //!
-//! Only `/etc/passwd`, read by ourselves: NSS may ask a directory service over the network, which
-//! can block for as long as it likes, and it can't be linked statically. A user that is only there
-//! has no name here and is known by uid.
+//! Only `/etc/passwd` and `/etc/group`, read by ourselves: NSS may ask a directory service over the
+//! network, which can block for as long as it likes, and it can't be linked statically. Who is only
+//! there has no name here and is known by number.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::files::Dir;
 
 /// Largest database that is read, in bytes.
-const MAX_FILE: usize = 8 * 1024 * 1024;
+pub(super) const MAX_FILE: usize = 8 * 1024 * 1024;
 
 /// One user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,31 +24,58 @@ pub(super) struct User {
     pub(super) home: PathBuf,
 }
 
-/// The user database, read again when the file has changed.
+/// One group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Its name.
+    pub(super) name: String,
+}
+
+/// A database of colon-separated lines, read again when the file has changed.
 #[derive(Debug)]
-pub(super) struct Users {
+pub(super) struct Database<T> {
     path: PathBuf,
     version: Option<Version>,
-    by_uid: HashMap<u32, Arc<User>>,
+    by_id: HashMap<u32, Arc<T>>,
+}
+
+/// What a line of a database stands for.
+pub(super) trait Entry: Sized {
+    /// Makes an entry from its name and the fields behind its number.
+    fn of<'a>(name: &str, fields: impl Iterator<Item = &'a str>) -> Self;
 }
 
 /// Tells one version of a file from the next, whether it is replaced or written in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Version {
+pub(super) struct Version {
     inode: u64,
     size: u64,
     modified: (i64, i64),
 }
 
-impl Users {
+impl Entry for User {
+    /// `name:password:uid:gid:gecos:home:shell`
+    fn of<'a>(name: &str, mut fields: impl Iterator<Item = &'a str>) -> Self {
+        Self { name: name.to_owned(), home: fields.nth(2).unwrap_or("/").into() }
+    }
+}
+
+impl Entry for Group {
+    /// `name:password:gid:members`
+    fn of<'a>(name: &str, _fields: impl Iterator<Item = &'a str>) -> Self {
+        Self { name: name.to_owned() }
+    }
+}
+
+impl<T: Entry> Database<T> {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, version: None, by_uid: HashMap::new() }
+        Self { path, version: None, by_id: HashMap::new() }
     }
 
-    /// The user with this uid. Where several lines have it, the first counts, as for `getpwuid`.
-    pub(super) fn by_uid(&mut self, uid: u32) -> Option<Arc<User>> {
+    /// The entry with this number. Where several lines have it, the first counts, as for `getpwuid`.
+    pub(super) fn by_id(&mut self, id: u32) -> Option<Arc<T>> {
         self.refresh();
-        self.by_uid.get(&uid).cloned()
+        self.by_id.get(&id).cloned()
     }
 
     /// While the file can't be read, what was read last stays.
@@ -58,14 +85,17 @@ impl Users {
             return;
         }
         if let Some(content) = read(&self.path) {
-            self.by_uid = parse(&content);
+            self.by_id.clear();
+            for (id, entry) in entries::<T>(&content) {
+                self.by_id.entry(id).or_insert_with(|| Arc::new(entry));
+            }
             self.version = version;
         }
     }
 }
 
 impl Version {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         Self {
             inode: metadata.ino(),
             size: metadata.size(),
@@ -80,24 +110,17 @@ fn read(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&content).into_owned())
 }
 
-/// `name:password:uid:gid:gecos:home:shell`. Lines of another form are passed over.
-fn parse(content: &str) -> HashMap<u32, Arc<User>> {
-    let mut by_uid = HashMap::new();
-    for line in content.lines() {
+/// The entries of a database, with their numbers: `name:password:number:…`. Lines of another form are
+/// passed over.
+pub(super) fn entries<T: Entry>(content: &str) -> impl Iterator<Item = (u32, T)> {
+    content.lines().filter_map(|line| {
         let mut fields = line.split(':');
-        let (Some(name), Some(Ok(uid)), home) =
-            (fields.next(), fields.nth(1).map(str::parse), fields.nth(2))
-        else {
-            continue;
-        };
+        let name = fields.next()?;
+        let id = fields.nth(1)?.parse().ok()?;
         // A line that begins with `+` or `-` is an instruction to NIS.
-        if !name.is_empty() && !name.starts_with(['+', '-', '#']) {
-            by_uid.entry(uid).or_insert_with(|| {
-                Arc::new(User { name: name.to_owned(), home: home.unwrap_or("/").into() })
-            });
-        }
-    }
-    by_uid
+        let is_name = !name.is_empty() && !name.starts_with(['+', '-', '#']);
+        is_name.then(|| (id, T::of(name, fields)))
+    })
 }
 
 #[cfg(test)]
@@ -109,8 +132,8 @@ mod tests {
     fn users_are_read_again_when_the_file_changes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("passwd");
-        let mut users = Users::new(path.clone());
-        let mut name = |uid| users.by_uid(uid).map(|user| user.name.clone());
+        let mut users = Database::<User>::new(path.clone());
+        let mut name = |uid| users.by_id(uid).map(|user| user.name.clone());
         assert_eq!(name(0), None, "there is no file yet");
 
         std::fs::write(&path, "root:x:0:0::/root:/bin/sh\nalso:x:0:0::/:/bin/sh\n").unwrap();
@@ -128,16 +151,17 @@ mod tests {
 
     #[test]
     fn what_is_not_a_user_is_passed_over() {
-        let users =
-            parse("+::1::::\n:x:2:2::/:/\nx\n\na:x:-3:0::/:\nb:x:4\nc:x:x5:\n#d:x:6:6::/:\n");
-        let expected = User { name: "b".to_owned(), home: "/".into() };
-        assert_eq!(users, HashMap::from([(4, Arc::new(expected))]));
+        let content = "+::1::::\n:x:2:2::/:/\nx\n\na:x:-3:0::/:\nb:x:4\nc:x:x5:\n#d:x:6:6::/:\n";
+        let b = User { name: "b".to_owned(), home: "/".into() };
+        assert_eq!(entries(content).collect::<Vec<_>>(), [(4, b)]);
+        let b = Group { name: "b".to_owned() };
+        assert_eq!(entries(content).collect::<Vec<_>>(), [(4, b)]);
     }
 
     proptest! {
         #[test]
         fn no_content_breaks_the_parser(content in any::<String>()) {
-            for user in parse(&content).values() {
+            for (_, user) in entries::<User>(&content) {
                 prop_assert!(!user.name.is_empty() && !user.name.contains([':', '\n']));
             }
         }

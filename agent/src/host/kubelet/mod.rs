@@ -1,0 +1,141 @@
+//! What the kubelet of this node says of its pods: name, namespace and service account of each.
+//!
+//! Off unless `[kubernetes]` of the configuration says where the kubelet is. A thread of its own asks it
+//! for all pods of the node (`GET /pods`), every [`POLL`] and when a pod is met that isn't known; nobody
+//! waits for it. What it says of a pod never changes as long as there is one with that uid, so it is kept
+//! until there is no room, also while the kubelet doesn't answer.
+
+mod client;
+mod pods;
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use lru::LruCache;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+use weir_core::identity::{ContainerId, Pod, PodUid};
+
+use crate::config::Kubernetes;
+pub(super) use pods::is_name;
+
+use pods::NodePod;
+
+/// How often the kubelet is asked while it answers.
+const POLL: Duration = Duration::from_secs(30);
+/// The least time between two questions.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest time between two questions, after many that were in vain.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Most pods that are remembered. A node has 110 by default.
+const PODS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+/// Most containers that are remembered.
+const CONTAINERS: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
+
+/// The pods of this node, as far as the kubelet has said.
+#[derive(Debug)]
+pub struct Kubelet {
+    known: Arc<Mutex<Known>>,
+    wanted: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Known {
+    pods: LruCache<String, Pod>,
+    /// The uid of each container's pod.
+    containers: LruCache<String, String>,
+}
+
+impl Kubelet {
+    /// Begins to ask the kubelet.
+    ///
+    /// # Errors
+    /// If no thread can be made.
+    pub fn start(access: Kubernetes) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let kubelet = Self { known: Arc::new(Mutex::new(Known::new())), wanted: Arc::default() };
+        let (known, wanted) = (Arc::downgrade(&kubelet.known), Arc::clone(&kubelet.wanted));
+        thread::Builder::new()
+            .name("weir-kubelet".to_owned())
+            .spawn(move || runtime.block_on(ask_on(access, known, wanted)))?;
+        Ok(kubelet)
+    }
+
+    /// What the kubelet says of the pod with this uid, or else of the pod that has this container. Asks
+    /// it soon, if that isn't known.
+    pub(super) fn pod(&self, uid: Option<&PodUid>, container: &ContainerId) -> Option<Pod> {
+        let found = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let uid = match uid {
+                Some(uid) => Some(uid.as_str().to_owned()),
+                None => known.containers.get(container.as_str()).cloned(),
+            };
+            uid.and_then(|uid| known.pods.get(&uid).cloned())
+        };
+        if found.is_none() && uid.is_some() {
+            self.wanted.notify_one();
+        }
+        found
+    }
+}
+
+impl Drop for Kubelet {
+    /// The thread sees that nobody wants to know any more.
+    fn drop(&mut self) {
+        self.wanted.notify_one();
+    }
+}
+
+impl Known {
+    fn new() -> Self {
+        Self { pods: LruCache::new(PODS), containers: LruCache::new(CONTAINERS) }
+    }
+
+    fn learn(&mut self, pods: Vec<NodePod>) {
+        for NodePod { pod, containers } in pods {
+            for container in containers {
+                self.containers.put(container, pod.uid.clone());
+            }
+            self.pods.put(pod.uid.clone(), pod);
+        }
+    }
+}
+
+/// Asks the kubelet again and again, for as long as somebody wants to know.
+async fn ask_on(access: Kubernetes, known: Weak<Mutex<Known>>, wanted: Arc<Notify>) {
+    let mut failures = 0u32;
+    while known.strong_count() > 0 {
+        match client::pods(&access).await {
+            Ok(pods) => {
+                if failures > 0 {
+                    tracing::info!(pods = pods.len(), "the kubelet answers");
+                }
+                failures = 0;
+                if let Some(known) = known.upgrade() {
+                    known.lock().unwrap_or_else(PoisonError::into_inner).learn(pods);
+                }
+            }
+            Err(error) => {
+                if failures == 0 {
+                    let error = anyhow::Error::from(error);
+                    tracing::warn!("the kubelet can't be asked: {error:#}");
+                }
+                failures = failures.saturating_add(1);
+            }
+        }
+        let pause = PAUSE.saturating_mul(1 << failures.min(6)).min(LONGEST_PAUSE);
+        if failures == 0 {
+            sleep(PAUSE).await;
+            // Either way it is time to ask again.
+            let _ = timeout(POLL, wanted.notified()).await;
+        } else {
+            sleep(pause).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
