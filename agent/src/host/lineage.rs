@@ -49,14 +49,19 @@ struct Home {
 }
 
 impl Link {
-    /// The process `pid`, of which `seen` is known, and which `parent` started.
-    pub(super) fn new(pid: u32, seen: &Snapshot, parent: Option<&Arc<Self>>) -> Arc<Self> {
+    /// The process `pid`, of which `seen` is known, which runs that script if it is an interpreter, and
+    /// which `parent` started.
+    pub(super) fn new(
+        pid: u32,
+        seen: &Snapshot,
+        script: Option<&str>,
+        parent: Option<&Arc<Self>>,
+    ) -> Arc<Self> {
         let path = seen.cgroups.path();
         let Placement { realm, unit, container, pod: _ } =
             path.map(Placement::of).unwrap_or_default();
-        let program =
-            seen.exe.as_deref().and_then(|exe| exe.rsplit('/').next()).unwrap_or_default();
-        let name = &program[..program.floor_char_boundary(NAME_MAX)];
+        let program = file_name(seen.exe.as_deref().unwrap_or_default());
+        let name = script.map_or(program, file_name);
         // Of the longest chain, the last but one is left out.
         let above = match parent {
             Some(parent) if parent.kept == KEPT => parent.parent.as_ref(),
@@ -64,7 +69,7 @@ impl Link {
         };
         Arc::new(Self {
             pid,
-            name: name.into(),
+            name: name[..name.floor_char_boundary(NAME_MAX)].into(),
             uid: seen.standing.uid,
             home: Home {
                 realm,
@@ -74,12 +79,17 @@ impl Link {
             // systemd, its own and each user's, is alone in a scope of this name.
             is_starter: pid == 1
                 || path.is_some_and(|path| path.ends_with("/init.scope"))
-                || seen.standing.leads_terminal && SHELLS.contains(&name),
+                || seen.standing.leads_terminal && SHELLS.contains(&program),
             depth: parent.map_or(0, |parent| parent.depth.saturating_add(1)),
             kept: above.map_or(0, |above| above.kept + 1),
             parent: above.cloned(),
             calls: AtomicBool::new(false),
         })
+    }
+
+    /// What it runs.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Who started it.
@@ -123,6 +133,11 @@ impl Link {
     }
 }
 
+/// The last part of a path.
+pub(super) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +165,7 @@ mod tests {
             let words: Vec<&str> = process.split(' ').collect();
             let mut seen = seen(words[0], words[1].parse().unwrap(), words[2]);
             seen.standing.leads_terminal = words.get(3) == Some(&"tty");
-            link = Some(Link::new(pid, &seen, link.as_ref()));
+            link = Some(Link::new(pid, &seen, None, link.as_ref()));
         }
         let Agent { name, pid, depth, .. } = link.unwrap().agent();
         assert_eq!(format!("{name} {pid} {depth}"), expected);
@@ -202,9 +217,9 @@ mod tests {
     #[test]
     fn a_long_chain_is_cut_in_its_middle() {
         let bot = seen("bot", 5, SERVICE);
-        let mut link = Link::new(7, &bot, None);
+        let mut link = Link::new(7, &bot, None, None);
         for pid in 8..1000 {
-            link = Link::new(pid, &seen("sh", 5, SERVICE), Some(&link));
+            link = Link::new(pid, &seen("sh", 5, SERVICE), None, Some(&link));
         }
         let agent = link.agent();
         assert_eq!((agent.name.as_str(), agent.pid, agent.depth), ("bot", 7, 992));
@@ -222,7 +237,7 @@ mod tests {
         let mut told = Vec::new();
         for (pid, program) in (1000..).zip(["claude", "bash", "codex", "bash", "claude", "python3"])
         {
-            let next = Link::new(pid, &seen(program, 5, SERVICE), link.as_ref());
+            let next = Link::new(pid, &seen(program, 5, SERVICE), None, link.as_ref());
             if program != "bash" {
                 next.has_called();
             }
@@ -245,14 +260,23 @@ mod tests {
 
     #[test]
     fn whose_user_nobody_saw_is_no_boundary() {
-        let link = Link::new(7, &seen("bot", 5, SERVICE), None);
+        let link = Link::new(7, &seen("bot", 5, SERVICE), None, None);
         let gone = Snapshot { standing: Standing::default(), ..seen("curl", 5, SERVICE) };
-        assert_eq!(Link::new(8, &gone, Some(&link)).agent().name, "bot");
+        assert_eq!(Link::new(8, &gone, None, Some(&link)).agent().name, "bot");
+    }
+
+    #[test]
+    fn an_interpreter_is_called_what_it_runs() {
+        let python = seen("python3.13", 5, SERVICE);
+        let name = |script| Link::new(7, &python, script, None).agent().name;
+        assert_eq!(name(Some("/srv/agent/app.py")), "app.py");
+        assert_eq!(name(Some("agent.cli")), "agent.cli");
+        assert_eq!(name(None), "python3.13");
     }
 
     #[test]
     fn names_are_bounded() {
-        let link = Link::new(7, &seen(&"ä".repeat(100), 5, SERVICE), None);
+        let link = Link::new(7, &seen(&"ä".repeat(100), 5, SERVICE), None, None);
         assert_eq!(link.agent().name.len(), NAME_MAX);
     }
 }

@@ -119,7 +119,11 @@ impl Host {
     /// Remembers who runs already, of whom no event will tell before they call and end. To be called
     /// before processes are watched, and again after: of one that begins in between nothing would be known.
     pub fn look_around(&mut self) {
-        self.table.settle(Resident::all(&self.proc, RESIDENTS));
+        let running = Resident::all(&self.proc, RESIDENTS);
+        let Self { table, looks, aside, .. } = self;
+        table.settle(running, |resident| {
+            first_look(looks, aside, resident.key(), &resident.snapshot)
+        });
     }
 
     /// A process replaced its program. `filename` is what it gave to `execve`, from the exec record:
@@ -133,8 +137,10 @@ impl Host {
         });
         self.looks.executed(key);
         snapshot.exe = snapshot.exe.or_else(|| process::program(filename));
+        let script = first_look(&mut self.looks, &mut self.aside, key, &snapshot);
         let parent = known.as_ref().and_then(|known| known.link.parent());
-        self.table.note(key, Known::new(key.pid, Arc::new(snapshot), parent));
+        let known = Known::new(key.pid, Arc::new(snapshot), script.as_deref(), parent);
+        self.table.note(key, known);
     }
 
     /// A process was made: until it executes something, it runs its parent's program in its
@@ -142,12 +148,12 @@ impl Host {
     pub fn forked(&mut self, parent: ProcessKey, child: ProcessKey) {
         let inherited = self.table.of(parent).or_else(|| {
             let seen = Snapshot::take(&self.proc, parent)?;
-            let known = Known::new(parent.pid, Arc::new(seen), None);
+            let known = Known::new(parent.pid, Arc::new(seen), None, None);
             self.table.note(parent, known.clone());
             Some(known)
         });
         if let Some(Known { snapshot, link }) = inherited {
-            self.table.note(child, Known::new(child.pid, snapshot, Some(&link)));
+            self.table.note(child, Known::new(child.pid, snapshot, Some(link.name()), Some(&link)));
         }
         self.looks.forked(parent, child);
     }
@@ -177,13 +183,7 @@ impl Host {
         let cgroup = cgroups.path().map(str::to_owned);
         let placement = cgroup.as_deref().map(Placement::of).unwrap_or_default();
         let account = account(&placement, uid);
-        let question = Question {
-            key,
-            exe: exe.clone(),
-            uid,
-            container: placement.container.as_ref().map(|container| container.id.clone()),
-            is_in_pod: placement.pod.is_some(),
-        };
+        let question = question(key, exe.clone(), uid, &placement);
         let hints = self.looks.at(question, &account, &mut self.aside);
         let program = match (&self.programs, &exe) {
             (Some(programs), Some(exe)) => programs.of(key, exe, &account, &mut self.aside),
@@ -228,8 +228,10 @@ impl Host {
             (Some(Snapshot { exe: None, .. }) | None, noted @ Some(_)) => noted,
             (Some(seen), Some(noted)) if *noted.snapshot == seen => Some(noted),
             (Some(seen), noted) => {
+                let same = noted.as_ref().filter(|noted| noted.snapshot.exe == seen.exe);
+                let name = same.map(|noted| noted.link.name());
                 let parent = noted.as_ref().and_then(|noted| noted.link.parent());
-                let known = Known::new(key.pid, Arc::new(seen), parent);
+                let known = Known::new(key.pid, Arc::new(seen), name, parent);
                 self.table.note(key, known.clone());
                 Some(known)
             }
@@ -245,6 +247,27 @@ impl Host {
             Some(_) | None => seen,
         }
     }
+}
+
+/// What an interpreter runs, and whatever else it is better to know of a process before it may have gone.
+fn first_look(
+    looks: &mut Looks,
+    aside: &mut Aside,
+    key: ProcessKey,
+    seen: &Snapshot,
+) -> Option<String> {
+    let uid = seen.standing.uid?;
+    let placement = seen.cgroups.path().map(Placement::of).unwrap_or_default();
+    let question = question(key, seen.exe.clone(), uid, &placement);
+    if !looks.are_worth_a_look(&question) {
+        return None;
+    }
+    looks.at(question, &account(&placement, uid), aside).script.clone()
+}
+
+fn question(key: ProcessKey, exe: Option<String>, uid: u32, placement: &Placement) -> Question {
+    let container = placement.container.as_ref().map(|container| container.id.clone());
+    Question { key, exe, uid, container, is_in_pod: placement.pod.is_some() }
 }
 
 /// Who pays for what is done for a process.

@@ -116,6 +116,12 @@ impl Resident {
         pids.filter_map(|pid| Self::look(proc, pid)).take(limit).collect()
     }
 
+    /// Its key, as far as `/proc` tells: to a clock tick.
+    pub(super) fn key(&self) -> ProcessKey {
+        let start_ns = self.ticks.saturating_mul(tick_ns());
+        ProcessKey { pid: self.pid, start_ns }
+    }
+
     fn look(proc: &Path, pid: u32) -> Option<Self> {
         let (snapshot, Stat { parent, start, .. }) = Snapshot::of(&Opened::at(proc, pid)?)?;
         Some(Self { pid, ticks: start, parent, snapshot })
@@ -175,7 +181,12 @@ fn login_uid(content: &[u8]) -> Option<u32> {
 /// Nanoseconds as the kernel turns them into clock ticks: rounded down (`nsec_to_clock_t`), so that
 /// the ticks of a key and of `/proc` are equal and not merely near.
 pub(super) fn ticks(ns: u64) -> u64 {
-    ns / (1_000_000_000 / rustix::param::clock_ticks_per_second().max(1))
+    ns / tick_ns()
+}
+
+/// How long a clock tick takes, in nanoseconds.
+fn tick_ns() -> u64 {
+    1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)
 }
 
 #[cfg(test)]

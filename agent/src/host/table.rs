@@ -36,9 +36,14 @@ pub(super) struct Table {
 }
 
 impl Known {
-    /// The process `pid`, that `parent` started.
-    pub(super) fn new(pid: u32, snapshot: Arc<Snapshot>, parent: Option<&Arc<Link>>) -> Self {
-        let link = Link::new(pid, &snapshot, parent);
+    /// The process `pid`, that runs `script` if it is an interpreter, and that `parent` started.
+    pub(super) fn new(
+        pid: u32,
+        snapshot: Arc<Snapshot>,
+        script: Option<&str>,
+        parent: Option<&Arc<Link>>,
+    ) -> Self {
+        let link = Link::new(pid, &snapshot, script, parent);
         Self { snapshot, link }
     }
 }
@@ -49,18 +54,25 @@ impl Table {
         Self { known: LruCache::new(CAPACITY), departed: VecDeque::new(), residents }
     }
 
-    /// Remembers those that run already.
-    pub(super) fn settle(&mut self, mut running: Vec<Resident>) {
+    /// Remembers those that run already. `script` says what an interpreter among them runs.
+    pub(super) fn settle(
+        &mut self,
+        mut running: Vec<Resident>,
+        mut script: impl FnMut(&Resident) -> Option<String>,
+    ) {
         // Who starts a process is older than it.
         running.sort_by_key(|resident| resident.ticks);
-        for Resident { pid, ticks, parent, snapshot } in running {
+        for resident in running {
+            let Resident { pid, ticks, parent, .. } = resident;
             let before = self.residents.get(&pid);
             if before.is_some_and(|(start, _)| *start == ticks) || self.residents.len() >= RESIDENTS
             {
                 continue;
             }
+            let script = script(&resident);
             let parent = self.residents.get(&parent).map(|(_, known)| Arc::clone(&known.link));
-            let known = Known::new(pid, Arc::new(snapshot), parent.as_ref());
+            let snapshot = Arc::new(resident.snapshot);
+            let known = Known::new(pid, snapshot, script.as_deref(), parent.as_ref());
             self.residents.insert(pid, (ticks, known));
         }
     }
@@ -103,7 +115,7 @@ mod tests {
     use super::*;
 
     fn known(pid: u32) -> Known {
-        Known::new(pid, Arc::default(), None)
+        Known::new(pid, Arc::default(), None, None)
     }
 
     #[test]
@@ -133,7 +145,7 @@ mod tests {
             snapshot: Snapshot { exe: Some(format!("/p{pid}")), ..Snapshot::default() },
         };
         let mut table = Table::new();
-        table.settle(vec![resident(7, 20, 5), resident(5, 10, 4)]);
+        table.settle(vec![resident(7, 20, 5), resident(5, 10, 4)], |_| None);
         let key = |pid, start_ns| ProcessKey { pid, start_ns };
         let found = table.of(key(7, 200_000_000)).unwrap();
         assert_eq!(found.snapshot.exe.as_deref(), Some("/p7"));
@@ -153,7 +165,7 @@ mod tests {
         let resident =
             |pid| Resident { pid, ticks: 1, parent: pid - 1, snapshot: Snapshot::default() };
         let mut table = Table::new();
-        table.settle((1..=count).map(resident).collect());
+        table.settle((1..=count).map(resident).collect(), |_| None);
         assert_eq!(table.residents.len(), RESIDENTS);
     }
 }

@@ -122,6 +122,14 @@ impl Looks {
     pub(super) fn executed(&mut self, key: ProcessKey) {
         self.known.pop(&key);
     }
+
+    /// Whether it is worth a look at a process when it begins, since it may have gone when it is asked
+    /// about: at that of an interpreter, and at the first of a pod's.
+    pub(super) fn are_worth_a_look(&self, question: &Question) -> bool {
+        let has_token = |container| self.tokens.contains(container);
+        question.exe.as_deref().is_some_and(script::is_interpreter)
+            || question.is_in_pod && !question.container.as_ref().is_some_and(has_token)
+    }
 }
 
 /// Looks at a process; `None` if it is gone. May take as long as the process likes.

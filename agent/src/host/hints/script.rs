@@ -35,6 +35,11 @@ pub(super) fn script_of(exe: Option<&str>, arguments: &[&str]) -> Option<String>
     None
 }
 
+/// Whether the program `exe` may run something that has a name of its own.
+pub(super) fn is_interpreter(exe: &str) -> bool {
+    language_of(file_name(exe)).is_some()
+}
+
 /// What the arguments say that is run.
 enum Run<'a> {
     Named(&'a str),
