@@ -1,0 +1,186 @@
+//! One rule of the configuration: what it matches and what it assigns.
+
+use super::facts::Known;
+use super::kind::Kind;
+use super::selector::{ParsePatternError, Pattern};
+use super::workload::Assigned;
+use crate::secret::Fingerprint;
+
+/// Longest label that is made of conditions, in bytes.
+const LABEL_MAX: usize = 120;
+
+/// A rule as the configuration says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleSpec {
+    /// What whoever it matches is called from then on, on every host.
+    pub name: Option<String>,
+    /// What must be the case, all of it.
+    pub all: Vec<Pattern>,
+    /// One of these must be the program's SHA-256, in hexadecimal digits, unless there are none.
+    pub exe_sha256: Vec<Pattern>,
+    /// One of these must be the parent, unless there are none.
+    pub parents: Vec<Pattern>,
+    /// The call must be made with one of these, unless there are none.
+    pub credentials: Vec<Fingerprint>,
+    /// What it assigns. The rule's own name is filled in.
+    pub assigned: Assigned,
+    /// Models that it is meant to use; a `*` at the end stands for anything. None says nothing.
+    pub approved_models: Vec<String>,
+    /// Providers that it is meant to use. None says nothing.
+    pub approved_providers: Vec<String>,
+    /// Credentials that others are meant to use, too.
+    pub shared_credentials: Vec<Fingerprint>,
+}
+
+/// A rule that is safe to apply: nobody comes under it by his own word alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    spec: RuleSpec,
+    /// Each holds if one of its patterns does.
+    conditions: Vec<Vec<Pattern>>,
+}
+
+/// Why a rule is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// It has no condition.
+    #[error("it matches everybody: say who is meant with `match`")]
+    MatchesAll,
+    /// Anybody could come under it.
+    #[error(
+        "anybody can make {0} true of himself: add what the host says of who is meant, such as `unix:uid:…`, \
+         `systemd:id:…`, `container:name:…` or `k8s:ns:…`"
+    )]
+    OnlyHints(String),
+    /// Who has stolen the credential would take the name with it.
+    #[error(
+        "who steals a credential would take the name with it: add who is meant to have it with \
+         `match`, or leave out `name`"
+    )]
+    NamedByCredential,
+}
+
+/// Why a condition doesn't hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    /// The condition; of several patterns that would do, all of them.
+    pub(super) condition: String,
+    /// What is the case instead.
+    pub(super) because: String,
+}
+
+impl Rule {
+    /// Takes a rule, if it is safe.
+    ///
+    /// # Errors
+    /// If a process that is not meant could come under it by what it says of itself. See
+    /// `docs/identity.md`.
+    pub fn new(mut spec: RuleSpec) -> Result<Self, RuleError> {
+        let alone = spec.all.iter().map(|pattern| vec![pattern.clone()]);
+        let choices = [spec.exe_sha256.clone(), spec.parents.clone()];
+        let choices = choices.into_iter().filter(|patterns| !patterns.is_empty());
+        let conditions: Vec<Vec<Pattern>> = alone.chain(choices).collect();
+        // Where one of several is enough, the weakest counts.
+        let is_safe = conditions.iter().any(|any| any.iter().all(Pattern::tells_who));
+        if !is_safe {
+            match (conditions.is_empty(), spec.credentials.is_empty(), &spec.name) {
+                (true, true, _) => return Err(RuleError::MatchesAll),
+                (false, true, _) => return Err(RuleError::OnlyHints(said(&conditions))),
+                (_, false, Some(_)) => return Err(RuleError::NamedByCredential),
+                // Whoever uses a credential pays for it, whatever he says of himself.
+                (_, false, None) => {}
+            }
+        }
+        spec.assigned.rule = match &spec.name {
+            Some(name) => name.clone(),
+            None => label(&conditions, &spec.credentials),
+        };
+        Ok(Self { spec, conditions })
+    }
+
+    /// What the configuration says.
+    #[must_use]
+    pub const fn spec(&self) -> &RuleSpec {
+        &self.spec
+    }
+
+    /// Its name, or else what it matches.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.spec.assigned.rule
+    }
+
+    /// Whether it matches a process, the credential aside; else the first condition that doesn't hold.
+    pub(super) fn matches(&self, known: &Known) -> Result<(), Failed> {
+        self.conditions.iter().try_for_each(|any| holds(any, known))
+    }
+}
+
+/// Whether a condition holds. Of what tells who it is, the workload's own word is not enough.
+fn holds(any: &[Pattern], known: &Known) -> Result<(), Failed> {
+    let mut own_word = None;
+    for fact in &known.0 {
+        if any.iter().any(|pattern| pattern.fits(fact.kind, &fact.value)) {
+            if fact.is_sufficient() || !fact.kind.tells_who() {
+                return Ok(());
+            }
+            own_word = Some(fact.source);
+        }
+    }
+    let condition = said(&[any.to_vec()]);
+    if let Some(source) = own_word {
+        let because = format!("only the workload itself says so (source: {source})");
+        return Err(Failed { condition, because });
+    }
+    let is_asked = |kind| any.iter().any(|pattern| pattern.kind() == kind);
+    let values: Vec<_> = known.0.iter().filter(|fact| is_asked(fact.kind)).collect();
+    let because = match values.as_slice() {
+        [] => "nothing is known of that".to_owned(),
+        facts => {
+            let values: Vec<_> = facts.iter().map(|fact| fact.value.as_str()).collect();
+            format!("it is {}", super::fact::escaped(&values.join(", ")))
+        }
+    };
+    Err(Failed { condition, because })
+}
+
+/// Conditions in words: `a, b`, and `a or b` where one is enough.
+fn said(conditions: &[Vec<Pattern>]) -> String {
+    let any = |patterns: &Vec<Pattern>| {
+        patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+    };
+    conditions.iter().map(any).collect::<Vec<_>>().join(", ")
+}
+
+fn label(conditions: &[Vec<Pattern>], credentials: &[Fingerprint]) -> String {
+    let credentials = credentials.iter().map(|print| format!("credential:{print}"));
+    let credentials = credentials.collect::<Vec<_>>().join(" or ");
+    let mut label = said(conditions);
+    if !label.is_empty() && !credentials.is_empty() {
+        label.push_str(", ");
+    }
+    label.push_str(&credentials);
+    if label.len() > LABEL_MAX {
+        label.truncate(label.floor_char_boundary(LABEL_MAX));
+        label.push('…');
+    }
+    label
+}
+
+impl RuleSpec {
+    /// One of the digits in `exe_sha256`, as a pattern.
+    ///
+    /// # Errors
+    /// If they aren't 64 in lower case.
+    pub fn program(digits: &str) -> Result<Pattern, ParsePatternError> {
+        Pattern::exact(Kind::Sha256, digits)
+    }
+
+    /// One of the names in `parent`, as a pattern.
+    ///
+    /// # Errors
+    /// If it can't be a name.
+    pub fn parent(name: &str) -> Result<Pattern, ParsePatternError> {
+        Pattern::exact(Kind::Parent, name)
+    }
+}
