@@ -5,6 +5,7 @@
 mod fingerprint_key;
 mod problem;
 mod read;
+mod rules;
 mod section;
 mod units;
 
@@ -14,6 +15,7 @@ pub use fingerprint_key::{FingerprintKeyError, fingerprint_key};
 pub use problem::{ConfigError, Problem};
 pub use units::{ByteSize, Days, ParseByteSizeError, Seconds};
 use weir_core::blind::HostPattern;
+use weir_core::identity::Rules;
 
 /// Where the configuration is looked for when no file is named. It need not exist.
 pub const DEFAULT_FILE: &str = "/etc/weir/weir.toml";
@@ -41,6 +43,8 @@ pub struct Config {
     pub control: Control,
     /// The daemon's own log.
     pub log: Log,
+    /// Who is called what, and who pays: `[[rule]]`, in the order of the file.
+    pub rules: Rules,
 }
 
 /// `[capture]`
@@ -139,6 +143,7 @@ impl Default for Config {
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
             control: Control { group: "weir".to_owned() },
             log: Log { level: LogLevel::Info, format: LogFormat::Text },
+            rules: Rules::default(),
             state_dir,
         }
     }
