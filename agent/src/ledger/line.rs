@@ -218,6 +218,7 @@ mod tests {
                 labels: record.credential_ids.clone(),
             }),
             agent: Some(Agent { name: worst.clone(), pid: u32::MAX, depth: u32::MAX }),
+            disputed: vec![worst.clone(); 99],
         };
         record.container = Some(weir_core::identity::Container {
             id: worst.clone(),

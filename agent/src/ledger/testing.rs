@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_core::identity::{IdentityId, Process, Workload};
+use weir_core::identity::{Assigned, IdentityId, Process, Workload};
 use weir_core::meter::{
     BatchRecord, CallId, CostSource, EdgeId, EdgeRecord, Payer, UsageRecord, UsageSource,
 };
@@ -57,6 +57,24 @@ pub(super) fn batch(number: u64, id: &str, time: Timestamp) -> BatchRecord {
     }
 }
 
+/// What is known of who makes the call of that number.
+fn workload(number: u64) -> Workload {
+    let assigned = Assigned {
+        rule: format!("rule-{}", number % 4),
+        owner: number.is_multiple_of(2).then(|| "ann".to_owned()),
+        team: Some(format!("team-{}", number % 3)),
+        product_line: number.is_multiple_of(5).then(|| "helpdesk".to_owned()),
+        cost_center: Some("4711".to_owned()),
+        environment: number.is_multiple_of(4).then(|| "staging".to_owned()),
+        ..Assigned::default()
+    };
+    Workload {
+        script: number.is_multiple_of(3).then(|| format!("app-{}.py", number % 2)),
+        assigned: (!number.is_multiple_of(6)).then_some(assigned),
+        ..Workload::default()
+    }
+}
+
 /// A call whose every part follows from `number`.
 pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
     UsageRecord {
@@ -70,7 +88,7 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         },
         container: None,
         unit: None,
-        workload: Workload::default(),
+        workload: workload(number),
         role: Role::Client,
         provider: "openai".to_owned(),
         api: if number.is_multiple_of(2) { Api::ChatCompletions } else { Api::Responses },

@@ -30,7 +30,7 @@ use super::usage::Usage;
 pub(super) use keys::Hour;
 
 /// Changes with the form of keys or values; another format's index is made anew.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// The store's default is 1 GiB, and it would not see that a cgroup grants less.
 const CACHE_BYTES: u64 = 32 << 20;
 
