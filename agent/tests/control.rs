@@ -60,6 +60,11 @@ fn what_is_asked_wrongly_is_refused_with_the_reason() {
         "/v1/calls?follow=yes",
         "/v1/calls?follow=true&until=now",
         "/v1/health?verbose=1",
+        "/v1/identity/explain",
+        "/v1/identity/explain?pid=1&name=a",
+        "/v1/identity/explain?pid=x",
+        "/v1/identity/explain?pid=7",
+        "/v1/identity/explain?pid=813",
         "/v2/usage",
     ]
     .iter()
@@ -117,6 +122,35 @@ fn id(line: &[u8]) -> u64 {
 }
 
 #[test]
+fn it_is_explained_who_a_process_and_what_an_identity_is() {
+    let mut daemon = Daemon::start();
+    let mut named = call(1, "ann", "gpt-5");
+    named.identity.0 = "spiffe://weir.local/workload/bot".to_owned();
+    daemon.store(&[named, call(2, "ann", "gpt-5"), call(3, "ann", "gpt-5")]);
+
+    let process = get(&daemon, "/v1/identity/explain?pid=812").unwrap();
+    assert_eq!(process["identity"], "spiffe://weir.local/workload/bot");
+    assert_eq!(process["resolved"], "spiffe://weir.local/host/host-1/unit/bot.service");
+    assert_eq!(process["assigned"]["owner"], "ann@example.org");
+    assert_eq!(process["rules"][0]["outcome"], "failed");
+    assert_eq!(process["rules"][1]["outcome"], "matched");
+    let fact = json!({
+        "selector": "systemd:id:bot.service", "source": "cgroup", "hint": false, "sufficient": true,
+    });
+    assert!(process["facts"].as_array().unwrap().contains(&fact), "{process}");
+
+    for name in ["bot", "workload/bot", "spiffe:%2F%2Fweir.local/workload/bot"] {
+        let identity = get(&daemon, &format!("/v1/identity/explain?name={name}")).unwrap();
+        assert_eq!(identity["identity"], "spiffe://weir.local/workload/bot");
+        assert_eq!(identity["rule"]["match"][0], "systemd:id:bot.service");
+        assert_eq!(identity["latest"]["id"], format!("{:032x}", 1));
+    }
+    let ann = get(&daemon, "/v1/identity/explain?name=user/ann").unwrap();
+    assert_eq!(ann["latest"]["id"], format!("{:032x}", 3));
+    assert_eq!(ann.get("rule"), None);
+}
+
+#[test]
 fn the_daemon_says_who_and_how_it_is() {
     let mut daemon = Daemon::start();
     daemon.store(&[call(1, "ann", "gpt-5")]);
@@ -137,11 +171,13 @@ fn another_user_of_the_group_may_read_but_not_everything() {
         eprintln!("skipped: only root can be another user");
         return;
     }
-    let daemon = Daemon::shared_with("root");
+    let mut daemon = Daemon::shared_with("root");
+    daemon.store(&[call(1, "ann", "gpt-5")]);
+    let daemon = daemon;
     let directory = daemon.directory.path();
     std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o711)).unwrap();
-    let as_nobody = |target: &'static str| {
-        let socket = daemon.socket();
+    let as_nobody = |target: &str| {
+        let (socket, target) = (daemon.socket(), target.to_owned());
         let asking = std::thread::spawn(move || {
             rustix::thread::set_thread_uid(rustix::thread::Uid::from_raw(65_534)).unwrap();
             let mut stream = UnixStream::connect(socket).unwrap();
@@ -159,6 +195,11 @@ fn another_user_of_the_group_may_read_but_not_everything() {
     let verify = as_nobody("/v1/ledger/verify");
     assert!(verify.starts_with("HTTP/1.1 403 "), "{verify}");
     assert!(verify.contains(r#"{"error":{"code":"forbidden","message":"#), "{verify}");
+    for others in ["pid=812", "name=bot", "name=user/ann"] {
+        let target = format!("/v1/identity/explain?{others}");
+        let explained = as_nobody(&target);
+        assert!(explained.starts_with("HTTP/1.1 403 "), "{explained}");
+    }
 }
 
 #[test]

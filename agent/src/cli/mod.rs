@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod connection;
 mod doctor;
+mod identity;
 mod ledger;
 mod metrics;
 mod name;
@@ -42,6 +43,7 @@ enum Command {
     Run(run::Arguments),
     Usage(usage::Arguments),
     Calls(calls::Arguments),
+    Identity(identity::Arguments),
     Doctor(doctor::Arguments),
     Metrics(metrics::Arguments),
     Config(config::Arguments),
@@ -74,6 +76,7 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
         Command::Run(arguments) => arguments.run(daemon),
         Command::Usage(arguments) => arguments.run(),
         Command::Calls(arguments) => arguments.run(),
+        Command::Identity(arguments) => arguments.run(),
         Command::Doctor(arguments) => arguments.run(),
         Command::Metrics(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),

@@ -5,6 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::explain::Busy;
+
 /// What a request failed with. Serialises as `{"error": {"code": …, "message": …}}`.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
@@ -14,6 +16,10 @@ pub(super) enum ApiError {
     Forbidden,
     #[error("there is nothing at this path")]
     NotFound,
+    #[error("{0}")]
+    Unknown(String),
+    #[error(transparent)]
+    Busy(#[from] Busy),
     #[error("this path doesn't take this method")]
     MethodNotAllowed,
     #[error("{0}")]
@@ -39,6 +45,8 @@ impl ApiError {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Unknown(_) => (StatusCode::NOT_FOUND, "unknown"),
+            Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Ledger(_) => (StatusCode::INTERNAL_SERVER_ERROR, "ledger_failed"),
         }

@@ -6,6 +6,7 @@
 //! | `GET /v1/health` | | [`Health`] |
 //! | `GET /v1/usage` | `by`, `since`, `until` | [`crate::ledger::UsageReport`] |
 //! | `GET /v1/calls` | `since`, `until`, `identity`, `follow` | a call a line, as they are read |
+//! | `GET /v1/identity/explain` | `pid` or `name` | [`Explanation`] or [`NamedIdentity`] |
 //! | `GET /v1/doctor` | | [`DoctorReport`] |
 //! | `GET /v1/metrics` | | OpenMetrics text, which Prometheus reads |
 //! | `GET /v1/ledger/verify` | | [`Verification`]; for root only |
@@ -14,13 +15,17 @@
 //! fails answers `{"error": {"code": …, "message": …}}`.
 //!
 //! Who may connect is decided by the socket's mode; who may do what, by the user id that the kernel
-//! gives for the other end. Reads by anybody but root and the daemon's own user are logged.
+//! gives for the other end. Reads by anybody but root and the daemon's own user are logged, and only of
+//! their own processes are they told why a process is who it is.
+//!
+//! [`Explanation`]: weir_core::identity::Explanation
 
 mod api;
 mod calls;
 mod client;
 mod doctor;
 mod error;
+mod explain;
 mod metrics;
 mod peer;
 mod server;
@@ -33,6 +38,7 @@ use weir_core::units::Timestamp;
 
 pub use client::{Client, ClientError, Lines};
 pub use doctor::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport, Status};
+pub use explain::{Busy, NamedIdentity, RuleView};
 pub use server::{Control, serve};
 pub use socket::{Socket, SocketError};
 pub use verification::{Verification, verify};

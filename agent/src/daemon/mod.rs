@@ -9,6 +9,7 @@
 //! leftmost can't take any more is counted, stands in the log as a loss once that can be written
 //! again, and `weir doctor` says so at once.
 
+mod asks;
 mod blind;
 mod doctor;
 mod failure;
@@ -33,6 +34,7 @@ use crate::control::{Control, Socket, serve};
 use crate::host::{self, Host};
 use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
 
+use asks::asks;
 use blind::Blind;
 use failure::Coded;
 use settle::{Keeper, MeterQueue};
@@ -69,6 +71,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     };
     let (capture, drain) = Capture::start(&options).coded()?;
     let waker = drain.waker();
+    let (asker, asks) = asks({
+        let waker = drain.waker();
+        move || waker.wake()
+    });
     // A daemon that answers is a daemon that sees.
     let socket = Socket::bind(&config.socket, &config.control.group).coded()?;
     ledger.append(Timestamp::now(), &[Entry::Start(Mark { time: started })]).coded()?;
@@ -83,7 +89,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         capture: capture.clone(),
         blind,
         pipeline: Pipeline::new(key),
-        host: Host::new(namespace, host::Paths::default()),
+        host: Host::new(namespace.clone(), host::Paths::default()).with_rules(config.rules.clone()),
+        asks,
         made,
         losses: LossTeller::new(capture.clone(), entries.clone(), Arc::clone(&vitals)),
         vitals: Arc::clone(&vitals),
@@ -106,6 +113,9 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let control = Control {
         reader: reader.clone(),
         state_dir: config.state_dir.clone(),
+        rules: config.rules,
+        namespace,
+        explain: Box::new(move |pid| asker.explain(pid)),
         host: config.host.clone(),
         trust_domain: config.trust_domain.clone(),
         started,

@@ -11,6 +11,7 @@ mod files;
 mod machine;
 mod paths;
 mod process;
+mod running;
 mod runtimes;
 mod table;
 mod users;
@@ -22,12 +23,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use weir_core::identity::{
-    Attribution, Membership, Namespace, Placement, Process, ProcessFacts, Realm, resolve,
+    Attribution, Explanation, Membership, Namespace, Placement, Process, ProcessFacts, Realm, Rules,
 };
 use weir_core::units::ProcessKey;
 
 use cgroups::Cgroups;
 use process::Snapshot;
+use running::Running;
 use runtimes::Runtimes;
 use table::Table;
 use users::Users;
@@ -55,6 +57,7 @@ pub struct Sighting {
 #[derive(Debug)]
 pub struct Host {
     namespace: Namespace,
+    rules: Rules,
     proc: PathBuf,
     table: Table,
     cgroups: Cgroups,
@@ -69,12 +72,19 @@ impl Host {
     pub fn new(namespace: Namespace, paths: Paths) -> Self {
         Self {
             namespace,
+            rules: Rules::default(),
             table: Table::new(),
             cgroups: Cgroups::new(&paths.cgroup2),
             runtimes: Runtimes::new(&paths),
             users: Users::new(paths.passwd),
             proc: paths.proc,
         }
+    }
+
+    /// The same host, with rules that name and assign.
+    #[must_use]
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
     }
 
     /// A process replaced its program. `filename` is what it gave to `execve`, from the exec record:
@@ -109,6 +119,22 @@ impl Host {
 
     /// Who the process of this sighting is.
     pub fn attribution(&mut self, sighting: &Sighting) -> Attribution {
+        let facts = self.facts(sighting);
+        self.rules.attribute(&facts, &self.namespace)
+    }
+
+    /// Who the process with this pid is, and how that is known; `None` if none has it. What it has
+    /// done so far counts as it does for its calls.
+    pub fn explain(&mut self, pid: u32) -> Option<Explanation> {
+        let Running { key, uid, cgroup } = Running::of(&self.proc, pid)?;
+        // No cgroup has the id 0: without an id, what procfs says of the cgroups stays.
+        let cgroup_id = cgroup.and_then(|path| self.cgroups.id(&path)).unwrap_or(0);
+        let key = self.table.precise(key);
+        let facts = self.facts(&Sighting { key, uid, cgroup_id });
+        Some(self.rules.explain(&facts, &self.namespace))
+    }
+
+    fn facts(&mut self, sighting: &Sighting) -> ProcessFacts {
         let Snapshot { exe, cgroups } = self.last_seen(sighting.key);
         let cgroups = self.at_the_time(sighting, cgroups);
         let cgroup = cgroups.path().map(str::to_owned);
@@ -121,14 +147,13 @@ impl Host {
             .container
             .map(|container| self.runtimes.describe(&container, placement.realm, owner.as_deref()));
         let process = Process { pid: sighting.key.pid, exe, uid: sighting.uid };
-        let facts = ProcessFacts {
+        ProcessFacts {
             user: self.users.by_uid(sighting.uid).map(|user| user.name.clone()),
             cgroup,
             owner: owner.map(|user| user.name.clone()),
             container,
             ..ProcessFacts::new(process)
-        };
-        resolve(&facts, &self.namespace)
+        }
     }
 
     /// What `/proc` says now, else what was noted before.

@@ -65,7 +65,7 @@ fn running_since(stat: &[u8]) -> Option<u64> {
 
 /// Nanoseconds as the kernel turns them into clock ticks: rounded down (`nsec_to_clock_t`), so that
 /// the ticks of a key and of `/proc` are equal and not merely near.
-fn ticks(ns: u64) -> u64 {
+pub(super) fn ticks(ns: u64) -> u64 {
     ns / (1_000_000_000 / rustix::param::clock_ticks_per_second().max(1))
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lru::LruCache;
 use weir_core::units::ProcessKey;
 
-use super::process::Snapshot;
+use super::process::{Snapshot, ticks};
 
 /// Most processes that are remembered. A process that lives needs no memory of ours: `/proc` has it.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
@@ -30,6 +30,14 @@ impl Table {
     /// What was last seen of a process.
     pub(super) fn of(&mut self, key: ProcessKey) -> Option<Arc<Snapshot>> {
         self.known.get(&key).cloned()
+    }
+
+    /// The key by which a process is known, of which this one may be right to a clock tick only.
+    pub(super) fn precise(&self, key: ProcessKey) -> ProcessKey {
+        let is_it = |known: &ProcessKey| {
+            known.pid == key.pid && ticks(known.start_ns) == ticks(key.start_ns)
+        };
+        self.known.iter().map(|(known, _)| *known).find(is_it).unwrap_or(key)
     }
 
     /// Notes what was seen. Forked processes share it.

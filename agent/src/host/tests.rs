@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use tempfile::TempDir;
+use weir_core::identity::{Rule, RuleSpec};
 
 use super::cgroups::id_of;
 use super::*;
@@ -156,6 +157,31 @@ fn a_forked_process_runs_its_parent_s_program_until_it_executes_another() {
     assert_eq!(exe(8).as_deref(), Some("/usr/bin/python3"));
     assert_eq!(exe(9).as_deref(), Some("/usr/bin/curl"));
     assert_eq!(exe(10), None);
+}
+
+#[test]
+fn a_pid_is_explained_as_its_calls_would_be() {
+    let rule = |name: &str, all: &str| {
+        let all = all.split(' ').map(|selector| selector.parse().unwrap()).collect();
+        Rule::new(RuleSpec { name: Some(name.to_owned()), all, ..RuleSpec::default() }).unwrap()
+    };
+    let mut fake = Fake::new();
+    let rules = Rules::new(vec![
+        rule("other", "systemd:id:other.service"),
+        rule("bot", "systemd:id:a.service unix:user:agent unix:path:/usr/bin/*"),
+    ]);
+    fake.host = std::mem::replace(&mut fake.host, Host::new(namespace(), Paths::default()))
+        .with_rules(rules);
+    let service = fake.run(7, "/usr/bin/python3", "/system.slice/a.service");
+    let status = "Name:\tx\nUid:\t1000\t0\t0\t0\n";
+    std::fs::write(fake.root.path().join("proc/7/status"), status).unwrap();
+    let explained = fake.host.explain(7).unwrap();
+    assert_eq!(explained.identity.0, "spiffe://example.org/workload/bot");
+    assert_eq!(explained.resolved.0, "spiffe://example.org/host/h1/unit/a.service");
+    assert_eq!(explained.rules.len(), 2);
+    assert_eq!(explained.process.uid, 1000);
+    assert_eq!(fake.see(7, 1000, service).identity, explained.identity);
+    assert_eq!(fake.host.explain(8), None);
 }
 
 #[test]

@@ -45,6 +45,12 @@ impl Rules {
         })
     }
 
+    /// The identity that a rule gives, if it gives one.
+    #[must_use]
+    pub fn identity(&self, rule: &Rule, namespace: &Namespace) -> Option<IdentityId> {
+        rule.spec().name.as_deref().map(|name| workload(name, namespace))
+    }
+
     /// Who a process is: [`super::resolve()`], and then the first rule that matches. Rules that depend
     /// on a call's credential come into it later, by [`Attribution::of_call`].
     #[must_use]

@@ -30,6 +30,11 @@ fn facts(cgroup: Option<&str>) -> ProcessFacts {
     }
 }
 
+/// The agent of that name, so many processes above the one that calls.
+fn agent(name: &str, depth: u32) -> Option<Agent> {
+    Some(Agent { name: name.to_owned(), pid: 1, depth })
+}
+
 /// Checks what a cgroup path gives, written as `identity unit=… runtime=… pod=…` with the
 /// namespace left out and the absent left out. `{id}`, `{other}`, `{pod}`, `{pod_}` and `{static}`
 /// in the path stand for a container's id, another one, and a pod's uid in its three spellings.

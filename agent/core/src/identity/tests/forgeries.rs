@@ -51,7 +51,7 @@ fn a_forged_script_or_program_name() {
 #[test]
 fn a_forged_comm() {
     let mut facts = facts(None);
-    facts.agent = Some(Agent { name: "pay".to_owned(), pid: 1, depth: 1 });
+    facts.agent = agent("pay", 1);
     check(&facts, "/host/h1/user/agent");
 }
 

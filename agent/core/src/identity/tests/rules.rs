@@ -158,7 +158,7 @@ fn one_of_several_programs_or_parents_is_enough() {
     {
         let mut facts = facts(None);
         facts.exe_sha256 = Some(digits(digest));
-        facts.agent = Some(Agent { name: "claude".to_owned(), pid: 1, depth });
+        facts.agent = agent("claude", depth);
         let found = rules.attribute(&facts, &namespace()).workload.assigned;
         assert_eq!(found.is_some(), is_matched, "{digest} {depth}");
     }
@@ -241,7 +241,7 @@ fn facts_come_with_their_sources_the_most_trusted_first() {
             runtime: None,
         }),
         cloud: [("AWS_ROLE_ARN", "arn:aws:iam::1:role/bot".to_owned())].into(),
-        agent: Some(Agent { name: "claude".to_owned(), pid: 7, depth: 1 }),
+        agent: agent("claude", 1),
         ..facts(Some(&format!("/kubepods/pod{POD}/{ID}")))
     };
     let told: Vec<_> = super::super::facts(&known, &namespace())
