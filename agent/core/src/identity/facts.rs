@@ -24,16 +24,24 @@ pub(super) struct KnownFact {
     pub(super) kind: Kind,
     pub(super) value: String,
     pub(super) source: Source,
+    /// A container's root may take on any user and group, so of a process in a container of the host
+    /// these tell nothing but which of the container's processes it is.
+    pub(super) is_taken: bool,
 }
 
 impl KnownFact {
     /// Whether a rule may rest on it alone.
     pub(super) const fn is_sufficient(&self) -> bool {
-        self.kind.tells_who() && self.source.vouches()
+        self.kind.tells_who() && self.source.vouches() && !self.is_taken
+    }
+
+    /// Whether it is about who somebody is, and nobody else than the workload says so.
+    pub(super) const fn is_own_word(&self) -> bool {
+        self.kind.tells_who() && !self.source.vouches()
     }
 
     pub(super) fn fact(&self) -> Fact {
-        let Self { kind, value, source } = self;
+        let Self { kind, value, source, is_taken: _ } = self;
         Fact { selector: Selector(format!("{kind}:{value}")), source: *source }
     }
 }
@@ -46,6 +54,10 @@ impl Known {
     pub(super) fn of(facts: &ProcessFacts, resolution: &Resolution) -> Self {
         let mut known = Self(Vec::new());
         known.of_process(facts);
+        let placement = &resolution.placement;
+        if placement.container.is_some() && placement.realm == Realm::Host {
+            known.0.iter_mut().for_each(|fact| fact.is_taken = fact.kind.is_account());
+        }
         known.of_placement(resolution, facts.cgroup.as_deref().unwrap_or_default());
         known.of_pod(resolution);
         let IdentityId(identity) = &resolution.attribution.identity;
@@ -137,7 +149,7 @@ impl Known {
     fn add(&mut self, kind: Kind, value: Option<impl ToString>, source: Source) {
         let value = value.map(|value| value.to_string()).unwrap_or_default();
         if !value.is_empty() {
-            self.0.push(KnownFact { kind, value: bounded(&value), source });
+            self.0.push(KnownFact { kind, value: bounded(&value), source, is_taken: false });
         }
     }
 }

@@ -159,6 +159,11 @@ impl Kind {
         }
     }
 
+    /// Whether it is about the user or a group that a process runs as.
+    pub(super) const fn is_account(self) -> bool {
+        matches!(self, Self::Uid | Self::User | Self::Gid | Self::Group)
+    }
+
     /// What a value of it has to look like.
     pub(super) const fn form(self) -> Form {
         match self {

@@ -1,6 +1,7 @@
 //! One rule of the configuration: what it matches and what it assigns.
 
-use super::facts::Known;
+use super::fact::escaped;
+use super::facts::{Known, KnownFact};
 use super::kind::Kind;
 use super::selector::{ParsePatternError, Pattern};
 use super::workload::Assigned;
@@ -38,6 +39,8 @@ pub struct Rule {
     spec: RuleSpec,
     /// Each holds if one of its patterns does.
     conditions: Vec<Vec<Pattern>>,
+    /// One of them must hold by a fact that a rule may rest on.
+    must_rest: bool,
 }
 
 /// Why a rule is refused.
@@ -95,7 +98,7 @@ impl Rule {
             Some(name) => name.clone(),
             None => label(&conditions, &spec.credentials),
         };
-        Ok(Self { spec, conditions })
+        Ok(Self { spec, conditions, must_rest: is_safe })
     }
 
     /// What the configuration says.
@@ -110,38 +113,75 @@ impl Rule {
         &self.spec.assigned.rule
     }
 
-    /// Whether it matches a process, the credential aside; else the first condition that doesn't hold.
-    pub(super) fn matches(&self, known: &Known) -> Result<(), Failed> {
-        self.conditions.iter().try_for_each(|any| holds(any, known))
+    /// Whether it matches a process, the credential aside.
+    pub(super) fn matches(&self, known: &Known) -> bool {
+        let mut rests = !self.must_rest;
+        self.conditions.iter().all(|any| {
+            let held = strongest(any, known);
+            rests |= held == Held::Firmly;
+            held >= Held::Loosely
+        }) && rests
+    }
+
+    /// Why it doesn't match: the first condition that doesn't hold.
+    pub(super) fn failed(&self, known: &Known) -> Failed {
+        let fails = |any: &&Vec<Pattern>| strongest(any, known) < Held::Loosely;
+        match self.conditions.iter().find(fails) {
+            Some(any) => {
+                Failed { condition: said(std::slice::from_ref(any)), because: why(any, known) }
+            }
+            None => Failed {
+                condition: said(&self.conditions),
+                because: "a process in a container may take on any user: say which container"
+                    .to_owned(),
+            },
+        }
     }
 }
 
-/// Whether a condition holds. Of what tells who it is, the workload's own word is not enough.
-fn holds(any: &[Pattern], known: &Known) -> Result<(), Failed> {
-    let mut own_word = None;
-    for fact in &known.0 {
-        if any.iter().any(|pattern| pattern.fits(fact.kind, &fact.value)) {
-            if fact.is_sufficient() || !fact.kind.tells_who() {
-                return Ok(());
-            }
-            own_word = Some(fact.source);
-        }
-    }
-    let condition = said(&[any.to_vec()]);
-    if let Some(source) = own_word {
-        let because = format!("only the workload itself says so (source: {source})");
-        return Err(Failed { condition, because });
-    }
-    let is_asked = |kind| any.iter().any(|pattern| pattern.kind() == kind);
-    let values: Vec<_> = known.0.iter().filter(|fact| is_asked(fact.kind)).collect();
-    let because = match values.as_slice() {
-        [] => "nothing is known of that".to_owned(),
-        facts => {
-            let values: Vec<_> = facts.iter().map(|fact| fact.value.as_str()).collect();
-            format!("it is {}", super::fact::escaped(&values.join(", ")))
+/// How well a condition holds, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    /// Nothing says so.
+    Not,
+    /// Only the workload says who it is.
+    ByOwnWord,
+    /// It holds and doesn't tell who it is.
+    Loosely,
+    /// A rule may rest on it.
+    Firmly,
+}
+
+/// How well the best of the facts that fit makes a condition hold.
+fn strongest(any: &[Pattern], known: &Known) -> Held {
+    let fits = |fact: &&KnownFact| any.iter().any(|pattern| pattern.fits(fact.kind, &fact.value));
+    let held = |fact: &KnownFact| {
+        if fact.is_own_word() {
+            Held::ByOwnWord
+        } else if fact.is_sufficient() {
+            Held::Firmly
+        } else {
+            Held::Loosely
         }
     };
-    Err(Failed { condition, because })
+    known.0.iter().filter(fits).map(held).max().unwrap_or(Held::Not)
+}
+
+/// What is the case where a condition doesn't hold.
+fn why(any: &[Pattern], known: &Known) -> String {
+    let is_asked = |kind| any.iter().any(|pattern| pattern.kind() == kind);
+    let asked: Vec<_> = known.0.iter().filter(|fact| is_asked(fact.kind)).collect();
+    let own_word = asked.iter().find(|fact| fact.is_own_word());
+    match (strongest(any, known), own_word, asked.as_slice()) {
+        (Held::ByOwnWord, Some(fact), _) => {
+            format!("only the workload itself says so (source: {})", fact.source)
+        }
+        (_, _, []) => "nothing is known of that".to_owned(),
+        (_, _, facts) => {
+            let values: Vec<_> = facts.iter().map(|fact| fact.value.as_str()).collect();
+            format!("it is {}", escaped(&values.join(", ")))
+        }
+    }
 }
 
 /// Conditions in words: `a, b`, and `a or b` where one is enough.

@@ -62,7 +62,7 @@ impl Rules {
         let known = Known::of(facts, &resolution);
         let mut attribution = resolution.attribution;
         let resolved = attribution.identity.clone();
-        for rule in self.0.iter().filter(|rule| rule.matches(&known).is_ok()) {
+        for rule in self.0.iter().filter(|rule| rule.matches(&known)) {
             let identity = named_by(rule, namespace, &resolved);
             if rule.spec().credentials.is_empty() {
                 attribution.identity = identity;
@@ -81,13 +81,16 @@ impl Rules {
         let known = Known::of(facts, &resolution);
         let mut tried = Vec::new();
         for rule in self.iter() {
-            let outcome = match rule.matches(&known) {
-                Ok(()) if rule.spec().credentials.is_empty() => Outcome::Matched,
-                Ok(()) => Outcome::WithCredential,
-                Err(Failed { condition, because }) => Outcome::Failed { condition, because },
+            let outcome = match (rule.matches(&known), rule.spec().credentials.is_empty()) {
+                (true, true) => Outcome::Matched,
+                (true, false) => Outcome::WithCredential,
+                (false, _) => {
+                    let Failed { condition, because } = rule.failed(&known);
+                    Outcome::Failed { condition, because }
+                }
             };
             let is_decided = outcome == Outcome::Matched;
-            let identity = rule.spec().name.as_deref().map(|name| workload(name, namespace));
+            let identity = self.identity(rule, namespace);
             tried.push(Tried { rule: rule.label().to_owned(), identity, outcome });
             if is_decided {
                 break;

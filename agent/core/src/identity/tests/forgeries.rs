@@ -19,6 +19,39 @@ fn victim() -> Rules {
     ])
 }
 
+/// Root in a container is whoever it likes, and no more of the host's users for that.
+#[test]
+fn a_user_that_a_container_has_taken_on() {
+    let mut facts = facts(Some(&format!("/docker/{ID}")));
+    facts.process.uid = 7;
+    facts.user = Some("pay".to_owned());
+    facts.script = Some("pay.py".to_owned());
+    let found = victim().attribute(&facts, &namespace());
+    assert_eq!(found.identity.0, "spiffe://example.org/host/h1/container/3f29a1cc0b6d");
+    assert_eq!(found.workload.assigned, None);
+    let of_user = rules([spec("pay", "unix:uid:7", "")]);
+    let explained = of_user.explain(&facts, &namespace());
+    assert_eq!(
+        explained.rules[0].outcome,
+        Outcome::Failed {
+            condition: "unix:uid:7".to_owned(),
+            because: "a process in a container may take on any user: say which container"
+                .to_owned(),
+        }
+    );
+    // Which container it is makes the difference, and then the user may, too.
+    let here = format!("container:id:{ID} unix:uid:");
+    for (uid, is_matched) in [(7, true), (8, false)] {
+        let of_container = rules([spec("pay", &format!("{here}{uid}"), "")]);
+        let found = of_container.attribute(&facts, &namespace());
+        assert_eq!(found.workload.assigned.is_some(), is_matched);
+    }
+    // A user's own containers have no other users than his.
+    let below = "/user.slice/user-7.slice/user@7.service/user.slice";
+    facts.cgroup = Some(format!("{below}/libpod-{ID}.scope"));
+    assert!(of_user.attribute(&facts, &namespace()).workload.assigned.is_some());
+}
+
 /// Checks that these facts come under no rule and have this identity.
 fn check(facts: &ProcessFacts, identity: &str) {
     let found = victim().attribute(facts, &namespace());

@@ -171,7 +171,7 @@ fn an_explanation_says_what_did_not_hold() {
         spec("b", "unix:uid:7 unix:user:agent", ""),
         spec("c", "unix:uid:1000 process:script:c.py", ""),
         spec("d", "container:name:web", ""),
-        spec("e", "unix:uid:1000", "1"),
+        spec("e", "systemd:id:bot.service", "1"),
         spec("f", "systemd:id:bot.service", ""),
         spec("g", "unix:uid:1000", ""),
     ]);
