@@ -9,6 +9,8 @@ use weir_core::meter::{
 use weir_core::provider::{Api, CallState, Protocol};
 use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 
+use super::dimension::Dimension;
+
 /// So many seconds after the start of 23 November 2026.
 pub(super) fn time(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_392_000 + seconds).unwrap()
@@ -132,5 +134,25 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         parent_id: None,
         user_agent: None,
         price_version: None,
+    }
+}
+
+/// What a record has of a dimension.
+pub(super) fn value(record: &UsageRecord, dimension: Dimension) -> Option<String> {
+    let assigned = record.workload.assigned.as_ref();
+    match dimension {
+        Dimension::Identity => Some(record.identity.0.clone()),
+        Dimension::Model => record.model.clone(),
+        Dimension::Provider => Some(record.provider.clone()),
+        Dimension::Credential => record.credential.as_ref().map(ToString::to_string),
+        Dimension::Api => Some(record.api.as_str().to_owned()),
+        Dimension::Process => record.process.exe.clone(),
+        Dimension::Script => record.workload.script.clone(),
+        Dimension::Rule => assigned.map(|assigned| assigned.rule.clone()),
+        Dimension::Owner => assigned?.owner.clone(),
+        Dimension::Team => assigned?.team.clone(),
+        Dimension::ProductLine => assigned?.product_line.clone(),
+        Dimension::CostCenter => assigned?.cost_center.clone(),
+        Dimension::Environment => assigned?.environment.clone(),
     }
 }
