@@ -74,7 +74,7 @@ impl fmt::Display for Source {
 }
 
 /// A fact in SPIRE's form, `type:value`: `unix:uid:1000`, `systemd:id:bot.service`, `k8s:ns:prod`.
-/// At most [`super::selector::VALUE_MAX`] bytes and a few. Shown with control characters escaped.
+/// The value has at most 1 KiB and a mark if it was cut. Shown with control characters escaped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Selector(pub String);
