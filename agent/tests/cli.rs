@@ -44,6 +44,7 @@ fn help_teaches() {
         "calls",
         "identities",
         "identity show",
+        "identity explain",
         "identity offboard",
         "identity rename",
         "credentials",
@@ -207,6 +208,21 @@ fn calls_are_listed_and_followed() {
     drop(lines);
     daemon.store(&[call(9, "ann", "gpt-5")]);
     assert_eq!(follower.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn an_identity_is_explained() {
+    let mut daemon = Daemon::start();
+    let mut latest = call(1, "ann", "gpt-5");
+    latest.identity.0 = "spiffe://weir.local/workload/bot".to_owned();
+    latest.time = "2026-01-01T00:00:00Z".parse().unwrap();
+    daemon.store(&[latest]);
+    let of_process = shown(&asked(&daemon, &["identity", "explain", "812"]));
+    insta::assert_snapshot!("explain_a_process", of_process);
+    let of_name = shown(&asked(&daemon, &["identity", "explain", "bot"]));
+    insta::assert_snapshot!("explain_a_name", of_name);
+    let nobody = shown(&asked(&daemon, &["identity", "explain", "7"]));
+    assert_eq!(nobody, "weir: the daemon refused: no process has the id 7\n[exit 1]");
 }
 
 #[test]

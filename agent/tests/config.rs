@@ -34,6 +34,17 @@ fn everything_can_be_said() {
     assert_eq!(config.control.auditor_group, "audit");
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.log.format, LogFormat::Json);
+    let rules: Vec<_> = config.rules.iter().collect();
+    let [bot, people] = rules.as_slice() else { panic!("{rules:?}") };
+    let print = "0123456789abcdef0123456789abcdef".parse().unwrap();
+    assert_eq!(bot.label(), "support-bot");
+    assert_eq!(bot.spec().all.len(), 2);
+    assert_eq!(bot.spec().credentials, [print]);
+    assert_eq!(bot.spec().assigned.cost_center.as_deref(), Some("4711"));
+    assert_eq!(bot.spec().assigned.labels["tier"], "gold");
+    assert_eq!(bot.spec().approved_models, ["gpt-5*"]);
+    assert_eq!(people.label(), "unix:user:*, unix:gid:100");
+    assert_eq!(people.spec().assigned.team.as_deref(), Some("people"));
 }
 
 #[test]
@@ -66,6 +77,7 @@ fn hosts_are_a_list_of_names() {
 fn all_errors_are_reported_at_once() {
     let bad = |text| parse(text).unwrap_err();
     insta::assert_snapshot!("many_errors", bad(include_str!("data/config/bad/many_errors.toml")));
+    insta::assert_snapshot!("rules", bad(include_str!("data/config/bad/rules.toml")));
     insta::assert_snapshot!("syntax", bad(include_str!("data/config/bad/syntax.toml")));
     insta::assert_snapshot!("wrong_shapes", bad(include_str!("data/config/bad/wrong_shapes.toml")));
     insta::assert_snapshot!(
@@ -120,7 +132,7 @@ proptest! {
     fn nothing_like_a_configuration_makes_it_panic(
         pieces in prop::collection::vec(prop::sample::select(&[
             "[", "]", "[[", "]]", "=", "==", ".", ",", "\n", " ", "\"", "'", "\"\"\"", "{", "}",
-            "#", "ledger", "log", "host", "retention_days", "ring_bytes", "level", "1", "-1", "0x",
+            "#", "rule", "match", "name", "labels", "\"unix:uid:7\"", "ledger", "log", "host", "retention_days", "ring_bytes", "level", "1", "-1", "0x",
             "1e9", "2026-11-23", "true", "\"16MiB\"", "\\u0000", "ö",
         ][..]), 0..40)
     ) {

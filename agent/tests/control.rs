@@ -61,6 +61,11 @@ fn what_is_asked_wrongly_is_refused_with_the_reason() {
         "/v1/calls?follow=yes",
         "/v1/calls?follow=true&until=now",
         "/v1/health?verbose=1",
+        "/v1/identity/explain",
+        "/v1/identity/explain?pid=1&name=a",
+        "/v1/identity/explain?pid=x",
+        "/v1/identity/explain?pid=7",
+        "/v1/identity/explain?pid=813",
         "/v2/usage",
     ]
     .iter()
@@ -115,6 +120,35 @@ fn a_followed_stream_gives_each_new_call_once() {
 fn id(line: &[u8]) -> u64 {
     let call: Value = serde_json::from_slice(line).unwrap();
     u64::from_str_radix(call["id"].as_str().unwrap(), 16).unwrap()
+}
+
+#[test]
+fn it_is_explained_who_a_process_and_what_an_identity_is() {
+    let mut daemon = Daemon::start();
+    let mut named = call(1, "ann", "gpt-5");
+    named.identity.0 = "spiffe://weir.local/workload/bot".to_owned();
+    daemon.store(&[named, call(2, "ann", "gpt-5"), call(3, "ann", "gpt-5")]);
+
+    let process = get(&daemon, "/v1/identity/explain?pid=812").unwrap();
+    assert_eq!(process["identity"], "spiffe://weir.local/workload/bot");
+    assert_eq!(process["resolved"], "spiffe://weir.local/host/host-1/unit/bot.service");
+    assert_eq!(process["assigned"]["owner"], "ann@example.org");
+    assert_eq!(process["rules"][0]["outcome"], "failed");
+    assert_eq!(process["rules"][1]["outcome"], "matched");
+    let fact = json!({
+        "selector": "systemd:id:bot.service", "source": "cgroup", "hint": false, "sufficient": true,
+    });
+    assert!(process["facts"].as_array().unwrap().contains(&fact), "{process}");
+
+    for name in ["bot", "workload/bot", "spiffe:%2F%2Fweir.local/workload/bot"] {
+        let identity = get(&daemon, &format!("/v1/identity/explain?name={name}")).unwrap();
+        assert_eq!(identity["identity"], "spiffe://weir.local/workload/bot");
+        assert_eq!(identity["rule"]["match"][0], "systemd:id:bot.service");
+        assert_eq!(identity["latest"]["id"], format!("{:032x}", 1));
+    }
+    let ann = get(&daemon, "/v1/identity/explain?name=user/ann").unwrap();
+    assert_eq!(ann["latest"]["id"], format!("{:032x}", 3));
+    assert_eq!(ann.get("rule"), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! nothing, they have no `Display` and no `Serialize`, and they are wiped when dropped.
 
 use std::fmt;
+use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,21 @@ impl fmt::Debug for FingerprintKey {
 #[serde(transparent)]
 pub struct Fingerprint(String);
 
+/// A text that is no [`Fingerprint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint is 32 hexadecimal digits in lower case")]
+pub struct ParseFingerprintError;
+
+impl FromStr for Fingerprint {
+    type Err = ParseFingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        let is_print = text.len() == 32 && text.bytes().all(is_digit);
+        if is_print { Ok(Self(text.to_owned())) } else { Err(ParseFingerprintError) }
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -104,6 +120,8 @@ mod tests {
         let key = FingerprintKey::new([1; 32]);
         let one = key.fingerprint("bearer", b"sk-1");
         assert_eq!(one.to_string().len(), 32);
+        assert_eq!(one.to_string().parse().as_ref(), Ok(&one));
+        assert_eq!("sk-1".parse::<Fingerprint>(), Err(ParseFingerprintError));
         assert_eq!(one, key.fingerprint("bearer", b"sk-1"));
         assert_ne!(one, key.fingerprint("bearer", b"sk-2"));
         assert_ne!(one, key.fingerprint("x-api-key", b"sk-1"));

@@ -33,10 +33,12 @@ use report::Report;
 #[command(after_help = "Examples:
   weir usage
   weir usage --since 7d --by identity
+  weir usage --since 30d --by cost_center,team
   weir usage --since 2026-11-01 --until 2026-12-01 --by credential,model --format csv
   weir usage --by model --format json | jq '.totals.cost_usd'")]
 pub(super) struct Arguments {
-    /// What to break the sums down by: any of identity, model, provider, credential, api, process
+    /// What to break the sums down by: any of identity, model, provider, credential, api, process,
+    /// script, and what the rules assign: rule, owner, team, product_line, cost_center, environment
     #[arg(long, value_name = "KEYS", value_delimiter = ',', default_value = "identity,model")]
     by: Vec<Dimension>,
     /// From when on: how long ago (90m, 24h, 7d), a date in UTC or an RFC 3339 time

@@ -99,24 +99,24 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Kubernetes> {
     if !section.has("kubelet_url") {
         for key in ["ca_file", "token_file", "client_cert_file", "client_key_file"] {
             if section.has(key) {
-                section.refuse(key, "has no meaning without `kubelet_url`");
+                section.refuse_key(key, "has no meaning without `kubelet_url`");
             }
         }
         return None;
     }
     if !section.has("ca_file") {
-        section.refuse("kubelet_url", "needs `ca_file`: the kubelet is always verified");
+        section.refuse_key("kubelet_url", "needs `ca_file`: the kubelet is always verified");
     }
     for (key, other, message) in [
         ("client_cert_file", "client_key_file", "needs `client_key_file`"),
         ("client_key_file", "client_cert_file", "needs `client_cert_file`"),
     ] {
         if section.has(key) && !section.has(other) {
-            section.refuse(key, message);
+            section.refuse_key(key, message);
         }
     }
     if !section.has("token_file") && !section.has("client_cert_file") {
-        section.refuse("kubelet_url", "needs `token_file` or `client_cert_file`");
+        section.refuse_key("kubelet_url", "needs `token_file` or `client_cert_file`");
     }
     let client = cert_file.zip(key_file);
     let client = client.map(|(cert_file, key_file)| ClientCertificate { cert_file, key_file });

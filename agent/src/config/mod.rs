@@ -6,6 +6,7 @@ mod fingerprint_key;
 mod kubernetes;
 mod problem;
 mod read;
+mod rules;
 mod section;
 mod units;
 
@@ -16,6 +17,7 @@ pub use kubernetes::{ClientCertificate, KubeletAddress, Kubernetes};
 pub use problem::{ConfigError, Problem};
 pub use units::{ByteSize, Days, ParseByteSizeError, Seconds};
 use weir_core::blind::HostPattern;
+use weir_core::identity::Rules;
 
 /// Where the configuration is looked for when no file is named. It need not exist.
 pub const DEFAULT_FILE: &str = "/etc/weir/weir.toml";
@@ -45,6 +47,8 @@ pub struct Config {
     pub control: Control,
     /// The daemon's own log.
     pub log: Log,
+    /// Who is called what, and who pays: `[[rule]]`, in the order of the file.
+    pub rules: Rules,
 }
 
 /// `[capture]`
@@ -149,6 +153,7 @@ impl Default for Config {
                 auditor_group: "weir-auditors".to_owned(),
             },
             log: Log { level: LogLevel::Info, format: LogFormat::Text },
+            rules: Rules::default(),
             state_dir,
         }
     }

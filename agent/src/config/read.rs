@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 use weir_core::blind::HostPattern;
+use weir_core::identity::Rules;
 
 use super::kubernetes::{self, Kubernetes};
 use super::problem::{ConfigError, Found};
+use super::rules::rules;
 use super::section::{Section, count, shares_line, text as string};
 use super::units::{ByteSize, Days, Seconds};
 use super::{Config, LogFormat, LogLevel, Overrides, default_fingerprint_key_file};
@@ -35,6 +37,7 @@ pub(super) struct Draft {
     auditor_group: Option<String>,
     level: Option<LogLevel>,
     format: Option<LogFormat>,
+    rules: Rules,
 }
 
 pub(super) fn file(path: &Path, overrides: Overrides) -> Result<Config, ConfigError> {
@@ -88,6 +91,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.control.auditor_group, draft.auditor_group);
     set(&mut config.log.level, draft.level);
     set(&mut config.log.format, draft.format);
+    config.rules = draft.rules;
     config
 }
 
@@ -129,6 +133,7 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     (draft.level, draft.format) = top.table("log", |section| {
         (section.take("level", log_level), section.take("format", log_format))
     });
+    draft.rules = rules(&mut top);
     top.finish();
     draft
 }

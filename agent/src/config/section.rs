@@ -7,10 +7,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::Found;
 
+/// Most strings of a list and keys of a table that may have any.
+const LIST_MAX: usize = 64;
+
 /// A table whose keys are being read.
 pub(super) struct Section<'i, 'p> {
     /// Its path from the top, empty at the top.
     path: String,
+    /// Where it begins in the file.
+    span: Range<usize>,
     rest: DeTable<'i>,
     known: Vec<&'static str>,
     /// Where the values are that were there.
@@ -21,7 +26,14 @@ pub(super) struct Section<'i, 'p> {
 impl<'i, 'p> Section<'i, 'p> {
     /// The top of a document.
     pub(super) fn top(table: DeTable<'i>, found: &'p mut Vec<Found>) -> Self {
-        Self { path: String::new(), rest: table, known: Vec::new(), spans: Vec::new(), found }
+        Self {
+            path: String::new(),
+            span: 0..0,
+            rest: table,
+            known: Vec::new(),
+            spans: Vec::new(),
+            found,
+        }
     }
 
     /// The value of `key` as `read` makes of it. `read` answers with what it expected instead.
@@ -49,7 +61,7 @@ impl<'i, 'p> Section<'i, 'p> {
     }
 
     /// Notes that `key`, which was there, can't be with or without others.
-    pub(super) fn refuse(&mut self, key: &'static str, message: &str) {
+    pub(super) fn refuse_key(&mut self, key: &'static str, message: &str) {
         let span = self.spans.iter().find(|(known, _)| *known == key).map(|(_, span)| span.clone());
         self.note(span.unwrap_or(0..0), key, message.to_owned());
     }
@@ -64,24 +76,150 @@ impl<'i, 'p> Section<'i, 'p> {
         let Some(value) = self.rest.remove(key) else { return T::default() };
         let span = value.span();
         match value.into_inner() {
-            DeValue::Table(table) => {
-                let mut section = Section {
-                    path: self.path_of(key),
-                    rest: table,
-                    known: Vec::new(),
-                    spans: Vec::new(),
-                    found: &mut *self.found,
-                };
-                let read = read(&mut section);
-                section.finish();
-                read
-            }
+            DeValue::Table(table) => self.below(self.path_of(key), span, table, read),
             other => {
                 let message = format!("expected a table, found {}", describe(&other));
                 self.note(span, key, message);
                 T::default()
             }
         }
+    }
+
+    /// Reads each table of the list `key` with `read`: at most `most`. In paths they count from 1.
+    pub(super) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        most: usize,
+        mut read: impl FnMut(&mut Section<'i, '_>) -> T,
+    ) -> Vec<T> {
+        self.known.push(key);
+        let Some(value) = self.rest.remove(key) else { return Vec::new() };
+        let span = value.span();
+        let tables = match value.into_inner() {
+            DeValue::Array(tables) if tables.len() <= most => tables,
+            DeValue::Array(tables) => {
+                let message = format!("at most {most} tables, found {}", tables.len());
+                self.note(span, key, message);
+                return Vec::new();
+            }
+            other => {
+                let found = describe(&other);
+                self.note(span, key, format!("expected tables under [[{key}]], found {found}"));
+                return Vec::new();
+            }
+        };
+        let mut all = Vec::new();
+        for (number, value) in (1..).zip(tables) {
+            let (span, path) = (value.span(), format!("{}[{number}]", self.path_of(key)));
+            match value.into_inner() {
+                DeValue::Table(table) => all.push(self.below(path, span, table, &mut read)),
+                other => {
+                    let message = format!("expected a table, found {}", describe(&other));
+                    self.found.push(Found { span, key: Some(path), message });
+                }
+            }
+        }
+        all
+    }
+
+    /// What `read` makes of each string of the list `key`, of which there are at most [`LIST_MAX`].
+    /// `read` answers with what is wrong.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        self.known.push(key);
+        let Some(value) = self.rest.remove(key) else { return Vec::new() };
+        let items = match value.get_ref() {
+            DeValue::Array(items) if items.len() <= LIST_MAX => items,
+            DeValue::Array(_) => {
+                self.note(value.span(), key, format!("at most {LIST_MAX} strings"));
+                return Vec::new();
+            }
+            other => {
+                let message = format!("expected a list of strings, found {}", describe(other));
+                self.note(value.span(), key, message);
+                return Vec::new();
+            }
+        };
+        let mut all = Vec::new();
+        for item in items {
+            let read = match item.get_ref() {
+                DeValue::String(text) => read(text),
+                other => Err(format!("expected a string, found {}", describe(other))),
+            };
+            match read {
+                Ok(read) => all.push(read),
+                Err(message) => self.note(item.span(), key, message),
+            }
+        }
+        all
+    }
+
+    /// What `read` makes of each key and value of the table `key`, of which there are at most
+    /// [`LIST_MAX`]. `read` answers with what it expected instead.
+    pub(super) fn map<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&str, &DeValue<'i>) -> Result<T, String>,
+    ) -> Vec<T> {
+        self.known.push(key);
+        let Some(value) = self.rest.remove(key) else { return Vec::new() };
+        let entries = match value.get_ref() {
+            DeValue::Table(entries) if entries.len() <= LIST_MAX => entries,
+            DeValue::Table(_) => {
+                self.note(value.span(), key, format!("at most {LIST_MAX} keys"));
+                return Vec::new();
+            }
+            other => {
+                let message = format!("expected a table, found {}", describe(other));
+                self.note(value.span(), key, message);
+                return Vec::new();
+            }
+        };
+        let mut all = Vec::new();
+        for (name, value) in entries {
+            match read(name.get_ref(), value.get_ref()) {
+                Ok(read) => all.push(read),
+                Err(expected) => {
+                    let found = describe(value.get_ref());
+                    let message = format!("expected {expected}, found {found}");
+                    self.note(value.span(), &format!("{key}.{}", shorten(name.get_ref())), message);
+                }
+            }
+        }
+        all
+    }
+
+    /// Notes that the table as a whole is wrong.
+    pub(super) fn refuse(&mut self, message: String) {
+        self.found.push(Found { span: self.span.clone(), key: Some(self.path.clone()), message });
+    }
+
+    /// How much is wrong so far, in all of the file.
+    pub(super) const fn faults(&self) -> usize {
+        self.found.len()
+    }
+
+    fn below<T>(
+        &mut self,
+        path: String,
+        span: Range<usize>,
+        table: DeTable<'i>,
+        read: impl FnOnce(&mut Section<'i, '_>) -> T,
+    ) -> T {
+        let mut section = Section {
+            path,
+            span,
+            rest: table,
+            known: Vec::new(),
+            spans: Vec::new(),
+            found: &mut *self.found,
+        };
+        let read = read(&mut section);
+        section.finish();
+        read
     }
 
     /// Notes the keys that are left.

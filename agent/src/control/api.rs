@@ -17,7 +17,7 @@ use super::doctor::DoctorReport;
 use super::error::ApiError;
 use super::peer::{Peer, Role};
 use super::server::Control;
-use super::{Health, Verification, inventory, metrics, verification, when};
+use super::{Health, Verification, explain, inventory, metrics, verification, when};
 use crate::ledger::{CallsQuery, Dimension, LedgerError, UsageQuery, UsageReport};
 
 /// From when on is answered if nobody says.
@@ -33,6 +33,7 @@ pub(super) fn router(control: Arc<Control>) -> Router {
         .route("/v1/calls", get(calls))
         .route("/v1/identities", get(inventory::identities))
         .route("/v1/identity", get(inventory::identity))
+        .route("/v1/identity/explain", get(explain_identity))
         .route("/v1/identity/offboard", post(inventory::offboard))
         .route("/v1/identity/restore", post(inventory::restore))
         .route("/v1/identity/rename", post(inventory::rename))
@@ -67,6 +68,13 @@ struct CallsParameters {
     identity: Option<String>,
     #[serde(default)]
     follow: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExplainParameters {
+    pid: Option<u32>,
+    name: Option<String>,
 }
 
 async fn health(
@@ -129,6 +137,40 @@ async fn calls(
     let reader = control.reader.clone();
     let stream = blocking(move || CallsStream::open(reader, query)).await?.map_err(failed)?;
     Ok(stream.into_response(follow))
+}
+
+/// Shows facts of a process, so others than administrators are told of their own only.
+async fn explain_identity(
+    State(control): State<Arc<Control>>,
+    Extension(peer): Extension<Peer>,
+    parameters: Parameters<ExplainParameters>,
+) -> Result<Response, ApiError> {
+    let Query(parameters) = parameters.map_err(bad_parameters)?;
+    let own = peer.sees();
+    match (parameters.pid, parameters.name) {
+        (Some(pid), None) => {
+            let explanation = blocking(move || (control.explain)(pid)).await??;
+            let explanation = explanation
+                .ok_or_else(|| ApiError::Unknown(format!("no process has the id {pid}")))?;
+            if own.is_some_and(|uid| uid != explanation.process.uid) {
+                return Err(ApiError::Forbidden);
+            }
+            Ok(Json(explanation).into_response())
+        }
+        (None, Some(name)) => {
+            let Control { rules, namespace, reader, .. } = &*control;
+            let (rules, namespace, reader) = (rules.clone(), namespace.clone(), reader.clone());
+            let ask = move || explain::named(&name, own, &rules, &namespace, &reader);
+            let named = blocking(ask).await?.map_err(failed)?;
+            if own.is_some() && named.latest.is_none() {
+                return Err(ApiError::Forbidden);
+            }
+            Ok(Json(named).into_response())
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            Err(ApiError::BadRequest("say either `pid` or `name`".to_owned()))
+        }
+    }
 }
 
 async fn doctor(

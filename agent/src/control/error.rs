@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::explain::Busy;
 use super::inventory::ChangeError;
 
 /// What a request failed with. Serialises as `{"error": {"code": …, "message": …}}`.
@@ -22,6 +23,10 @@ pub(super) enum ApiError {
     Unchanged(ChangeError),
     #[error("there is nothing at this path")]
     NotFound,
+    #[error("{0}")]
+    Unknown(String),
+    #[error(transparent)]
+    Busy(#[from] Busy),
     #[error("this path doesn't take this method")]
     MethodNotAllowed,
     #[error("{0}")]
@@ -49,6 +54,8 @@ impl ApiError {
             Self::UnknownIdentity => (StatusCode::NOT_FOUND, "unknown_identity"),
             Self::Unchanged(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_written"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Unknown(_) => (StatusCode::NOT_FOUND, "unknown"),
+            Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Ledger(_) => (StatusCode::INTERNAL_SERVER_ERROR, "ledger_failed"),
         }

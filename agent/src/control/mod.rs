@@ -12,6 +12,7 @@
 //! | `POST /v1/identity/restore` | `identity`, `reason` | the same |
 //! | `POST /v1/identity/rename` | `identity`, `to`, `reason` | the same |
 //! | `GET /v1/credentials` | `provider`, `identity` | [`crate::ledger::KnownCredentials`] |
+//! | `GET /v1/identity/explain` | `pid` or `name` | [`Explanation`] or [`NamedIdentity`] |
 //! | `GET /v1/doctor` | | [`DoctorReport`] |
 //! | `GET /v1/metrics` | | OpenMetrics text, which Prometheus reads; not for viewers |
 //! | `GET /v1/ledger/verify` | | [`Verification`]; for root only |
@@ -22,13 +23,16 @@
 //! Who may connect is decided by the socket's mode; who may do what, by the user and the groups that the
 //! kernel gives for the other end. Root and the daemon's own user may do everything. Members of the
 //! auditors' group may read everything, and what they read is logged. Everybody else is a viewer, and
-//! every answer is about the calls of the own user alone.
+//! every answer is about the calls and processes of the own user alone.
+//!
+//! [`Explanation`]: weir_core::identity::Explanation
 
 mod api;
 mod calls;
 mod client;
 mod doctor;
 mod error;
+mod explain;
 mod inventory;
 mod metrics;
 mod peer;
@@ -42,6 +46,7 @@ use weir_core::units::Timestamp;
 
 pub use client::{Client, ClientError, Lines};
 pub use doctor::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport, Status};
+pub use explain::{Busy, NamedIdentity, RuleView};
 pub use inventory::ChangeError;
 pub use server::{Control, serve};
 pub use socket::{Socket, SocketError, group_id};

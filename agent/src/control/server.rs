@@ -12,10 +12,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
+use weir_core::identity::{Explanation, Namespace, Rules};
 use weir_core::units::Timestamp;
 
 use super::api;
 use super::doctor::DoctorReport;
+use super::explain::Busy;
 use super::inventory::ChangeError;
 use super::peer::Peer;
 use super::socket::Socket;
@@ -34,6 +36,12 @@ pub struct Control {
     pub reader: Reader,
     /// Where the ledger is.
     pub state_dir: PathBuf,
+    /// The rules that identities follow from.
+    pub rules: Rules,
+    /// Where they are named.
+    pub namespace: Namespace,
+    /// Says who the process with a pid is; `None` if none has it. May block for some seconds.
+    pub explain: Box<dyn Fn(u32) -> Result<Option<Explanation>, Busy> + Send + Sync>,
     /// What this host is called in identities.
     pub host: String,
     /// The trust domain of the identities.

@@ -9,6 +9,7 @@
 //! leftmost can't take any more is counted, stands in the log as a loss once that can be written
 //! again, and `weir doctor` says so at once.
 
+mod asks;
 mod blind;
 mod changes;
 mod doctor;
@@ -34,6 +35,7 @@ use crate::control::{Control, Socket, group_id, serve};
 use crate::host::{self, Host, Kubelet};
 use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
 
+use asks::asks;
 use blind::Blind;
 use changes::Changes;
 use failure::Coded;
@@ -69,11 +71,15 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         watch_connections: config.blind_spots.watch,
         ..capture::Options::default()
     };
-    let mut host = observed(namespace, config.kubernetes)?;
+    let mut host = observed(namespace.clone(), config.kubernetes)?.with_rules(config.rules.clone());
     host.look_around();
     let (capture, drain) = Capture::start(&options).coded()?;
     host.look_around();
     let waker = drain.waker();
+    let (asker, asks) = asks({
+        let waker = drain.waker();
+        move || waker.wake()
+    });
     // A daemon that answers is a daemon that sees.
     let socket = Socket::bind(&config.socket, &config.control.group).coded()?;
     ledger.append(Timestamp::now(), &[Entry::Start(Mark { time: started })]).coded()?;
@@ -90,6 +96,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         blind,
         pipeline: Pipeline::new(key),
         host,
+        asks,
         made,
         losses: LossTeller::new(capture.clone(), entries.clone(), Arc::clone(&vitals)),
         vitals: Arc::clone(&vitals),
@@ -113,6 +120,9 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let control = Control {
         reader: reader.clone(),
         state_dir: config.state_dir.clone(),
+        rules: config.rules,
+        namespace,
+        explain: Box::new(move |pid| asker.explain(pid)),
         host: config.host.clone(),
         trust_domain: config.trust_domain.clone(),
         started,

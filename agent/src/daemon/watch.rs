@@ -11,6 +11,7 @@ use weir_core::pipeline::{Input, Output, Pipeline};
 use weir_core::provider::{BatchNews, Edge, ModelCall};
 use weir_core::units::Timestamp;
 
+use super::asks::Asks;
 use super::blind::Blind;
 use super::vitals::Vitals;
 use crate::capture::{Capture, Drain, Event, Stamp};
@@ -42,6 +43,7 @@ pub(super) struct Flow {
     pub(super) blind: Blind,
     pub(super) pipeline: Pipeline,
     pub(super) host: Host,
+    pub(super) asks: Asks,
     pub(super) made: SyncSender<Attributed>,
     pub(super) losses: LossTeller,
     pub(super) vitals: Arc<Vitals>,
@@ -77,6 +79,7 @@ impl Watch {
             waited = drain.wait(patience.or(open.then_some(SILENCE_CHECK)));
             let events = drain.drain(|event| flow.take(event));
             let events = events + drain.drain_flows(|event| flow.blind.take(event, &mut flow.host));
+            flow.asks.answer(&mut flow.host);
             let waiting = open || patience.is_some();
             if upkeep.elapsed() >= UPKEEP_EVERY && (events > 0 || waiting) {
                 upkeep = Instant::now();

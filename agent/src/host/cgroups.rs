@@ -69,6 +69,16 @@ impl Cgroups {
         found
     }
 
+    /// The id of the cgroup that is at this path now.
+    pub(super) fn id(&self, path: &str) -> Option<u64> {
+        // A path with `..` is one seen from below, in a cgroup namespace.
+        if path.split('/').any(|component| component == "..") {
+            return None;
+        }
+        let directory = self.root.as_ref()?.join(path.trim_start_matches('/'));
+        directory.symlink_metadata().ok().map(|directory| directory.ino())
+    }
+
     /// Walks the tree, breadth first, until the id is known.
     fn search(&mut self, root: &Path, id: u64) {
         let mut pending = VecDeque::from([String::new()]);

@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use weir_core::identity::{
-    Attribution, Membership, Namespace, Placement, Process, ProcessFacts, Realm, resolve,
+    Attribution, Explanation, Membership, Namespace, Placement, Process, ProcessFacts, Realm, Rules,
 };
 use weir_core::units::ProcessKey;
 
@@ -66,6 +66,7 @@ pub struct Sighting {
 #[derive(Debug)]
 pub struct Host {
     namespace: Namespace,
+    rules: Rules,
     proc: PathBuf,
     table: Table,
     cgroups: Cgroups,
@@ -75,8 +76,9 @@ pub struct Host {
     aside: Aside,
     looks: Looks,
     /// Present if somebody wants to know of programs.
-    programs: Option<Programs>,
-    dpkg: PathBuf,
+    programs: Programs,
+    /// Programs are read whenever a process is asked about.
+    reads_programs: bool,
     kubelet: Option<Kubelet>,
 }
 
@@ -87,6 +89,7 @@ impl Host {
     pub fn new(namespace: Namespace, paths: Paths) -> Self {
         Self {
             namespace,
+            rules: Rules::default(),
             table: Table::new(),
             cgroups: Cgroups::new(&paths.cgroup2),
             runtimes: Runtimes::new(&paths),
@@ -94,19 +97,18 @@ impl Host {
             groups: Database::new(paths.group),
             aside: Aside::new(),
             looks: Looks::new(paths.proc.clone()),
-            programs: None,
-            dpkg: paths.dpkg,
+            programs: Programs::new(paths.proc.clone(), paths.dpkg),
+            reads_programs: false,
             kubelet: None,
             proc: paths.proc,
         }
     }
 
-    /// Reads programs from now on: their digests and packages become facts. Worth it only if a rule or
-    /// somebody asks for them, since who sees a program first waits for it.
+    /// The same host, with rules that name and assign. If one of them asks what a program is, programs are
+    /// read from now on, and who sees a program first waits for it.
     #[must_use]
-    pub fn reading_programs(mut self) -> Self {
-        self.programs = Some(Programs::new(self.proc.clone(), self.dpkg.clone()));
-        self
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { reads_programs: rules.ask_of_programs(), rules, ..self }
     }
 
     /// Believes the kubelet in what it says of pods.
@@ -169,7 +171,22 @@ impl Host {
         if let Some(known) = self.table.of(sighting.key) {
             known.link.has_called();
         }
-        resolve(&facts, &self.namespace)
+        self.rules.attribute(&facts, &self.namespace)
+    }
+
+    /// Who the process with this pid is, and how that is known; `None` if none has it. What it has
+    /// done so far counts as it does for its calls.
+    pub fn explain(&mut self, pid: u32) -> Option<Explanation> {
+        let running = Resident::look(&self.proc, pid)?;
+        let uid = running.snapshot.standing.uid?;
+        let cgroup = running.snapshot.cgroups.unified();
+        // No cgroup has the id 0: without an id, what procfs says of the cgroups stays.
+        let cgroup_id = cgroup.and_then(|path| self.cgroups.id(path)).unwrap_or(0);
+        let key = self.table.precise(running.key());
+        let reads_programs = std::mem::replace(&mut self.reads_programs, true);
+        let facts = self.facts(&Sighting { key, uid, cgroup_id });
+        self.reads_programs = reads_programs;
+        Some(self.rules.explain(&facts, &self.namespace))
     }
 
     /// All that is known of the process of this sighting.
@@ -185,9 +202,11 @@ impl Host {
         let account = account(&placement, uid);
         let question = question(key, exe.clone(), uid, &placement);
         let hints = self.looks.at(question, &account, &mut self.aside);
-        let program = match (&self.programs, &exe) {
-            (Some(programs), Some(exe)) => programs.of(key, exe, &account, &mut self.aside),
-            (Some(_), None) | (None, _) => Program::default(),
+        let program = match &exe {
+            Some(exe) if self.reads_programs => {
+                self.programs.of(key, exe, &account, &mut self.aside)
+            }
+            Some(_) | None => Program::default(),
         };
         let owner = match placement.realm {
             Realm::Host => None,

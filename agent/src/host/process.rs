@@ -122,7 +122,8 @@ impl Resident {
         ProcessKey { pid: self.pid, start_ns }
     }
 
-    fn look(proc: &Path, pid: u32) -> Option<Self> {
+    /// The process that has `pid` now; `None` if none has.
+    pub(super) fn look(proc: &Path, pid: u32) -> Option<Self> {
         let (snapshot, Stat { parent, start, .. }) = Snapshot::of(&Opened::at(proc, pid)?)?;
         Some(Self { pid, ticks: start, parent, snapshot })
     }

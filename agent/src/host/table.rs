@@ -82,6 +82,14 @@ impl Table {
         self.known.get(&key).cloned().or_else(|| self.resident(key).cloned())
     }
 
+    /// The key by which a process is known, of which this one may be right to a clock tick only.
+    pub(super) fn precise(&self, key: ProcessKey) -> ProcessKey {
+        let is_it = |known: &ProcessKey| {
+            known.pid == key.pid && ticks(known.start_ns) == ticks(key.start_ns)
+        };
+        self.known.iter().map(|(known, _)| *known).find(is_it).unwrap_or(key)
+    }
+
     /// Notes what was seen. Forked processes share it.
     pub(super) fn note(&mut self, key: ProcessKey, known: Known) {
         self.known.put(key, known);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use tempfile::TempDir;
+use weir_core::identity::{Rule, RuleSpec};
 
 use super::cgroups::id_of;
 use super::*;
@@ -188,6 +189,31 @@ fn whom_a_process_works_for_is_known_after_all_in_between_have_ended() {
 }
 
 #[test]
+fn a_pid_is_explained_as_its_calls_would_be() {
+    let rule = |name: &str, all: &str| {
+        let all = all.split(' ').map(|selector| selector.parse().unwrap()).collect();
+        Rule::new(RuleSpec { name: Some(name.to_owned()), all, ..RuleSpec::default() }).unwrap()
+    };
+    let mut fake = Fake::new();
+    let rules = Rules::new(vec![
+        rule("other", "systemd:id:other.service"),
+        rule("bot", "systemd:id:a.service unix:user:agent unix:path:/usr/bin/*"),
+    ]);
+    fake.host = std::mem::replace(&mut fake.host, Host::new(namespace(), Paths::default()))
+        .with_rules(rules);
+    let service = fake.run(7, "/usr/bin/python3", "/system.slice/a.service");
+    let status = "Name:\tx\nUid:\t1000\t0\t0\t0\n";
+    std::fs::write(fake.root.path().join("proc/7/status"), status).unwrap();
+    let explained = fake.host.explain(7).unwrap();
+    assert_eq!(explained.identity.0, "spiffe://example.org/workload/bot");
+    assert_eq!(explained.resolved.0, "spiffe://example.org/host/h1/unit/a.service");
+    assert_eq!(explained.rules.len(), 2);
+    assert_eq!(explained.process.uid, 1000);
+    assert_eq!(fake.see(7, 1000, service).identity, explained.identity);
+    assert_eq!(fake.host.explain(8), None);
+}
+
+#[test]
 fn where_v2_is_not_used_a_process_keeps_the_v1_cgroup_it_was_seen_in() {
     let mut fake = Fake::new();
     let root = fake.run(7, "/app", "/");
@@ -325,7 +351,9 @@ fn live_program_is_known_by_its_content() {
     let sighting = child.sighting(0, u64::MAX);
     let mut host = Host::new(namespace(), paths.clone());
     assert_eq!(host.facts(&sighting).exe_sha256, None, "nobody wants to know");
-    let mut host = Host::new(namespace(), paths).reading_programs();
+    let digest = format!("unix:sha256:{}", "0".repeat(64)).parse().unwrap();
+    let rule = Rule::new(RuleSpec { all: vec![digest], ..RuleSpec::default() }).unwrap();
+    let mut host = Host::new(namespace(), paths).with_rules(Rules::new(vec![rule]));
     let facts = known(&mut host, &sighting, |facts| facts.exe_sha256.is_some());
     use sha2::{Digest as _, Sha256};
     let digest = Sha256::digest(std::fs::read(&exe).unwrap());

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize};
+use weir_core::identity::Assigned;
 use weir_core::meter::UsageRecord;
 use weir_core::units::Role;
 
@@ -13,7 +14,7 @@ pub(super) const VALUE_MAX: usize = 1024;
 
 /// One way to break usage down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Dimension {
     /// Who is billed.
     Identity,
@@ -27,12 +28,39 @@ pub enum Dimension {
     Api,
     /// The path of the program.
     Process,
+    /// What an interpreter runs.
+    Script,
+    /// The rule of the configuration that applied.
+    Rule,
+    /// Whom that rule says to ask.
+    Owner,
+    /// The team.
+    Team,
+    /// The product line.
+    ProductLine,
+    /// The cost centre.
+    CostCenter,
+    /// The environment.
+    Environment,
 }
 
 impl Dimension {
     /// Each of them.
-    pub const ALL: [Self; 6] =
-        [Self::Identity, Self::Model, Self::Provider, Self::Credential, Self::Api, Self::Process];
+    pub const ALL: [Self; 13] = [
+        Self::Identity,
+        Self::Model,
+        Self::Provider,
+        Self::Credential,
+        Self::Api,
+        Self::Process,
+        Self::Script,
+        Self::Rule,
+        Self::Owner,
+        Self::Team,
+        Self::ProductLine,
+        Self::CostCenter,
+        Self::Environment,
+    ];
 
     /// Its name in queries and in rows.
     #[must_use]
@@ -44,6 +72,13 @@ impl Dimension {
             Self::Credential => "credential",
             Self::Api => "api",
             Self::Process => "process",
+            Self::Script => "script",
+            Self::Rule => "rule",
+            Self::Owner => "owner",
+            Self::Team => "team",
+            Self::ProductLine => "product_line",
+            Self::CostCenter => "cost_center",
+            Self::Environment => "environment",
         }
     }
 }
@@ -56,9 +91,7 @@ impl fmt::Display for Dimension {
 
 /// A word that is no [`Dimension`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "can't break usage down by {0:?}: use identity, model, provider, credential, api or process"
-)]
+#[error("can't break usage down by {0:?}: use {all}", all = Dimension::ALL.map(Dimension::as_str).join(", "))]
 pub struct ParseDimensionError(String);
 
 impl FromStr for Dimension {
@@ -98,6 +131,19 @@ pub(super) struct Traits {
     credential: Option<String>,
     api: String,
     exe: Option<String>,
+    script: Option<String>,
+    assigned: Option<Box<Assignment>>,
+}
+
+/// What a rule has assigned, labels aside.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Assignment {
+    rule: String,
+    owner: Option<String>,
+    team: Option<String>,
+    product_line: Option<String>,
+    cost_center: Option<String>,
+    environment: Option<String>,
 }
 
 impl Traits {
@@ -111,6 +157,8 @@ impl Traits {
             credential: record.credential.as_ref().map(|print| kept(&print.to_string())),
             api: record.api.as_str().to_owned(),
             exe: record.process.exe.as_deref().map(kept),
+            script: record.workload.script.as_deref().map(kept),
+            assigned: record.workload.assigned.as_ref().map(Assignment::of).map(Box::new),
         }
     }
 
@@ -123,8 +171,29 @@ impl Traits {
             Dimension::Credential => self.credential.clone(),
             Dimension::Api => Some(self.api.clone()),
             Dimension::Process => self.exe.clone(),
+            Dimension::Script => self.script.clone(),
+            Dimension::Rule => self.assigned.as_ref().map(|assigned| assigned.rule.clone()),
+            Dimension::Owner => self.assigned.as_ref()?.owner.clone(),
+            Dimension::Team => self.assigned.as_ref()?.team.clone(),
+            Dimension::ProductLine => self.assigned.as_ref()?.product_line.clone(),
+            Dimension::CostCenter => self.assigned.as_ref()?.cost_center.clone(),
+            Dimension::Environment => self.assigned.as_ref()?.environment.clone(),
         };
         RowKey(by.iter().map(|dimension| (*dimension, value(*dimension))).collect())
+    }
+}
+
+impl Assignment {
+    fn of(assigned: &Assigned) -> Self {
+        let kept = |text: &Option<String>| text.as_deref().map(kept);
+        Self {
+            rule: self::kept(&assigned.rule),
+            owner: kept(&assigned.owner),
+            team: kept(&assigned.team),
+            product_line: kept(&assigned.product_line),
+            cost_center: kept(&assigned.cost_center),
+            environment: kept(&assigned.environment),
+        }
     }
 }
 

@@ -216,7 +216,7 @@ fn bound_container(container: &mut Container) {
 }
 
 fn bound_workload(workload: &mut Workload) {
-    let Workload { pod, script, interactive: _, assigned, agent } = workload;
+    let Workload { pod, script, interactive: _, assigned, agent, disputed } = workload;
     script.iter_mut().for_each(cut);
     if let Some(Pod { uid, name, namespace, service_account }) = pod {
         cut_short(uid);
@@ -234,6 +234,8 @@ fn bound_workload(workload: &mut Workload) {
         through.truncate(IDS_MAX);
         through.iter_mut().chain([name]).for_each(cut_short);
     }
+    disputed.truncate(IDS_MAX);
+    disputed.iter_mut().for_each(cut_short);
 }
 
 fn bounded_ids(ids: BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -229,6 +229,7 @@ mod tests {
                 through: vec![worst.clone(); 99],
                 recursive: true,
             }),
+            disputed: vec![worst.clone(); 99],
         };
         record.container = Some(weir_core::identity::Container {
             id: worst.clone(),

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::ledger::change::{Change, Deed};
-use weir_core::identity::{IdentityId, Process, Workload};
+use weir_core::identity::{Assigned, IdentityId, Process, Workload};
 use weir_core::meter::{
     BatchRecord, CallId, CostSource, EdgeId, EdgeRecord, Payer, UsageRecord, UsageSource,
 };
 use weir_core::provider::{Api, CallState, Protocol};
 use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
+
+use super::change::{Change, Deed};
+use super::dimension::Dimension;
 
 /// What an administrator says of an identity.
 pub(super) fn change(number: u64, identity: &str, deed: Deed, time: Timestamp) -> Change {
@@ -72,6 +74,24 @@ pub(super) fn batch(number: u64, id: &str, time: Timestamp) -> BatchRecord {
     }
 }
 
+/// What is known of who makes the call of that number.
+fn workload(number: u64) -> Workload {
+    let assigned = Assigned {
+        rule: format!("rule-{}", number % 4),
+        owner: number.is_multiple_of(2).then(|| "ann".to_owned()),
+        team: Some(format!("team-{}", number % 3)),
+        product_line: number.is_multiple_of(5).then(|| "helpdesk".to_owned()),
+        cost_center: Some("4711".to_owned()),
+        environment: number.is_multiple_of(4).then(|| "staging".to_owned()),
+        ..Assigned::default()
+    };
+    Workload {
+        script: number.is_multiple_of(3).then(|| format!("app-{}.py", number % 2)),
+        assigned: (!number.is_multiple_of(6)).then_some(assigned),
+        ..Workload::default()
+    }
+}
+
 /// A call whose every part follows from `number`.
 pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
     UsageRecord {
@@ -85,7 +105,7 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         },
         container: None,
         unit: None,
-        workload: Workload::default(),
+        workload: workload(number),
         role: Role::Client,
         provider: "openai".to_owned(),
         api: if number.is_multiple_of(2) { Api::ChatCompletions } else { Api::Responses },
@@ -131,5 +151,25 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         gateway: false,
         on_behalf_of: None,
         price_version: None,
+    }
+}
+
+/// What a record has of a dimension.
+pub(super) fn value(record: &UsageRecord, dimension: Dimension) -> Option<String> {
+    let assigned = record.workload.assigned.as_ref();
+    match dimension {
+        Dimension::Identity => Some(record.identity.0.clone()),
+        Dimension::Model => record.model.clone(),
+        Dimension::Provider => Some(record.provider.clone()),
+        Dimension::Credential => record.credential.as_ref().map(ToString::to_string),
+        Dimension::Api => Some(record.api.as_str().to_owned()),
+        Dimension::Process => record.process.exe.clone(),
+        Dimension::Script => record.workload.script.clone(),
+        Dimension::Rule => assigned.map(|assigned| assigned.rule.clone()),
+        Dimension::Owner => assigned?.owner.clone(),
+        Dimension::Team => assigned?.team.clone(),
+        Dimension::ProductLine => assigned?.product_line.clone(),
+        Dimension::CostCenter => assigned?.cost_center.clone(),
+        Dimension::Environment => assigned?.environment.clone(),
     }
 }

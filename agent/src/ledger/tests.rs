@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use weir_core::meter::UsageRecord;
 use weir_core::units::{Role, Timestamp};
 
-use super::testing::{call, time};
+use super::testing::{call, time, value};
 use super::{
     CallsQuery, Damage, Dimension, Entry, Ledger, LedgerError, Loss, Mark, OpenReport, Options,
     ProblemKind, RowKey, Usage, UsageQuery, rebuild, verify,
@@ -44,15 +44,7 @@ fn expected(records: &[UsageRecord], query: &UsageQuery) -> BTreeMap<RowKey, Usa
             && query.uid.is_none_or(|uid| uid == record.process.uid)
             && (query.since..query.until).contains(&record.time);
         if counts {
-            let value = |dimension: &Dimension| match dimension {
-                Dimension::Identity => Some(record.identity.0.clone()),
-                Dimension::Model => record.model.clone(),
-                Dimension::Provider => Some(record.provider.clone()),
-                Dimension::Credential => record.credential.as_ref().map(ToString::to_string),
-                Dimension::Api => Some(record.api.as_str().to_owned()),
-                Dimension::Process => record.process.exe.clone(),
-            };
-            let key = RowKey(query.by.iter().map(|by| (*by, value(by))).collect());
+            let key = RowKey(query.by.iter().map(|by| (*by, value(record, *by))).collect());
             rows.entry(key).or_default().add(&Usage::of(record).unwrap());
         }
     }

@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
-use weir::control::{ChangeError, Check, Control, DoctorReport, Socket, serve};
+use weir::control::{Busy, ChangeError, Check, Control, DoctorReport, Socket, serve};
 use weir::ledger::{Entry, Ledger, Options};
-use weir_core::identity::{IdentityId, Process, Workload};
+use weir_core::identity::{
+    Assigned, Explanation, IdentityId, Namespace, Pod, Process, ProcessFacts, Rule, RuleSpec,
+    Rules, Workload,
+};
 use weir_core::meter::{CallId, CostSource, UsageRecord, UsageSource};
 use weir_core::provider::{Api, CallState};
 use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
@@ -42,6 +45,9 @@ impl Daemon {
         let control = Control {
             reader,
             state_dir,
+            rules: rules(),
+            namespace: namespace(),
+            explain: Box::new(explain),
             host: "host-1".to_owned(),
             trust_domain: "weir.local".to_owned(),
             started: Timestamp::now(),
@@ -92,6 +98,54 @@ impl Drop for Daemon {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
+    }
+}
+
+fn namespace() -> Namespace {
+    Namespace::new("weir.local", "host-1").unwrap()
+}
+
+fn rules() -> Rules {
+    let rule = |name: &str, all: &[&str]| {
+        let all = all.iter().map(|selector| selector.parse().unwrap()).collect();
+        let owner = Some("ann@example.org".to_owned());
+        Rule::new(RuleSpec {
+            name: Some(name.to_owned()),
+            all,
+            assigned: Assigned { owner, team: Some("support".to_owned()), ..Assigned::default() },
+            approved_models: vec!["gpt-5*".to_owned()],
+            ..RuleSpec::default()
+        })
+        .unwrap()
+    };
+    Rules::new(vec![
+        rule("crawler", &["container:name:crawler"]),
+        rule("bot", &["systemd:id:bot.service", "process:script:bot.py"]),
+    ])
+}
+
+/// A daemon that knows one process, 812 of uid 1000, and is too busy for 813.
+fn explain(pid: u32) -> Result<Option<Explanation>, Busy> {
+    match pid {
+        812 => {
+            let process = Process { pid, exe: Some("/usr/bin/python3".to_owned()), uid: 1000 };
+            let pod = Pod {
+                uid: "2c48913c-b29f-11e7-9350-020968147796".to_owned(),
+                name: None,
+                namespace: Some("prod".to_owned()),
+                service_account: Some("pay".to_owned()),
+            };
+            let facts = ProcessFacts {
+                user: Some("bot".to_owned()),
+                cgroup: Some("/system.slice/bot.service".to_owned()),
+                script: Some("bot.py".to_owned()),
+                token: Some(pod),
+                ..ProcessFacts::new(process)
+            };
+            Ok(Some(rules().explain(&facts, &namespace())))
+        }
+        813 => Err(Busy),
+        _ => Ok(None),
     }
 }
 

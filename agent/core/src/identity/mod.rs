@@ -1,25 +1,39 @@
 //! From facts about a process to who it is: a service account, an agent, a workload.
 //!
-//! The shell gathers [`ProcessFacts`]; [`resolve()`] is a pure function of them.
+//! The shell gathers [`ProcessFacts`]; [`resolve()`] is a pure function of them, and [`Rules`] give names
+//! and owners to what it finds.
 
 mod container;
+mod explain;
 mod fact;
+mod facts;
+mod kind;
+mod kubernetes;
 mod membership;
 mod namespace;
 mod placement;
 mod resolve;
+mod rule;
+mod rules;
 mod segment;
+mod selector;
 mod workload;
 
 #[cfg(test)]
 mod tests;
 
 pub use container::{ContainerId, ContainerRef, PodUid, Runtime};
+pub use explain::{Explanation, Outcome, Told, Tried};
 pub use fact::{Fact, Selector, Source};
+pub use facts::facts;
+pub use kind::Kind;
 pub use membership::Membership;
 pub use namespace::{Namespace, NamespaceError};
 pub use placement::{Placement, Realm};
 pub use resolve::resolve;
+pub use rule::{Rule, RuleError, RuleSpec};
+pub use rules::{Claim, Rules};
+pub use selector::{ParsePatternError, Pattern};
 pub use workload::{Agent, Assigned, Pod, Workload};
 
 use std::collections::BTreeMap;
@@ -28,8 +42,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A SPIFFE-style name of a non-human identity:
-/// `spiffe://<trust-domain>/host/<host>/unit/<unit>`, `…/host/<host>/container/<name>` or
-/// `…/host/<host>/user/<name>`; what a user's own service manager runs is named below that user.
+/// `spiffe://<trust-domain>/host/<host>/unit/<unit>`, `…/host/<host>/container/<name>`,
+/// `…/host/<host>/user/<name>` and others, as [`resolve()`] lists them, or `…/workload/<name>` where a
+/// rule gives it a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IdentityId(pub String);
@@ -146,12 +161,21 @@ pub struct Attribution {
     pub unit: Option<String>,
     /// What else is known of it.
     pub workload: Workload,
+    /// Rules that decide over some calls, by the credential of the call, in their order.
+    pub claims: Vec<Claim>,
 }
 
 impl Attribution {
     /// Of a process of which nothing is known but who it is.
     #[must_use]
     pub fn new(identity: IdentityId, process: Process) -> Self {
-        Self { identity, process, container: None, unit: None, workload: Workload::default() }
+        Self {
+            identity,
+            process,
+            container: None,
+            unit: None,
+            workload: Workload::default(),
+            claims: Vec::new(),
+        }
     }
 }

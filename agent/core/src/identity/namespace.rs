@@ -8,6 +8,7 @@ const MAX_TRUST_DOMAIN: usize = 255;
 /// The front of every identity that one daemon gives: `spiffe://<trust-domain>/host/<host>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
+    domain: String,
     prefix: String,
 }
 
@@ -41,7 +42,14 @@ impl Namespace {
         if host.is_empty() {
             return Err(NamespaceError::Host);
         }
-        Ok(Self { prefix: format!("spiffe://{trust_domain}/host/{}", segment(host)) })
+        let domain = format!("spiffe://{trust_domain}");
+        Ok(Self { prefix: format!("{domain}/host/{}", segment(host)), domain })
+    }
+
+    /// `spiffe://<trust-domain>`, without a slash at the end: what all its hosts have in common.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
     }
 
     /// `spiffe://<trust-domain>/host/<host>`, without a slash at the end.

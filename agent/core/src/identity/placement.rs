@@ -12,6 +12,23 @@ use super::container::{self, ContainerRef, PodUid};
 /// Longest name that systemd gives a unit (`UNIT_NAME_MAX`), in bytes, without the final zero.
 const MAX_UNIT_NAME: usize = 255;
 
+/// Services of the host that make the cgroups of containers below their own.
+const ENGINES: [&str; 13] = [
+    "containerd.service",
+    "crio.service",
+    "docker.service",
+    "k0scontroller.service",
+    "k0sworker.service",
+    "k3s-agent.service",
+    "k3s.service",
+    "kubelet.service",
+    "podman.service",
+    "rke2-agent.service",
+    "rke2-server.service",
+    "snap.docker.dockerd.service",
+    "snap.microk8s.daemon-containerd.service",
+];
+
 /// What a cgroup path says of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
@@ -61,6 +78,20 @@ impl Placement {
         }
         placement.pod = None;
         placement
+    }
+
+    /// Whether the names below that part of `path` which the host makes may be anybody's: what is
+    /// below a user's manager or session, or below a service that is no container engine, was left
+    /// to the user or the service.
+    pub(super) fn is_delegated(&self, path: &str) -> bool {
+        let is_engine = |unit: &String| ENGINES.contains(&unit.as_str());
+        match self.realm {
+            Realm::Host => {
+                self.unit.as_ref().is_some_and(|unit| !is_engine(unit))
+                    || path.split('/').find(|c| !matches!(*c, "" | "..")) == Some("user.slice")
+            }
+            Realm::User(_) => true,
+        }
     }
 
     /// Takes in a component that has only slices before it; says whether the next one has, too.

@@ -13,7 +13,8 @@ pub struct Workload {
     /// What an interpreter runs: the script or module behind `python`, `node`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
-    /// Somebody who logged in runs it: it has a controlling terminal.
+    /// It has a controlling terminal, as what somebody runs in a shell has and a service or a job
+    /// has not. Whoever wants none can leave it (`setsid`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interactive: Option<bool>,
     /// What the configuration's rule says of this identity.
@@ -22,10 +23,13 @@ pub struct Workload {
     /// The agent that the process works for, at the root of its lineage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Agent>,
+    /// Evidence that was refused because better evidence contradicts it, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputed: Vec<String>,
 }
 
-/// A Kubernetes pod. The uid is the cgroup's; the rest is known from a token whose pod uid is that
-/// one, or from the kubelet.
+/// A Kubernetes pod. The uid is the cgroup's; the rest is known from the kubelet, from the container
+/// runtime, or from a token whose pod uid is that one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
     /// As the API server writes it.
@@ -44,7 +48,7 @@ pub struct Pod {
 /// Who answers for an identity and who pays, as a rule of the configuration says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assigned {
-    /// The name that the rule gives.
+    /// The name that the rule gives, or else what it matches.
     pub rule: String,
     /// A person or a team to ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]

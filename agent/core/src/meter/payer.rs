@@ -42,15 +42,15 @@ pub struct Payer {
 impl Payer {
     /// Who `maker` is, with the credential of one of its requests.
     pub(super) fn new(maker: &Attribution, credential: Option<Credential>) -> Self {
-        let Attribution { identity, process, container, unit, workload } = maker.clone();
         let fingerprint = credential.as_ref().map(|key| key.fingerprint.clone());
+        let (identity, workload) = maker.of_call(fingerprint.as_ref());
         let (kind, place) = credential.as_ref().map(|key| (key.kind, key.place)).unzip();
         let ids = credential.map(|key| key.ids).unwrap_or_default();
         Self {
-            identity,
-            process,
-            container,
-            unit,
+            identity: identity.clone(),
+            process: maker.process.clone(),
+            container: maker.container.clone(),
+            unit: maker.unit.clone(),
             workload,
             credential: fingerprint,
             credential_kind: kind,

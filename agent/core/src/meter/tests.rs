@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::http::Hints;
-use crate::identity::{IdentityId, Process};
+use crate::http::{Credential, CredentialKind, CredentialPlace, Hints};
+use crate::identity::{IdentityId, Namespace, Process, ProcessFacts, Rule, RuleSpec, Rules};
 use crate::provider::{Api, CallState, Countable, PriceContext};
-use crate::secret::Payload;
+use crate::secret::{Fingerprint, Payload};
 use crate::units::{ProcessKey, Role};
 
 pub(super) fn call() -> ModelCall {
@@ -55,6 +55,38 @@ fn measure(call: ModelCall) -> UsageRecord {
     let attribution = attribution();
     let meter = Meter::new(Catalogue::builtin().unwrap());
     meter.measure(call, &attribution, "boot", &mut Habits::default())
+}
+
+#[test]
+fn a_rule_with_credentials_decides_call_by_call() {
+    let print: Fingerprint = "1".repeat(32).parse().unwrap();
+    let rule = Rule::new(RuleSpec {
+        name: Some("bot".to_owned()),
+        all: vec!["unix:uid:7".parse().unwrap()],
+        credentials: vec![print.clone()],
+        ..RuleSpec::default()
+    });
+    let facts = ProcessFacts::new(Process { pid: 7, exe: None, uid: 7 });
+    let namespace = Namespace::new("test", "h").unwrap();
+    let maker = Rules::new(vec![rule.unwrap()]).attribute(&facts, &namespace);
+    let credential = |fingerprint| Credential {
+        fingerprint,
+        kind: CredentialKind::OpenaiKey,
+        place: CredentialPlace::Header,
+        ids: [].into(),
+    };
+    let meter = Meter::new(Catalogue::builtin().unwrap());
+    for (used, identity) in [
+        (Some(print), "spiffe://test/workload/bot"),
+        (Some("2".repeat(32).parse().unwrap()), "spiffe://test/host/h/user/uid-7"),
+        (None, "spiffe://test/host/h/user/uid-7"),
+    ] {
+        let call = ModelCall { credential: used.map(credential), ..call() };
+        let record = meter.measure(call, &maker, "boot", &mut Habits::default());
+        assert_eq!(record.identity.0, identity);
+        let rule = record.workload.assigned.map(|assigned| assigned.rule);
+        assert_eq!(rule.as_deref(), identity.ends_with("bot").then_some("bot"));
+    }
 }
 
 fn reported() -> Option<Usage> {

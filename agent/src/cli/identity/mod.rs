@@ -1,8 +1,9 @@
-//! `weir identity`: what is known of one identity, and what an administrator says of it. One file for
-//! each verb.
+//! `weir identity`: what is known of one identity, why a process is who it is, and what an administrator
+//! says of it. One file for each verb.
 //!
 //! A name may be written as tables show it (`unit/bot.service`) or in full; an old name does, too.
 
+mod explain;
 mod offboard;
 mod rename;
 mod restore;
@@ -13,9 +14,9 @@ use clap::Subcommand;
 
 use crate::exit::Exit;
 
-/// Show one identity, or say that it is gone, back or called otherwise.
+/// Show one identity, explain who a process is, or say that an identity is gone, back or called otherwise.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -23,15 +24,17 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Show(show::Arguments),
+    Explain(explain::Arguments),
     Offboard(offboard::Arguments),
     Restore(restore::Arguments),
     Rename(rename::Arguments),
 }
 
 impl Arguments {
-    pub(super) fn run(self) -> anyhow::Result<Exit> {
+    pub(in crate::cli) fn run(self) -> anyhow::Result<Exit> {
         match self.command {
             Command::Show(arguments) => arguments.run(),
+            Command::Explain(arguments) => arguments.run(),
             Command::Offboard(arguments) => arguments.run(),
             Command::Restore(arguments) => arguments.run(),
             Command::Rename(arguments) => arguments.run(),

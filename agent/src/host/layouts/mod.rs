@@ -195,7 +195,7 @@ fn check(block: &str) {
     // A machine under load may be late with a hint, which is then tried for again.
     for tries in (0..20).rev() {
         let facts = Host::new(namespace.clone(), paths.clone()).facts(&sighting);
-        let attribution = resolve(&facts, &namespace);
+        let attribution = weir_core::identity::resolve(&facts, &namespace);
         let identity = attribution.identity.0.strip_prefix("spiffe://example.org/host/h1").unwrap();
         let seen = (identity.to_owned(), told(&facts, &attribution));
         let expected = (layout.identity.clone(), layout.facts.clone());

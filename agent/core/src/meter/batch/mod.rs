@@ -31,7 +31,7 @@ use lru::LruCache;
 
 use super::payer::Payer;
 use super::record::UsageRecord;
-use crate::identity::Attribution;
+use crate::identity::{Attribution, IdentityId};
 use crate::provider::BatchNews;
 use crate::units::{Role, Timestamp};
 pub use record::{BatchKey, BatchRecord, BatchResult, Creator};
@@ -87,7 +87,7 @@ impl Batches {
             (None, true) => {
                 let batch = BatchRecord::new(news, payer);
                 self.remember(batch.clone());
-                let files = self.learn_files(&batch, news, teller, stored);
+                let files = self.learn_files(&batch, news, &batch.creator.identity, stored);
                 std::iter::once(batch).chain(files).collect()
             }
             (Some(Known::Created(batch)), true) if batch.creator.identity != payer.identity => {
@@ -95,7 +95,7 @@ impl Batches {
                 Vec::new()
             }
             (Some(Known::Created(batch)), _) if may_share_account(&batch.creator, &payer) => {
-                self.learn_files(&batch, news, teller, stored)
+                self.learn_files(&batch, news, &payer.identity, stored)
             }
             (Some(Known::Created(_)), _) | (Some(Known::Unseen), true) => {
                 self.refused += 1;
@@ -144,7 +144,7 @@ impl Batches {
         &mut self,
         batch: &BatchRecord,
         news: &BatchNews,
-        teller: &Attribution,
+        teller: &IdentityId,
         stored: impl Fn(BatchKey, Timestamp) -> Option<BatchRecord>,
     ) -> Vec<BatchRecord> {
         let mut learnt = Vec::new();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::identity::{Attribution, IdentityId};
+use crate::identity::IdentityId;
 use crate::meter::payer::Payer;
 use crate::provider::{BatchNews, ResultOf};
 use crate::units::Timestamp;
@@ -82,8 +82,8 @@ impl BatchRecord {
     }
 
     /// The record of a file of this batch, which `reader` was told of.
-    pub(super) fn of_file(&self, file: &str, time: Timestamp, reader: &Attribution) -> Self {
-        let told_to = Some(&reader.identity).filter(|reader| **reader != self.creator.identity);
+    pub(super) fn of_file(&self, file: &str, time: Timestamp, reader: &IdentityId) -> Self {
+        let told_to = Some(reader).filter(|reader| **reader != self.creator.identity);
         Self { time, file: Some(file.to_owned()), told_to: told_to.cloned(), ..self.clone() }
     }
 
