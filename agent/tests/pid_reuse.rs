@@ -117,9 +117,7 @@ fn inside() {
     // One that notes processes as they come and go, and one that only ever hears of those that went.
     let (mut host, mut late) = (new_host(), new_host());
     let programs = Programs::new();
-    let facts = |host: &mut Host, key| {
-        host.facts(&Sighting { key, uid: 0, cgroup_id: u64::MAX })
-    };
+    let facts = |host: &mut Host, key| host.facts(&Sighting { key, uid: 0, cgroup_id: u64::MAX });
     let mut before: HashMap<u32, (ProcessKey, usize)> = HashMap::new();
     let (mut reused, mut indistinct) = (0, 0);
     let mut known = [0; 2];

@@ -133,9 +133,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 fn observed(namespace: Namespace, kubernetes: Option<Kubernetes>) -> anyhow::Result<Host> {
     let host = Host::new(namespace, host::Paths::default());
     Ok(match kubernetes {
-        Some(access) => {
-            host.asking(Kubelet::start(access).context("the kubelet can't be asked")?)
-        }
+        Some(access) => host.asking(Kubelet::start(access).context("the kubelet can't be asked")?),
         None => host,
     })
 }

@@ -151,8 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_user_is_passed_over() {
-        let content =
-            "+::1::::\n:x:2:2::/:/\nx\n\na:x:-3:0::/:\nb:x:4\nc:x:x5:\n#d:x:6:6::/:\n";
+        let content = "+::1::::\n:x:2:2::/:/\nx\n\na:x:-3:0::/:\nb:x:4\nc:x:x5:\n#d:x:6:6::/:\n";
         let b = User { name: "b".to_owned(), home: "/".into() };
         assert_eq!(entries(content).collect::<Vec<_>>(), [(4, b)]);
         let b = Group { name: "b".to_owned() };

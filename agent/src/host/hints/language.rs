@@ -172,18 +172,8 @@ pub(super) const LANGUAGES: [Language; 17] = [
         valued: &["-ExecutionPolicy", "-ep", "-WorkingDirectory", "-wd", "-InputFormat", "-if"],
         ..PLAIN
     },
-    Language {
-        names: &["Rscript", "R"],
-        nameless: &["-e"],
-        named: &["-f"],
-        ..PLAIN
-    },
-    Language {
-        names: &["lua", "luajit"],
-        nameless: &["-e", "-i"],
-        valued: &["-l"],
-        ..PLAIN
-    },
+    Language { names: &["Rscript", "R"], nameless: &["-e"], named: &["-f"], ..PLAIN },
+    Language { names: &["lua", "luajit"], nameless: &["-e", "-i"], valued: &["-l"], ..PLAIN },
     Language {
         names: &["julia"],
         nameless: &["-e", "--eval", "-E", "--print"],

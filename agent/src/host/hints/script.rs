@@ -164,8 +164,7 @@ fn plain(name: &str) -> Option<String> {
         None => name.to_owned(),
     };
     let is_word = !name.contains(['/', '.', ':']);
-    let is_key_like =
-        is_word && name.len() >= KEY_LIKE && name.bytes().any(|b| b.is_ascii_digit());
+    let is_key_like = is_word && name.len() >= KEY_LIKE && name.bytes().any(|b| b.is_ascii_digit());
     let is_kept = (1..=NAME_MAX).contains(&name.len())
         && !name.contains(|c: char| c.is_control() || c == '\u{fffd}')
         && !is_key_like;
@@ -202,7 +201,10 @@ mod tests {
             ("nodejs -r dotenv/config --max-old-space-size=4096 dist/main.js", "dist/main.js"),
             ("node --enable-source-maps dist/main.js", "dist/main.js"),
             ("node --require=x inspect app.js", "app.js"),
-            ("/usr/bin/node /usr/lib/node_modules/tool/cli.js -p hello", "/usr/lib/node_modules/tool/cli.js"),
+            (
+                "/usr/bin/node /usr/lib/node_modules/tool/cli.js -p hello",
+                "/usr/lib/node_modules/tool/cli.js",
+            ),
             ("bun run index.ts", "index.ts"),
             ("bun --hot index.ts", "index.ts"),
             ("bun run start", "start"),

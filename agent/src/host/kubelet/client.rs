@@ -73,7 +73,8 @@ pub(super) enum AskError {
 
 /// Asks for all pods of the node.
 pub(super) async fn pods(access: &Kubernetes) -> Result<Vec<NodePod>, AskError> {
-    let answer = tokio::time::timeout(TIMEOUT, ask(access)).await.map_err(|_late| AskError::Late)?;
+    let answer =
+        tokio::time::timeout(TIMEOUT, ask(access)).await.map_err(|_late| AskError::Late)?;
     Ok(pods::parse(&answer?)?)
 }
 

@@ -64,6 +64,14 @@ impl Kubelet {
         Ok(kubelet)
     }
 
+    /// One that has said this, and is not asked.
+    #[cfg(test)]
+    pub(super) fn knowing(pod: Pod) -> Self {
+        let mut known = Known::new();
+        known.learn(vec![NodePod { pod, containers: Vec::new() }]);
+        Self { known: Arc::new(Mutex::new(known)), wanted: Arc::default() }
+    }
+
     /// What the kubelet says of the pod with this uid, or else of the pod that has this container. Asks
     /// it soon, if that isn't known.
     pub(super) fn pod(&self, uid: Option<&PodUid>, container: &ContainerId) -> Option<Pod> {

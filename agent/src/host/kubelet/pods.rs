@@ -85,7 +85,8 @@ impl Item {
         let Metadata { name, namespace, uid, annotations } = self.metadata;
         let uid = annotations.and_then(|annotations| annotations.hash).unwrap_or(uid);
         let service_account = self.spec.and_then(|spec| spec.service_account);
-        if ![&name, &namespace, &uid].into_iter().chain(&service_account).all(|name| is_name(name)) {
+        if ![&name, &namespace, &uid].into_iter().chain(&service_account).all(|name| is_name(name))
+        {
             return None;
         }
         let containers = self.status.map(Status::containers).unwrap_or_default();

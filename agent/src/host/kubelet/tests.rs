@@ -174,8 +174,10 @@ fn what_the_kubelet_says_is_found_by_uid_and_by_container() {
 fn a_certificate_can_be_shown_instead_of_a_token() {
     let cluster = Cluster::new();
     let fake = cluster.kubelet("127.0.0.1", true, http("200 OK", &list()));
-    let client =
-        ClientCertificate { cert_file: cluster.at("client.crt"), key_file: cluster.at("client.key") };
+    let client = ClientCertificate {
+        cert_file: cluster.at("client.crt"),
+        key_file: cluster.at("client.key"),
+    };
     let access = Kubernetes { client: Some(client), token_file: None, ..cluster.access(&fake) };
     assert_eq!(ask(&access), Ok(1));
     let without = Kubernetes { client: None, ..access };
@@ -225,7 +227,8 @@ fn files_that_are_none_are_said() {
     assert!(error.contains("/absent/file can't be read"), "{error}");
     let error = ask(&Kubernetes { token_file: Some(absent), ..good.clone() }).unwrap_err();
     assert!(error.contains("/absent/file can't be read"), "{error}");
-    let client = ClientCertificate { cert_file: cluster.at("token"), key_file: cluster.at("token") };
+    let client =
+        ClientCertificate { cert_file: cluster.at("token"), key_file: cluster.at("token") };
     let error = ask(&Kubernetes { client: Some(client), ..good }).unwrap_err();
     assert!(error.contains("is not PEM"), "{error}");
 }
