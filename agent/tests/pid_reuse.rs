@@ -3,7 +3,7 @@
 //! Needs root and a kernel whose `pid_max` is each pid namespace's own (Linux 6.14). Without them the test
 //! says so and passes, unless the environment has `WEIR_E2E=require`.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
