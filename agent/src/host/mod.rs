@@ -160,12 +160,14 @@ impl Host {
         let cgroup = cgroups.path().map(str::to_owned);
         let placement = cgroup.as_deref().map(Placement::of).unwrap_or_default();
         let account = account(&placement, uid);
+        // What a user calls a pod is none.
+        let pod = placement.pod.as_ref().filter(|_| placement.realm == Realm::Host);
         let question = Question {
             key,
             exe: exe.clone(),
             uid,
             container: placement.container.as_ref().map(|container| container.id.clone()),
-            is_in_pod: placement.pod.is_some(),
+            is_in_pod: pod.is_some(),
         };
         let hints = self.looks.at(question, &account, &mut self.aside);
         let program = match (&self.programs, &exe) {
@@ -176,9 +178,9 @@ impl Host {
             Realm::Host => None,
             Realm::User(uid) => self.users.by_id(uid),
         };
-        let kubelet = self.kubelet.as_ref().and_then(|kubelet| {
-            kubelet.pod(placement.pod.as_ref(), &placement.container.as_ref()?.id)
-        });
+        let contained = placement.container.as_ref().filter(|_| placement.realm == Realm::Host);
+        let kubelet = self.kubelet.as_ref().zip(contained);
+        let kubelet = kubelet.and_then(|(kubelet, container)| kubelet.pod(pod, &container.id));
         let container = placement
             .container
             .map(|container| self.runtimes.describe(&container, placement.realm, owner.as_deref()));
