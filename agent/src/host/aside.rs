@@ -28,9 +28,9 @@ const ACCOUNTS: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
 /// How long an account may make us wait at once.
 const CREDIT: Duration = Duration::from_millis(500);
 /// Of the time that goes by, an account may make us wait one part in so many.
-const SHARE: u32 = 20;
+const SHARE: u32 = 10;
 /// What a piece of work may take without costing anything: more than a look takes that nobody holds up.
-const FREE: Duration = Duration::from_millis(1);
+const FREE: Duration = Duration::from_millis(2);
 /// Room for the stack of a thread, in bytes. Nothing here calls itself.
 const STACK: usize = 256 * 1024;
 
