@@ -30,7 +30,7 @@ use weir_core::units::Timestamp;
 use crate::capture::{self, Capture};
 use crate::config::{Config, Kubernetes, fingerprint_key};
 use crate::control::{Control, Socket, serve};
-use crate::host::{self, Host, Kubelet};
+use crate::host::{self, Host, Kubelet, KubeletHealth};
 use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
 
 use blind::Blind;
@@ -79,11 +79,12 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let (entries, kept) = sync_channel(ENTRIES_MAX);
     let blind =
         Blind::new(capture.clone(), &config.blind_spots, entries.clone(), Arc::clone(&vitals));
+    let (host, kubelet) = observed(namespace, config.kubernetes)?;
     let flow = Flow {
         capture: capture.clone(),
         blind,
         pipeline: Pipeline::new(key),
-        host: observed(namespace, config.kubernetes)?,
+        host,
         made,
         losses: LossTeller::new(capture.clone(), entries.clone(), Arc::clone(&vitals)),
         vitals: Arc::clone(&vitals),
@@ -111,7 +112,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         started,
         doctor: Box::new({
             let vitals = Arc::clone(&vitals);
-            move || doctor::report(&capture, &reader, &vitals)
+            move || doctor::report(&capture, &reader, &vitals, kubelet.as_ref())
         }),
     };
     tracing::info!(socket = %config.socket.display(), "watching");
@@ -129,13 +130,16 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// This host, and what the kubelet says of it where it can be asked.
-fn observed(namespace: Namespace, kubernetes: Option<Kubernetes>) -> anyhow::Result<Host> {
+/// This host, and how asking the kubelet goes where the configuration has one.
+fn observed(
+    namespace: Namespace,
+    kubernetes: Option<Kubernetes>,
+) -> anyhow::Result<(Host, Option<KubeletHealth>)> {
     let host = Host::new(namespace, host::Paths::default());
-    Ok(match kubernetes {
-        Some(access) => host.asking(Kubelet::start(access).context("the kubelet can't be asked")?),
-        None => host,
-    })
+    let Some(access) = kubernetes else { return Ok((host, None)) };
+    let kubelet = Kubelet::start(access).context("the kubelet can't be asked")?;
+    let health = kubelet.health();
+    Ok((host.asking(kubelet), Some(health)))
 }
 
 /// Answers on the socket until a signal says to stop.

@@ -20,7 +20,7 @@ mod runtimes;
 mod table;
 mod users;
 
-pub use kubelet::Kubelet;
+pub use kubelet::{Kubelet, KubeletHealth};
 pub use machine::{boot_id, hostname};
 pub use paths::Paths;
 
