@@ -30,6 +30,13 @@ fn everything_can_be_said() {
     assert_eq!(config.blind_spots.after_seconds, Seconds(60));
     assert_eq!(config.ledger.retention_days, Days(30));
     assert_eq!(config.identity.fingerprint_key_file, PathBuf::from("/etc/weir/fleet.key"));
+    let kubernetes = config.kubernetes.unwrap();
+    assert_eq!(kubernetes.kubelet.to_string(), "node-1.example:10251");
+    assert_eq!(kubernetes.ca_file, PathBuf::from("/etc/weir/kubelet-ca.crt"));
+    assert_eq!(kubernetes.token_file, Some(PathBuf::from("/etc/weir/kubelet.token")));
+    let client = kubernetes.client.unwrap();
+    assert_eq!(client.cert_file, PathBuf::from("/etc/weir/client.crt"));
+    assert_eq!(client.key_file, PathBuf::from("/etc/weir/client.key"));
     assert_eq!(config.control.group, "metering");
     assert_eq!(config.control.auditor_group, "audit");
     assert_eq!(config.log.level, LogLevel::Debug);
@@ -45,6 +52,29 @@ fn everything_can_be_said() {
     assert_eq!(bot.spec().approved_models, ["gpt-5*"]);
     assert_eq!(people.label(), "unix:user:*, unix:gid:100");
     assert_eq!(people.spec().assigned.team.as_deref(), Some("people"));
+}
+
+#[test]
+fn the_kubelet_is_verified_and_shown_something() {
+    let url = "kubelet_url = 'https://127.0.0.1'";
+    for (text, problem) in [
+        ("ca_file = '/ca'", "kubernetes.ca_file: has no meaning without `kubelet_url`"),
+        ("kubelet_url = 'http://127.0.0.1'", "kubernetes.kubelet_url: expected an address"),
+        (&format!("{url}\ntoken_file = '/t'"), "kubernetes.kubelet_url: needs `ca_file`"),
+        (&format!("{url}\nca_file = '/ca'"), "needs `token_file` or `client_cert_file`"),
+        (
+            &format!("{url}\nca_file = '/ca'\nclient_cert_file = '/c'"),
+            "kubernetes.client_cert_file: needs `client_key_file`",
+        ),
+        (
+            &format!("{url}\nca_file = '/ca'\ntoken_file = '/t'\nclient_key_file = '/k'"),
+            "kubernetes.client_key_file: needs `client_cert_file`",
+        ),
+        ("skip_verification = true", "kubernetes.skip_verification: no such key"),
+    ] {
+        let error = parse(&format!("[kubernetes]\n{text}\n")).unwrap_err();
+        assert!(error.contains(problem), "{text}: {error}");
+    }
 }
 
 #[test]

@@ -3,11 +3,12 @@
 //! Needs root and a kernel whose `pid_max` is each pid namespace's own (Linux 6.14). Without them the test
 //! says so and passes, unless the environment has `WEIR_E2E=require`.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use weir::host::{Host, Paths, Sighting};
 use weir_core::identity::{Namespace, ProcessFacts};
@@ -121,11 +122,20 @@ fn inside() {
     let mut before: HashMap<u32, (ProcessKey, usize)> = HashMap::new();
     let (mut reused, mut indistinct) = (0, 0);
     let mut known = [0; 2];
+    let mut took = [Duration::ZERO; 3];
     for count in 0..processes {
         let Running { mut child, key, program } = programs.start(count % PROGRAMS);
         let filename = programs.path(program);
+        let begun = Instant::now();
         host.executed(key, filename.as_os_str().as_encoded_bytes());
-        let seen = programs.check(&facts(&mut host, key), program, "while it runs");
+        took[0] += begun.elapsed();
+        let begun = Instant::now();
+        let first = facts(&mut host, key);
+        took[1] += begun.elapsed();
+        let seen = programs.check(&first, program, "while it runs");
+        let begun = Instant::now();
+        facts(&mut host, key);
+        took[2] += begun.elapsed();
         for (known, seen) in known.iter_mut().zip(seen) {
             *known += usize::from(seen);
         }
@@ -151,6 +161,8 @@ fn inside() {
          program known of {}, role of {} while they ran",
         known[0], known[1]
     );
+    let each = took.map(|took| took / u32::try_from(processes).unwrap());
+    println!("an exec took {:?}, the first facts {:?}, the next {:?}", each[0], each[1], each[2]);
     assert!(reused > processes / 2 && indistinct < processes / 100);
     assert!(known[0] == processes && known[1] > 0);
 }

@@ -9,11 +9,17 @@ use super::vitals::Vitals;
 use super::watch::losses;
 use crate::capture::{Capture, Exits, Outcome, Probed, Site, Target};
 use crate::control::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport};
+use crate::host::KubeletHealth;
 use crate::ledger::{Health, Reader};
 use crate::preflight;
 
 /// The report as of now.
-pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> DoctorReport {
+pub(super) fn report(
+    capture: &Capture,
+    reader: &Reader,
+    vitals: &Vitals,
+    kubelet: Option<&KubeletHealth>,
+) -> DoctorReport {
     let status = capture.status();
     let stats = vitals.pipeline();
     let unpriced = vitals.unpriced_models();
@@ -28,6 +34,7 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
         prices(unpriced.values().sum()),
         watched(status.unwatched.as_deref(), blind_connections.values().sum()),
     ]);
+    checks.extend(kubelet.map(pods));
     let mut lost_by_cause: Vec<(String, u64)> = losses(capture, vitals)
         .map(|(cause, records, _bytes)| (cause.to_owned(), records))
         .collect();
@@ -64,6 +71,18 @@ pub(super) fn report(capture: &Capture, reader: &Reader, vitals: &Vitals) -> Doc
         ]),
         unpriced,
         unknown: Vec::new(),
+    }
+}
+
+fn pods(kubelet: &KubeletHealth) -> Check {
+    match kubelet.latest() {
+        Some(Ok(pods)) => Check::ok("kubelet", format!("it has told of {pods} pods")),
+        None => Check::ok("kubelet", "it has not answered yet"),
+        Some(Err(error)) => Check::warn(
+            "kubelet",
+            error,
+            "see [kubernetes] in the configuration; service accounts are known from tokens meanwhile",
+        ),
     }
 }
 

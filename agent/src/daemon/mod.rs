@@ -32,7 +32,7 @@ use weir_core::units::Timestamp;
 use crate::capture::{self, Capture};
 use crate::config::{Config, Kubernetes, fingerprint_key};
 use crate::control::{Control, Socket, group_id, serve};
-use crate::host::{self, Host, Kubelet};
+use crate::host::{self, Host, Kubelet, KubeletHealth};
 use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
 
 use asks::asks;
@@ -71,7 +71,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         watch_connections: config.blind_spots.watch,
         ..capture::Options::default()
     };
-    let mut host = observed(namespace.clone(), config.kubernetes)?.with_rules(config.rules.clone());
+    let (host, kubelet) = observed(namespace.clone(), config.kubernetes)?;
+    let mut host = host.with_rules(config.rules.clone());
     host.look_around();
     let (capture, drain) = Capture::start(&options).coded()?;
     host.look_around();
@@ -130,7 +131,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         say: Box::new(move |change| changes.say(change, &changed)),
         doctor: Box::new({
             let vitals = Arc::clone(&vitals);
-            move || doctor::report(&capture, &reader, &vitals)
+            move || doctor::report(&capture, &reader, &vitals, kubelet.as_ref())
         }),
     };
     tracing::info!(socket = %config.socket.display(), "watching");
@@ -148,13 +149,16 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// This host, and what the kubelet says of it where it can be asked.
-fn observed(namespace: Namespace, kubernetes: Option<Kubernetes>) -> anyhow::Result<Host> {
+/// This host, and how asking the kubelet goes where the configuration has one.
+fn observed(
+    namespace: Namespace,
+    kubernetes: Option<Kubernetes>,
+) -> anyhow::Result<(Host, Option<KubeletHealth>)> {
     let host = Host::new(namespace, host::Paths::default());
-    Ok(match kubernetes {
-        Some(access) => host.asking(Kubelet::start(access).context("the kubelet can't be asked")?),
-        None => host,
-    })
+    let Some(access) = kubernetes else { return Ok((host, None)) };
+    let kubelet = Kubelet::start(access).context("the kubelet can't be asked")?;
+    let health = kubelet.health();
+    Ok((host.asking(kubelet), Some(health)))
 }
 
 /// Answers on the socket until a signal says to stop.

@@ -21,7 +21,7 @@ mod runtimes;
 mod table;
 mod users;
 
-pub use kubelet::Kubelet;
+pub use kubelet::{Kubelet, KubeletHealth};
 pub use machine::{boot_id, hostname};
 pub use paths::Paths;
 
@@ -212,9 +212,10 @@ impl Host {
             Realm::Host => None,
             Realm::User(uid) => self.users.by_id(uid),
         };
-        let kubelet = self.kubelet.as_ref().and_then(|kubelet| {
-            kubelet.pod(placement.pod.as_ref(), &placement.container.as_ref()?.id)
-        });
+        let contained = placement.container.as_ref().filter(|_| placement.realm == Realm::Host);
+        let kubelet = self.kubelet.as_ref().zip(contained);
+        let kubelet = kubelet
+            .and_then(|(kubelet, container)| kubelet.pod(placement.pod.as_ref(), &container.id));
         let container = placement
             .container
             .map(|container| self.runtimes.describe(&container, placement.realm, owner.as_deref()));
@@ -286,7 +287,9 @@ fn first_look(
 
 fn question(key: ProcessKey, exe: Option<String>, uid: u32, placement: &Placement) -> Question {
     let container = placement.container.as_ref().map(|container| container.id.clone());
-    Question { key, exe, uid, container, is_in_pod: placement.pod.is_some() }
+    // What a user calls a pod is none.
+    let is_in_pod = placement.pod.is_some() && placement.realm == Realm::Host;
+    Question { key, exe, uid, container, is_in_pod }
 }
 
 /// Who pays for what is done for a process.

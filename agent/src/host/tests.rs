@@ -351,8 +351,8 @@ fn live_program_is_known_by_its_content() {
     let sighting = child.sighting(0, u64::MAX);
     let mut host = Host::new(namespace(), paths.clone());
     assert_eq!(host.facts(&sighting).exe_sha256, None, "nobody wants to know");
-    let digest = format!("unix:sha256:{}", "0".repeat(64)).parse().unwrap();
-    let rule = Rule::new(RuleSpec { all: vec![digest], ..RuleSpec::default() }).unwrap();
+    let all = ["unix:uid:1".parse().unwrap(), "package:sleepers".parse().unwrap()].into();
+    let rule = Rule::new(RuleSpec { all, ..RuleSpec::default() }).unwrap();
     let mut host = Host::new(namespace(), paths).with_rules(Rules::new(vec![rule]));
     let facts = known(&mut host, &sighting, |facts| facts.exe_sha256.is_some());
     use sha2::{Digest as _, Sha256};

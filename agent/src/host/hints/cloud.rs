@@ -1,16 +1,16 @@
 //! Which role of a cloud a process was told to take: names and ids in its environment, which are no
-//! secrets. Everything else there is wiped unread.
+//! secrets. Everything else there is wiped unread; so is `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, which is all
+//! that it takes to get the role's credentials.
 
 use std::collections::BTreeMap;
 
 /// The variables that are kept, each with what its value may be.
-const KEPT: [(&str, Form); 15] = [
+const KEPT: [(&str, Form); 14] = [
     ("AWS_ROLE_ARN", Form::Name),
     ("AWS_ROLE_SESSION_NAME", Form::Name),
     ("AWS_PROFILE", Form::Name),
     ("AWS_WEB_IDENTITY_TOKEN_FILE", Form::Path),
     ("AWS_CONTAINER_CREDENTIALS_FULL_URI", Form::Address),
-    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", Form::Address),
     ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", Form::Path),
     ("GOOGLE_APPLICATION_CREDENTIALS", Form::Path),
     ("GOOGLE_CLOUD_PROJECT", Form::Name),
@@ -107,7 +107,6 @@ mod tests {
             ("http://169.254.170.23/v1/credentials", "169.254.170.23/v1/credentials"),
             ("http://u:p@h/v1?token=s#t", "h/v1"),
             ("http://h?token=s", "h"),
-            ("/v2/credentials/id", "/v2/credentials/id"),
         ] {
             check(&format!("{address}={url}\0"), &[(address, kept)]);
         }
@@ -120,6 +119,7 @@ mod tests {
             "",
             "\0\0",
             "AWS_SECRET_ACCESS_KEY=s\0AWS_SESSION_TOKEN=s\0AWS_ACCESS_KEY_ID=s\0",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/2c48913c\0",
             "OPENAI_API_KEY=sk-1\0AZURE_CLIENT_SECRET=s\0",
             "AZURE_CLIENT_ID_X=a\0XAZURE_CLIENT_ID=a\0",
             "AZURE_CLIENT_ID=\0AZURE_TENANT_ID\0",

@@ -51,7 +51,7 @@ pub(super) fn claimed_by(token: &[u8]) -> Option<Pod> {
     let Kubernetes { namespace, pod, serviceaccount } =
         serde_json::from_slice::<Claims>(&decoded).ok()?.kubernetes;
     let names = [&namespace, &pod.name, &serviceaccount.name, &pod.uid];
-    names.iter().all(|name| is_name(name)).then(|| Pod {
+    names.iter().all(|name| is_name(name)).then_some(Pod {
         uid: pod.uid,
         name: Some(pod.name),
         namespace: Some(namespace),

@@ -40,7 +40,12 @@ const CONTAINERS: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
 pub struct Kubelet {
     known: Arc<Mutex<Known>>,
     wanted: Arc<Notify>,
+    health: KubeletHealth,
 }
+
+/// How asking the kubelet goes.
+#[derive(Clone, Debug, Default)]
+pub struct KubeletHealth(Arc<Mutex<Option<Result<usize, String>>>>);
 
 #[derive(Debug)]
 struct Known {
@@ -56,12 +61,33 @@ impl Kubelet {
     /// If no thread can be made.
     pub fn start(access: Kubernetes) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let kubelet = Self { known: Arc::new(Mutex::new(Known::new())), wanted: Arc::default() };
+        let kubelet = Self::silent(Known::new());
         let (known, wanted) = (Arc::downgrade(&kubelet.known), Arc::clone(&kubelet.wanted));
+        let health = kubelet.health();
         thread::Builder::new()
             .name("weir-kubelet".to_owned())
-            .spawn(move || runtime.block_on(ask_on(access, known, wanted)))?;
+            .spawn(move || runtime.block_on(ask_on(access, known, wanted, health)))?;
         Ok(kubelet)
+    }
+
+    /// One that nobody asks.
+    fn silent(known: Known) -> Self {
+        let known = Arc::new(Mutex::new(known));
+        Self { known, wanted: Arc::default(), health: KubeletHealth::default() }
+    }
+
+    /// How it goes, from now on.
+    #[must_use]
+    pub fn health(&self) -> KubeletHealth {
+        self.health.clone()
+    }
+
+    /// One that has said this, and is not asked.
+    #[cfg(test)]
+    pub(super) fn knowing(pod: Pod) -> Self {
+        let mut known = Known::new();
+        known.learn(vec![NodePod { pod, containers: Vec::new() }]);
+        Self::silent(known)
     }
 
     /// What the kubelet says of the pod with this uid, or else of the pod that has this container. Asks
@@ -89,6 +115,18 @@ impl Drop for Kubelet {
     }
 }
 
+impl KubeletHealth {
+    /// How many pods it told last, or why it told none; `None` before the first answer.
+    #[must_use]
+    pub fn latest(&self) -> Option<Result<usize, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, answer: Result<usize, String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    }
+}
+
 impl Known {
     fn new() -> Self {
         Self { pods: LruCache::new(PODS), containers: LruCache::new(CONTAINERS) }
@@ -105,7 +143,12 @@ impl Known {
 }
 
 /// Asks the kubelet again and again, for as long as somebody wants to know.
-async fn ask_on(access: Kubernetes, known: Weak<Mutex<Known>>, wanted: Arc<Notify>) {
+async fn ask_on(
+    access: Kubernetes,
+    known: Weak<Mutex<Known>>,
+    wanted: Arc<Notify>,
+    health: KubeletHealth,
+) {
     let mut failures = 0u32;
     while known.strong_count() > 0 {
         match client::pods(&access).await {
@@ -114,15 +157,17 @@ async fn ask_on(access: Kubernetes, known: Weak<Mutex<Known>>, wanted: Arc<Notif
                     tracing::info!(pods = pods.len(), "the kubelet answers");
                 }
                 failures = 0;
+                health.note(Ok(pods.len()));
                 if let Some(known) = known.upgrade() {
                     known.lock().unwrap_or_else(PoisonError::into_inner).learn(pods);
                 }
             }
             Err(error) => {
+                let error = format!("{:#}", anyhow::Error::from(error));
                 if failures == 0 {
-                    let error = anyhow::Error::from(error);
-                    tracing::warn!("the kubelet can't be asked: {error:#}");
+                    tracing::warn!(error, "the kubelet can't be asked");
                 }
+                health.note(Err(error));
                 failures = failures.saturating_add(1);
             }
         }

@@ -166,6 +166,7 @@ fn what_the_kubelet_says_is_found_by_uid_and_by_container() {
     assert_eq!(pod.service_account.as_deref(), Some("bot"));
     assert_eq!(kubelet.pod(None, &container), Some(pod));
     assert!(fake.asked.load(Ordering::Relaxed) > 0, "with the token");
+    assert_eq!(kubelet.health().latest(), Some(Ok(1)));
     let other = Placement::of(&format!("/kubepods/pod{}/{ID}", UID.replace('2', "3"))).pod;
     assert_eq!(kubelet.pod(other.as_ref(), &container), None, "the uid is the cgroup's");
 }

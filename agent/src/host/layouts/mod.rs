@@ -8,6 +8,7 @@
 //! - `file PATH`: a file below the host's root, which has `docker`, `storage`, `tasks`, `home` and `root`,
 //!   the latter being the process's own root;
 //! - `token`: namespace, pod, service account and uid of the pod in the token below its root;
+//! - `kubelet`: the same of a pod that the kubelet has told of;
 //! - `argv`, `uid_map`: the process's own;
 //! - `uid`: its user, 1000 (`agent`) if nothing is said;
 //! - `identity`: what it is called, without the host's namespace;
@@ -20,6 +21,8 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use weir_core::identity::Pod;
 
 use super::cgroups::id_of;
 use super::*;
@@ -40,6 +43,7 @@ struct Layout {
     cgroup: String,
     files: Vec<(String, String)>,
     token: Option<String>,
+    kubelet: Option<String>,
     argv: String,
     uid_map: String,
     uid: Option<u32>,
@@ -64,6 +68,7 @@ impl Layout {
                 "layout" => layout.name = value,
                 "cgroup" => layout.cgroup += &format!("{value}\n"),
                 "token" => layout.token = Some(value),
+                "kubelet" => layout.kubelet = Some(value),
                 "argv" => layout.argv = format!("{}\0", value.replace(' ', "\0")),
                 "uid_map" => layout.uid_map = value,
                 "uid" => layout.uid = Some(value.parse().unwrap()),
@@ -121,8 +126,7 @@ impl Layout {
 
 /// Puts a token where the kubelet does: behind two links, so that it can be replaced at once.
 fn project(token: &str, directory: &Path) {
-    let fields: Vec<&str> = token.split(' ').collect();
-    let [namespace, pod, account, uid] = fields[..] else { panic!("{token}") };
+    let [namespace, pod, account, uid] = fields(token);
     let claims = format!(
         r#"{{"iss":"https://kubernetes.default.svc","kubernetes.io":{{"namespace":"{namespace}",
         "pod":{{"name":"{pod}","uid":"{uid}"}},"serviceaccount":{{"name":"{account}","uid":"u"}}}},
@@ -132,6 +136,12 @@ fn project(token: &str, directory: &Path) {
     write(&directory.join("..2026_11_26/token"), &token);
     symlink("..2026_11_26", directory.join("..data")).unwrap();
     symlink("..data/token", directory.join("token")).unwrap();
+}
+
+/// Namespace, pod, service account and uid.
+fn fields(line: &str) -> [&str; 4] {
+    let fields: Vec<&str> = line.split(' ').collect();
+    fields.try_into().unwrap()
 }
 
 fn write(path: &Path, content: &str) {
@@ -161,23 +171,21 @@ fn told(facts: &ProcessFacts, attribution: &Attribution) -> String {
         other => panic!("a pod {other}"),
     };
     tell("pod", placement.pod.map(|pod| of_pod(pod.as_str())).as_deref());
-    let token = facts.token.as_ref().map(|pod| {
-        let name = |name: &Option<String>| name.clone().unwrap_or_default();
-        let of = of_pod(&pod.uid);
-        let (namespace, account) = (name(&pod.namespace), name(&pod.service_account));
-        format!("{namespace}/{}/{account}/{of}", name(&pod.name))
-    });
-    tell("token", token.as_deref());
+    let claim = |pod: &Option<Pod>| {
+        let Pod { uid, name, namespace, service_account } = pod.as_ref()?;
+        let names = [namespace, name, service_account].map(|name| name.clone().unwrap_or_default());
+        Some(format!("{}/{}", names.join("/"), of_pod(uid)))
+    };
+    tell("token", claim(&facts.token).as_deref());
+    tell("kubelet", claim(&facts.kubelet).as_deref());
     tell("container_user", facts.container_user.as_deref());
     tell("script", facts.script.as_deref());
     if told.is_empty() { "-".to_owned() } else { told.join(" ") }
 }
 
-fn check(block: &str) {
-    let layout = Layout::parse(block);
-    let root = tempfile::tempdir().unwrap();
-    let cgroup_id = layout.build(root.path());
-    let at = |name: &str| root.path().join(name);
+/// The host below `root`, and what the kernel stamped on the process.
+fn host(layout: &Layout, root: &Path, cgroup_id: u64) -> (Host, Sighting) {
+    let at = |name: &str| root.join(name);
     let paths = Paths {
         proc: at("proc"),
         cgroup2: vec![at("cgroup")],
@@ -189,14 +197,35 @@ fn check(block: &str) {
         containerd_tasks: at("tasks"),
         dpkg: at("dpkg"),
     };
-    let namespace = Namespace::new("example.org", "h1").unwrap();
+    let mut host = Host::new(namespace(), paths);
+    if let Some(told) = &layout.kubelet {
+        let [namespace, pod, account, uid] = fields(told).map(str::to_owned);
+        host = host.asking(Kubelet::knowing(Pod {
+            uid,
+            name: Some(pod),
+            namespace: Some(namespace),
+            service_account: Some(account),
+        }));
+    }
     let key = ProcessKey { pid: PID, start_ns: START_NS };
-    let sighting = Sighting { key, uid: layout.uid.unwrap_or(1000), cgroup_id };
+    (host, Sighting { key, uid: layout.uid.unwrap_or(1000), cgroup_id })
+}
+
+fn namespace() -> Namespace {
+    Namespace::new("example.org", "h1").unwrap()
+}
+
+fn check(block: &str) {
+    let layout = Layout::parse(block);
+    let root = tempfile::tempdir().unwrap();
+    let cgroup_id = layout.build(root.path());
     // A machine under load may be late with a hint, which is then tried for again.
     for tries in (0..20).rev() {
-        let facts = Host::new(namespace.clone(), paths.clone()).facts(&sighting);
-        let attribution = weir_core::identity::resolve(&facts, &namespace);
-        let identity = attribution.identity.0.strip_prefix("spiffe://example.org/host/h1").unwrap();
+        let (mut host, sighting) = host(&layout, root.path(), cgroup_id);
+        let facts = host.facts(&sighting);
+        let attribution = weir_core::identity::resolve(&facts, &namespace());
+        let identity = attribution.identity.0.strip_prefix("spiffe://example.org").unwrap();
+        let identity = identity.strip_prefix("/host/h1").unwrap_or(identity);
         let seen = (identity.to_owned(), told(&facts, &attribution));
         let expected = (layout.identity.clone(), layout.facts.clone());
         if seen == expected {
@@ -236,6 +265,24 @@ fn pods() {
 #[test]
 fn contradictions_and_forgeries() {
     blocks(FILES[3]).for_each(check);
+}
+
+#[test]
+fn a_token_is_remembered_for_those_who_are_gone() {
+    let cgroup = "/kubepods/pod{pod}/{id}";
+    let layout = Layout::parse(&format!("cgroup: 0::{cgroup}\ntoken: shop web-0 bot {POD}"));
+    let root = tempfile::tempdir().unwrap();
+    let cgroup_id = layout.build(root.path());
+    let (mut host, sighting) = host(&layout, root.path(), cgroup_id);
+    let gone = |pid| Sighting { key: ProcessKey { pid, start_ns: 1 }, ..sighting };
+    assert_eq!(host.facts(&gone(8)).token, None, "nobody's was read yet");
+    let mut tries = 0..50;
+    while host.facts(&sighting).token.is_none() {
+        assert!(tries.next().is_some(), "never known");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let token = host.facts(&gone(9)).token.unwrap();
+    assert_eq!((token.uid.as_str(), token.service_account.as_deref()), (POD, Some("bot")));
 }
 
 #[test]

@@ -115,10 +115,10 @@ mod tests {
 
     #[test]
     fn what_is_large_or_no_file_is_not_read() {
-        let large = tempfile::tempfile().unwrap();
+        let mut large = tempfile::tempfile().unwrap();
         large.set_len(PROGRAM_MAX + 1).unwrap();
         let digests = Digests::new();
-        assert_eq!(digests.of(&mut File::from(large)), None);
+        assert_eq!(digests.of(&mut large), None);
         assert_eq!(digests.of(&mut File::open("/dev/zero").unwrap()), None);
         assert_eq!(digests.of(&mut File::open("/proc").unwrap()), None);
     }
