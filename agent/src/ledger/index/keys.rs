@@ -19,7 +19,8 @@ pub(super) const LOSS: u8 = b'l';
 pub(super) const GAP: u8 = b'g';
 /// Blind spots: day of the file, sequence number.
 pub(super) const BLIND: u8 = b'w';
-/// Where the record is that bills an answer: day of the file, hash of the answer's id.
+/// Where the records are that bill answers: day of the file, first bits of the hash of the answers' ids,
+/// number of the page.
 pub(super) const ANSWER: u8 = b'a';
 /// Where the record is that says whose a batch or a file of results is: day of the file, its key.
 pub(super) const BATCH: u8 = b'b';
@@ -103,12 +104,23 @@ pub(super) fn of_line(kind: u8, day: Day, seq: u64) -> Vec<u8> {
     key
 }
 
-/// Key of the place of an answer's record.
-pub(super) fn answer(day: Day, response_id: &str) -> Vec<u8> {
-    let hash = Sha256::digest(response_id);
+/// Start of the keys of pages of places of answers, of those whose hash begins so.
+pub(super) fn of_bucket(day: Day, bucket: u8) -> Vec<u8> {
     let mut key = of_day(ANSWER, day);
-    key.extend_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
+    key.push(bucket);
     key
+}
+
+/// Key of such a page.
+pub(super) fn page(day: Day, bucket: u8, number: u32) -> Vec<u8> {
+    let mut key = of_bucket(day, bucket);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The number in the key of such a page.
+pub(super) fn page_of(key: &[u8]) -> Option<u32> {
+    number_at(key, 6)
 }
 
 /// Key of the place of a batch's record.

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use sled::Batch;
 use weir_core::units::Role;
 
+use super::answers::Pages;
 use super::inventory::Noted;
 use super::keys::{self, CHUNK, Hour};
 use super::{Gap, Index, State, decode, decode_range, encode, encode_range, guarded};
@@ -32,6 +33,7 @@ struct Changes {
     extents: BTreeMap<(Day, Hour), Range<u64>>,
     numbers: HashMap<Traits, u32>,
     noted: Noted,
+    pages: Pages,
     /// Keys of batches that `batch` has a place for.
     placed: HashSet<Vec<u8>>,
     batch: Batch,
@@ -138,8 +140,8 @@ impl Index {
                     let low = u8::try_from(number % CHUNK).unwrap_or(u8::MAX);
                     chunk.entry(low).or_default().add(&usage);
                     if let (Some(id), Role::Client) = (&record.response_id, record.role) {
-                        let place = span.start.to_be_bytes();
-                        changes.batch.insert(keys::answer(span.day, id), place.as_slice());
+                        let Changes { pages, batch, .. } = changes;
+                        self.note_answer(span.day, id, span.start, pages, batch)?;
                     }
                 }
                 changes.extend(span, hour);
@@ -206,7 +208,8 @@ impl Index {
     }
 
     fn commit(&self, changes: Changes, state: &State) -> Result<Arc<Registry>, IndexError> {
-        let Changes { sums, extents, numbers: _, noted, placed: _, mut batch } = changes;
+        let Changes { sums, extents, numbers: _, noted, pages, placed: _, mut batch } = changes;
+        pages.write(&mut batch);
         Self::write_noted(&noted, &mut batch)?;
         for ((day, hour, number), mut chunk) in sums {
             let key = keys::sums(keys::ROLLUP, day, hour, number);

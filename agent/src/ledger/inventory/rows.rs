@@ -11,7 +11,7 @@ use weir_core::units::Timestamp;
 
 use super::values::{Values, cut};
 use crate::ledger::dimension::VALUE_MAX;
-use crate::ledger::usage::Usage;
+use crate::ledger::usage::{Usage, compact};
 
 /// Most ids of a credential that are kept, and labels of an assignment.
 const IDS_MAX: usize = 16;
@@ -29,14 +29,17 @@ pub(in crate::ledger) struct IdentityRow {
     pub(in crate::ledger) name: String,
     pub(in crate::ledger) first_seen: Timestamp,
     pub(in crate::ledger) last_seen: Timestamp,
+    #[serde(with = "compact")]
     pub(in crate::ledger) usage: Usage,
     pub(in crate::ledger) models: Values,
     pub(in crate::ledger) providers: Values,
     pub(in crate::ledger) endpoints: Values,
     pub(in crate::ledger) credentials: Values,
     /// Of the last call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::ledger) assigned: Option<Box<Assigned>>,
     /// What was seen of it after it was offboarded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::ledger) after: Option<After>,
 }
 
@@ -57,6 +60,7 @@ pub(in crate::ledger) struct CredentialRow {
     pub(in crate::ledger) kind: Option<CredentialKind>,
     pub(in crate::ledger) first_seen: Timestamp,
     pub(in crate::ledger) last_seen: Timestamp,
+    #[serde(with = "compact")]
     pub(in crate::ledger) usage: Usage,
     pub(in crate::ledger) providers: Values,
     pub(in crate::ledger) identities: Values,
