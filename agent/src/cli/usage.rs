@@ -78,11 +78,11 @@ impl Arguments {
             let health = health(&client).await?;
             Ok((health, client.get(&target).await.map_err(explain)?))
         })?;
-        let report: Report = read(&body)?;
+        let report = || read::<Report>(&body);
         let text = match self.format {
-            Format::Table => render::table(&report, &Names::of(&health)),
+            Format::Table => render::table(&report()?, &Names::of(&health)),
             Format::Json => format!("{}\n", String::from_utf8_lossy(&body)),
-            Format::Csv => render::csv(&report)?,
+            Format::Csv => render::csv(&report()?)?,
         };
         std::io::stdout().write_all(text.as_bytes())?;
         Ok(Exit::Ok)

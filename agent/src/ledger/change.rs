@@ -71,7 +71,8 @@ impl Registry {
                 self.offboarded.insert(name, seq);
             }
             Deed::Restore => {
-                self.offboarded.remove(&self.current(&change.identity.0).to_owned());
+                let name = self.current(&change.identity.0).to_owned();
+                self.offboarded.remove(&name);
             }
             // What was said of either name holds for the new one now, and the last word counts.
             Deed::Rename { .. } => self.weigh_anew(),

@@ -110,7 +110,7 @@ impl Reader {
             found.first = index.state().first;
             found.alive = found.alive.max(index.state().alive);
             covered = covered.max(index.state().position);
-            registry = Arc::clone(index.registry());
+            registry = Arc::clone(&index.inventory().registry);
         } else {
             registry = known::at(&self.0.log_dir, &status.anchor)?.registry;
         }

@@ -1,11 +1,9 @@
 //! Keys of the index: a letter, then big-endian numbers, so that they sort as the numbers do.
 
-use sha2::{Digest, Sha256};
 use weir_core::meter::BatchKey;
 use weir_core::units::Timestamp;
 
 use crate::ledger::day::Day;
-use crate::ledger::inventory::RowKey;
 
 /// What the index covers.
 pub(super) const STATE: &[u8] = b"s";
@@ -26,12 +24,6 @@ pub(super) const ANSWER: u8 = b'a';
 pub(super) const BATCH: u8 = b'b';
 /// Sums: day of a file that is complete, first hour of the day of the calls, chunk of traits.
 pub(super) const DAILY: u8 = b'R';
-/// What is known of an identity: user, hash of its name.
-pub(super) const IDENTITY: u8 = b'i';
-/// What is known of a credential: user, hash of its fingerprint.
-pub(super) const CREDENTIAL: u8 = b'k';
-/// What was said of an identity: sequence number.
-pub(super) const CHANGE: u8 = b'c';
 /// Each kind of row that goes when its file goes.
 pub(super) const OF_A_DAY: [u8; 8] = [ROLLUP, DAILY, EXTENT, LOSS, GAP, BLIND, ANSWER, BATCH];
 
@@ -128,32 +120,6 @@ pub(super) fn batch(day: Day, batch: BatchKey) -> Vec<u8> {
     let mut key = of_day(BATCH, day);
     key.extend_from_slice(&batch.0);
     key
-}
-
-/// Start of all keys of that kind, which is [`IDENTITY`] or [`CREDENTIAL`], and of that user.
-pub(super) fn of_user(kind: u8, uid: Option<u32>) -> Vec<u8> {
-    let uid = uid.map(u32::to_be_bytes);
-    [kind].into_iter().chain(uid.into_iter().flatten()).collect()
-}
-
-/// Key of such a row.
-pub(super) fn of_row(kind: u8, (uid, name): &RowKey) -> Vec<u8> {
-    let hash = Sha256::digest(name);
-    let mut key = of_user(kind, Some(*uid));
-    key.extend_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
-    key
-}
-
-/// Key of a change.
-pub(super) fn change(seq: u64) -> Vec<u8> {
-    let mut key = vec![CHANGE];
-    key.extend_from_slice(&seq.to_be_bytes());
-    key
-}
-
-/// The sequence number in the key of a change.
-pub(super) fn seq_of(key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(*key.get(1..)?.first_chunk()?))
 }
 
 /// Key of a set of traits by its number.

@@ -22,7 +22,6 @@ use weir_core::blind::BlindSpot;
 use weir_core::meter::BatchKey;
 use weir_core::units::Timestamp;
 
-use super::change::Registry;
 use super::day::Day;
 use super::dimension::Traits;
 use super::entry::Loss;
@@ -31,6 +30,7 @@ use super::files;
 use super::line::Hash;
 use super::position::Position;
 
+use inventory::Kept;
 pub(super) use keys::Hour;
 
 /// Changes with the form of keys or values; another format's index is made anew.
@@ -75,14 +75,6 @@ pub(super) struct State {
     pub(super) damaged: u64,
     /// The sums of files before this day are there by the day, too.
     sealed: Day,
-    /// How many rows of identities there are.
-    identities: u64,
-    /// And of credentials.
-    credentials: u64,
-    /// How many of both there was no room for any more.
-    forgotten: u64,
-    /// How many of both could not be read when the index was made anew.
-    damaged_rows: u64,
 }
 
 /// The open index. Each method fails with [`IndexError::Panicked`] where the store panics.
@@ -91,8 +83,7 @@ pub(super) struct Index {
     db: sled::Db,
     dir: PathBuf,
     state: State,
-    /// What was said of identities, as in the store.
-    registry: Arc<Registry>,
+    kept: Kept,
     /// Sets of traits that were asked for, by their numbers: they never change.
     traits_read: Mutex<HashMap<u32, Arc<Traits>>>,
 }
@@ -119,18 +110,13 @@ impl Index {
                     first: None,
                     damaged: 0,
                     sealed: Day::FIRST,
-                    identities: 0,
-                    credentials: 0,
-                    forgotten: 0,
-                    damaged_rows: 0,
                 },
             };
             if state.format != FORMAT {
                 return Err(IndexError::Foreign("another version made it"));
             }
-            let registry = Arc::new(Self::stored_registry(&db)?);
             let traits_read = Mutex::default();
-            Ok(Self { db, dir: dir.to_owned(), state, registry, traits_read })
+            Ok(Self { db, dir: dir.to_owned(), state, kept: Kept::default(), traits_read })
         })
     }
 

@@ -9,7 +9,7 @@ use weir_core::identity::Assigned;
 use weir_core::meter::UsageRecord;
 use weir_core::units::Timestamp;
 
-use super::values::{Values, cut};
+use super::values::{ENTRY, Values, cut};
 use crate::ledger::dimension::VALUE_MAX;
 use crate::ledger::usage::{Usage, compact};
 
@@ -93,6 +93,20 @@ impl IdentityRow {
         }
     }
 
+    /// About how many bytes it takes in memory.
+    pub(super) fn weight(&self) -> usize {
+        let sets = [&self.models, &self.providers, &self.endpoints, &self.credentials];
+        let assigned = self.assigned.as_ref().map_or(0, |assigned| {
+            let Assigned { rule, owner, team, product_line, cost_center, environment, labels } =
+                assigned.as_ref();
+            let optional = [owner, team, product_line, cost_center, environment];
+            let texts = optional.into_iter().flatten().map(String::len);
+            rule.len() + texts.sum::<usize>() + weight(labels) + size_of::<Assigned>()
+        });
+        let sets = sets.into_iter().map(Values::weight);
+        2 * (self.name.len() + ENTRY) + sets.sum::<usize>() + assigned + size_of::<Self>()
+    }
+
     /// Takes a call. `offboarded` is the change by which the identity should make none.
     pub(super) fn take(&mut self, record: &UsageRecord, offboarded: Option<u64>) {
         self.first_seen = self.first_seen.min(record.time);
@@ -135,6 +149,15 @@ impl CredentialRow {
         }
     }
 
+    /// About how many bytes it takes in memory.
+    pub(super) fn weight(&self) -> usize {
+        2 * (self.fingerprint.len() + ENTRY)
+            + self.providers.weight()
+            + self.identities.weight()
+            + weight(&self.ids)
+            + size_of::<Self>()
+    }
+
     /// Takes a call that was made with it.
     pub(super) fn take(&mut self, record: &UsageRecord) {
         self.first_seen = self.first_seen.min(record.time);
@@ -169,6 +192,10 @@ fn kept(assigned: &Assigned) -> Assigned {
         environment: short(&assigned.environment),
         labels: bounded(&assigned.labels),
     }
+}
+
+fn weight(ids: &BTreeMap<String, String>) -> usize {
+    ids.iter().map(|(name, id)| name.len() + id.len() + ENTRY).sum()
 }
 
 fn bounded(ids: &BTreeMap<String, String>) -> BTreeMap<String, String> {
