@@ -13,8 +13,9 @@ use crate::ledger::position::Position;
 use crate::ledger::walk::Walk;
 
 const NAME: &str = "inventory.jsonl";
-/// Lines after which the file is written anew. To read so many again takes about a second.
-const SAVE_EVERY: u64 = 1 << 16;
+/// Lines after which the file is written anew. To read so many again takes about a second. Few in tests, so
+/// that it is.
+const SAVE_EVERY: u64 = if cfg!(test) { 40 } else { 1 << 16 };
 
 /// The inventory, and the log up to where it has been taken in. That may be beyond what the store covers,
 /// which may lose what it wrote last: then nothing is taken in twice.
