@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use weir::ledger::{
-    CallsQuery, Dimension, Ledger, OpenReport, Options, Usage, UsageQuery, rebuild, verify,
+    CallsQuery, Dimension, IdentityQuery, Ledger, OpenReport, Options, Usage, UsageQuery, rebuild,
+    verify,
 };
 use weir_core::units::{PicoUsd, Timestamp};
 use weir_tests::ledger::numbered_call;
@@ -129,6 +130,11 @@ fn check_sums(ledger: &Ledger) -> u64 {
     assert_eq!(totals.calls, held);
     assert_eq!(totals.tokens.input_uncached, held * (held + 1) / 2);
     assert_eq!(totals.cost, PicoUsd(i128::from(held * (held + 1) / 2)));
+    let query = IdentityQuery { uid: None, now: Timestamp::now() };
+    let known = ledger.reader().identities(&query).unwrap().identities;
+    assert_eq!(known.iter().map(|identity| identity.usage.calls).sum::<u64>(), held);
+    let cost = known.iter().map(|identity| identity.usage.cost.0).sum::<i128>();
+    assert_eq!(PicoUsd(cost), totals.cost);
     held
 }
 

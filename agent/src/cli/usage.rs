@@ -38,7 +38,7 @@ use report::Report;
   weir usage --by model --format json | jq '.totals.cost_usd'")]
 pub(super) struct Arguments {
     /// What to break the sums down by: any of identity, model, provider, credential, api, process,
-    /// script, and what the rules assign: rule, owner, team, product_line, cost_center, environment
+    /// script, agent, and what the rules assign: rule, owner, team, product_line, cost_center, environment
     #[arg(long, value_name = "KEYS", value_delimiter = ',', default_value = "identity,model")]
     by: Vec<Dimension>,
     /// From when on: how long ago (90m, 24h, 7d), a date in UTC or an RFC 3339 time
@@ -80,11 +80,11 @@ impl Arguments {
             let health = health(&client).await?;
             Ok((health, client.get(&target).await.map_err(explain)?))
         })?;
-        let report: Report = read(&body)?;
+        let report = || read::<Report>(&body);
         let text = match self.format {
-            Format::Table => render::table(&report, &Names::of(&health)),
+            Format::Table => render::table(&report()?, &Names::of(&health)),
             Format::Json => format!("{}\n", String::from_utf8_lossy(&body)),
-            Format::Csv => render::csv(&report)?,
+            Format::Csv => render::csv(&report()?)?,
         };
         std::io::stdout().write_all(text.as_bytes())?;
         Ok(Exit::Ok)

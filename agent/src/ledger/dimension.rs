@@ -30,6 +30,8 @@ pub enum Dimension {
     Process,
     /// What an interpreter runs.
     Script,
+    /// The agent at the root of the process's lineage.
+    Agent,
     /// The rule of the configuration that applied.
     Rule,
     /// Whom that rule says to ask.
@@ -46,7 +48,7 @@ pub enum Dimension {
 
 impl Dimension {
     /// Each of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Identity,
         Self::Model,
         Self::Provider,
@@ -54,6 +56,7 @@ impl Dimension {
         Self::Api,
         Self::Process,
         Self::Script,
+        Self::Agent,
         Self::Rule,
         Self::Owner,
         Self::Team,
@@ -73,6 +76,7 @@ impl Dimension {
             Self::Api => "api",
             Self::Process => "process",
             Self::Script => "script",
+            Self::Agent => "agent",
             Self::Rule => "rule",
             Self::Owner => "owner",
             Self::Team => "team",
@@ -132,6 +136,7 @@ pub(super) struct Traits {
     api: String,
     exe: Option<String>,
     script: Option<String>,
+    agent: Option<String>,
     assigned: Option<Box<Assignment>>,
 }
 
@@ -158,6 +163,7 @@ impl Traits {
             api: record.api.as_str().to_owned(),
             exe: record.process.exe.as_deref().map(kept),
             script: record.workload.script.as_deref().map(kept),
+            agent: record.workload.agent.as_ref().map(|agent| kept(&agent.name)),
             assigned: record.workload.assigned.as_ref().map(Assignment::of).map(Box::new),
         }
     }
@@ -172,6 +178,7 @@ impl Traits {
             Dimension::Api => Some(self.api.clone()),
             Dimension::Process => self.exe.clone(),
             Dimension::Script => self.script.clone(),
+            Dimension::Agent => self.agent.clone(),
             Dimension::Rule => self.assigned.as_ref().map(|assigned| assigned.rule.clone()),
             Dimension::Owner => self.assigned.as_ref()?.owner.clone(),
             Dimension::Team => self.assigned.as_ref()?.team.clone(),

@@ -244,8 +244,8 @@ impl Ledger {
     /// If the index can't be brought to the disk; the log is complete anyway.
     pub fn close(self) -> Result<(), LedgerError> {
         let state_dir = &self.shared.state_dir;
-        if let Some(index) = self.shared.index_mut().take() {
-            let closed = index.checkpoint().and_then(|()| {
+        if let Some(mut index) = self.shared.index_mut().take() {
+            let closed = index.save_inventory().and_then(|()| index.checkpoint()).and_then(|()| {
                 drop(index);
                 Ok(mark_closed(state_dir)?)
             });

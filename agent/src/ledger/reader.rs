@@ -110,7 +110,7 @@ impl Reader {
             found.first = index.state().first;
             found.alive = found.alive.max(index.state().alive);
             covered = covered.max(index.state().position);
-            registry = Arc::clone(index.registry());
+            registry = Arc::clone(&index.inventory().registry);
         } else {
             registry = known::at(&self.0.log_dir, &status.anchor)?.registry;
         }
@@ -147,8 +147,21 @@ impl Reader {
     pub fn answered(&self, response_id: &str) -> Result<Option<UsageRecord>, LedgerError> {
         self.indexed(
             |days| days.reverse(),
-            |index, day| index.answer(day, response_id),
-            |entry| if let Entry::Call(record) = entry { Some(*record) } else { None },
+            |index, day| index.answers(day, response_id),
+            |entry| match entry {
+                // Another answer's id may have the same hash.
+                Entry::Call(record) if record.response_id.as_deref() == Some(response_id) => {
+                    Some(*record)
+                }
+                Entry::Call(_)
+                | Entry::Edge(_)
+                | Entry::Batch(_)
+                | Entry::Blind(_)
+                | Entry::Change(_)
+                | Entry::Loss(_)
+                | Entry::Start(_)
+                | Entry::Stop(_) => None,
+            },
         )
     }
 
@@ -165,7 +178,7 @@ impl Reader {
         let oldest = Day::of(oldest);
         self.indexed(
             |days| days.retain(|day| *day >= oldest),
-            |index, day| index.batch(day, key),
+            |index, day| Ok(index.batch(day, key)?.into_iter().collect()),
             |entry| if let Entry::Batch(record) = entry { Some(*record) } else { None },
         )
     }
@@ -175,7 +188,7 @@ impl Reader {
     fn indexed<T>(
         &self,
         choose: impl FnOnce(&mut Vec<Day>),
-        place: impl Fn(&Index, Day) -> Result<Option<u64>, IndexError>,
+        places: impl Fn(&Index, Day) -> Result<Vec<u64>, IndexError>,
         wanted: impl Fn(Entry) -> Option<T>,
     ) -> Result<Option<T>, LedgerError> {
         let index = self.0.index();
@@ -184,11 +197,11 @@ impl Reader {
         let mut days = days(&self.0.log_dir)?;
         choose(&mut days);
         for day in days {
-            let at = place(index, day).map_err(|source| index_error(&self.0.state_dir, source))?;
-            if let Some(offset) = at
-                && let Some(found) = self.entry_at(day, offset, committed)?.and_then(&wanted)
-            {
-                return Ok(Some(found));
+            let at = places(index, day).map_err(|source| index_error(&self.0.state_dir, source))?;
+            for offset in at {
+                if let Some(found) = self.entry_at(day, offset, committed)?.and_then(&wanted) {
+                    return Ok(Some(found));
+                }
             }
         }
         Ok(None)
@@ -468,7 +481,7 @@ fn from_index(
         index.sum(day, sums.whole_hours.clone(), &mut by_number)?;
     }
     for (number, usage) in by_number {
-        sums.add_sum(&index.traits(number)?, &usage);
+        sums.add_sum(&*index.traits(number)?, &usage);
     }
     let last = Hour::of(query.until);
     let end = if Hour::begins_at(query.until) { last } else { last.next() };

@@ -165,6 +165,7 @@ pub(super) fn value(record: &UsageRecord, dimension: Dimension) -> Option<String
         Dimension::Api => Some(record.api.as_str().to_owned()),
         Dimension::Process => record.process.exe.clone(),
         Dimension::Script => record.workload.script.clone(),
+        Dimension::Agent => record.workload.agent.as_ref().map(|agent| agent.name.clone()),
         Dimension::Rule => assigned.map(|assigned| assigned.rule.clone()),
         Dimension::Owner => assigned?.owner.clone(),
         Dimension::Team => assigned?.team.clone(),

@@ -5,6 +5,9 @@ use weir_core::meter::{CostSource, UsageRecord};
 use weir_core::provider::CallState;
 use weir_core::units::{PicoUsd, Tokens};
 
+/// Bytes that say which numbers of a sum are not 0: one bit for each of 22.
+const MASK: usize = 3;
+
 /// What a number of calls add up to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -54,25 +57,42 @@ impl Usage {
         self.lost_bytes = self.lost_bytes.saturating_add(other.lost_bytes);
     }
 
-    /// Appends 22 variable-length integers.
+    /// Appends which of the 22 numbers are not 0, and those as variable-length integers.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let counts = [self.calls, self.errors, self.unpriced_calls, self.lost_bytes];
-        for count in counts.into_iter().chain(self.tokens.to_array()) {
-            put(out, u128::from(count));
-        }
         // Zigzag: the sign goes to the lowest bit, so that small amounts are short.
-        put(out, ((self.cost.0 << 1) ^ (self.cost.0 >> 127)).cast_unsigned());
+        let cost = ((self.cost.0 << 1) ^ (self.cost.0 >> 127)).cast_unsigned();
+        let numbers = counts.into_iter().chain(self.tokens.to_array()).map(u128::from);
+        let start = out.len();
+        out.extend_from_slice(&[0; MASK]);
+        for (place, number) in numbers.chain([cost]).enumerate() {
+            if number != 0 {
+                if let Some(byte) = out.get_mut(start + place / 8) {
+                    *byte |= 1 << (place % 8);
+                }
+                put(out, number);
+            }
+        }
     }
 
     /// Takes what [`Self::encode`] wrote off the front of `bytes`.
     pub(super) fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        let mut count = || u64::try_from(take(bytes)?).ok();
+        let (mask, rest) = bytes.split_first_chunk::<MASK>()?;
+        *bytes = rest;
+        let mask = u32::from_le_bytes([mask[0], mask[1], mask[2], 0]);
+        let mut place = 0;
+        let mut number = || {
+            let is_there = mask >> place & 1 == 1;
+            place += 1;
+            if is_there { take(bytes) } else { Some(0) }
+        };
+        let mut count = || u64::try_from(number()?).ok();
         let [calls, errors, unpriced_calls, lost_bytes] = [count()?, count()?, count()?, count()?];
         let mut buckets = [0; 17];
         for bucket in &mut buckets {
             *bucket = count()?;
         }
-        let zigzag = take(bytes)?;
+        let zigzag = number()?;
         Some(Self {
             calls,
             errors,
@@ -81,6 +101,40 @@ impl Usage {
             unpriced_calls,
             lost_bytes,
         })
+    }
+}
+
+/// Sums in rows of JSON: what [`Usage::encode`] writes, in hexadecimal digits.
+pub(super) mod compact {
+    use std::fmt::Write;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Usage;
+
+    pub(in crate::ledger) fn serialize<S: Serializer>(
+        usage: &Usage,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::new();
+        usage.encode(&mut bytes);
+        let mut text = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            // Writing to a string can't fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        serializer.serialize_str(&text)
+    }
+
+    pub(in crate::ledger) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Usage, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(digits).collect();
+        let usage = bytes.and_then(|bytes| Usage::decode(&mut bytes.as_slice()));
+        usage.ok_or_else(|| D::Error::custom("not a sum"))
     }
 }
 

@@ -16,14 +16,15 @@ use super::{Attribution, Container, IdentityId, ProcessFacts, Source, Workload};
 /// | a container of root's runtimes | `/host/<host>/container/<name>` |
 /// | the same without a name, in a pod | `/host/<host>/pod/<uid>` |
 /// | the same without a name | `/host/<host>/container/<first 12 digits of its id>` |
-/// | a system service | `/host/<host>/unit/<unit>` |
+/// | a system service, or a container below one | `/host/<host>/unit/<unit>` |
 /// | a rootless container of a user | `/host/<host>/user/<owner>/container/<name>` |
 /// | a service of a user's manager | `/host/<host>/user/<owner>/unit/<unit>` |
 /// | a session, or a scope of a user's manager | `/host/<host>/user/<name>` |
 ///
 /// What a user's manager runs is named below that user, because users choose those names: a user's
 /// `nginx.service` is not the host's, and what a user calls a pod is none. A user without a name is
-/// `uid-<uid>`. Every name is escaped so that it is one segment (`segment.rs` says how). Evidence that
+/// `uid-<uid>`. A service names the cgroups below it as it likes, its neighbour's container among them, so
+/// unless it is a container engine's, it is what counts. Every name is escaped so that it is one segment (`segment.rs` says how). Evidence that
 /// contradicts better evidence is refused and is in [`Workload::disputed`].
 #[must_use]
 pub fn resolve(facts: &ProcessFacts, namespace: &Namespace) -> Attribution {
@@ -48,11 +49,15 @@ impl Resolution {
         let uid = placement.pod.as_ref().filter(|_| !is_delegated);
         let pod = kubernetes::weigh(uid, facts, container.as_ref(), &mut disputed);
 
+        let is_of_service =
+            is_delegated && placement.realm == Realm::Host && placement.unit.is_some();
+        let naming = container.as_ref().filter(|_| !is_of_service);
+
         let (identity, source) = match account(pod.as_ref(), namespace) {
             Some(named) => named,
-            None => local(facts, &placement, container.as_ref(), pod.as_ref(), namespace),
+            None => local(facts, &placement, naming, pod.as_ref(), namespace),
         };
-        let is_delegated = is_delegated && placement.realm == Realm::Host && container.is_some();
+        let is_delegated = is_delegated && placement.realm == Realm::Host && naming.is_some();
         let workload = Workload {
             pod: pod.as_ref().map(|evidence| evidence.pod.clone()),
             script: facts.script.clone(),

@@ -32,7 +32,7 @@ fn facts(cgroup: Option<&str>) -> ProcessFacts {
 
 /// The agent of that name, so many processes above the one that calls.
 fn agent(name: &str, depth: u32) -> Option<Agent> {
-    Some(Agent { name: name.to_owned(), pid: 1, depth })
+    Some(Agent { name: name.to_owned(), pid: 1, depth, through: Vec::new(), recursive: false })
 }
 
 /// Checks what a cgroup path gives, written as `identity unit=… runtime=… pod=…` with the
@@ -131,7 +131,7 @@ fn containers() {
         ("/libpod_parent/libpod-{id}", "/container/3f29a1cc0b6d runtime=podman"),
         (
             "/system.slice/web.service/libpod-payload-{id}",
-            "/container/3f29a1cc0b6d unit=web.service runtime=podman",
+            "/unit/web.service unit=web.service runtime=podman",
         ),
         (
             "/machine.slice/machine-libpod_pod_{other}.slice/libpod-{id}.scope",

@@ -1,11 +1,9 @@
 //! Keys of the index: a letter, then big-endian numbers, so that they sort as the numbers do.
 
-use sha2::{Digest, Sha256};
 use weir_core::meter::BatchKey;
 use weir_core::units::Timestamp;
 
 use crate::ledger::day::Day;
-use crate::ledger::inventory::RowKey;
 
 /// What the index covers.
 pub(super) const STATE: &[u8] = b"s";
@@ -19,18 +17,13 @@ pub(super) const LOSS: u8 = b'l';
 pub(super) const GAP: u8 = b'g';
 /// Blind spots: day of the file, sequence number.
 pub(super) const BLIND: u8 = b'w';
-/// Where the record is that bills an answer: day of the file, hash of the answer's id.
+/// Where the records are that bill answers: day of the file, first bits of the hash of the answers' ids,
+/// number of the page.
 pub(super) const ANSWER: u8 = b'a';
 /// Where the record is that says whose a batch or a file of results is: day of the file, its key.
 pub(super) const BATCH: u8 = b'b';
 /// Sums: day of a file that is complete, first hour of the day of the calls, chunk of traits.
 pub(super) const DAILY: u8 = b'R';
-/// What is known of an identity: user, hash of its name.
-pub(super) const IDENTITY: u8 = b'i';
-/// What is known of a credential: user, hash of its fingerprint.
-pub(super) const CREDENTIAL: u8 = b'k';
-/// What was said of an identity: sequence number.
-pub(super) const CHANGE: u8 = b'c';
 /// Each kind of row that goes when its file goes.
 pub(super) const OF_A_DAY: [u8; 8] = [ROLLUP, DAILY, EXTENT, LOSS, GAP, BLIND, ANSWER, BATCH];
 
@@ -103,12 +96,23 @@ pub(super) fn of_line(kind: u8, day: Day, seq: u64) -> Vec<u8> {
     key
 }
 
-/// Key of the place of an answer's record.
-pub(super) fn answer(day: Day, response_id: &str) -> Vec<u8> {
-    let hash = Sha256::digest(response_id);
+/// Start of the keys of pages of places of answers, of those whose hash begins so.
+pub(super) fn of_bucket(day: Day, bucket: u8) -> Vec<u8> {
     let mut key = of_day(ANSWER, day);
-    key.extend_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
+    key.push(bucket);
     key
+}
+
+/// Key of such a page.
+pub(super) fn page(day: Day, bucket: u8, number: u32) -> Vec<u8> {
+    let mut key = of_bucket(day, bucket);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The number in the key of such a page.
+pub(super) fn page_of(key: &[u8]) -> Option<u32> {
+    number_at(key, 6)
 }
 
 /// Key of the place of a batch's record.
@@ -116,32 +120,6 @@ pub(super) fn batch(day: Day, batch: BatchKey) -> Vec<u8> {
     let mut key = of_day(BATCH, day);
     key.extend_from_slice(&batch.0);
     key
-}
-
-/// Start of all keys of that kind, which is [`IDENTITY`] or [`CREDENTIAL`], and of that user.
-pub(super) fn of_user(kind: u8, uid: Option<u32>) -> Vec<u8> {
-    let uid = uid.map(u32::to_be_bytes);
-    [kind].into_iter().chain(uid.into_iter().flatten()).collect()
-}
-
-/// Key of such a row.
-pub(super) fn of_row(kind: u8, (uid, name): &RowKey) -> Vec<u8> {
-    let hash = Sha256::digest(name);
-    let mut key = of_user(kind, Some(*uid));
-    key.extend_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
-    key
-}
-
-/// Key of a change.
-pub(super) fn change(seq: u64) -> Vec<u8> {
-    let mut key = vec![CHANGE];
-    key.extend_from_slice(&seq.to_be_bytes());
-    key
-}
-
-/// The sequence number in the key of a change.
-pub(super) fn seq_of(key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(*key.get(1..)?.first_chunk()?))
 }
 
 /// Key of a set of traits by its number.

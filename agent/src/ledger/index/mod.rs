@@ -1,6 +1,7 @@
 //! The index over the log. Whatever it holds follows from the log up to its position, which is
 //! written together with the counters that it covers: one batch of the store, all or nothing.
 
+mod answers;
 mod inventory;
 mod keys;
 pub(super) mod open;
@@ -8,11 +9,12 @@ pub(super) mod probe;
 mod seal;
 mod update;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,6 @@ use weir_core::blind::BlindSpot;
 use weir_core::meter::BatchKey;
 use weir_core::units::Timestamp;
 
-use super::change::Registry;
 use super::day::Day;
 use super::dimension::Traits;
 use super::entry::Loss;
@@ -29,12 +30,15 @@ use super::files;
 use super::line::Hash;
 use super::position::Position;
 
+use inventory::Kept;
 pub(super) use keys::Hour;
 
 /// Changes with the form of keys or values; another format's index is made anew.
 const FORMAT: u32 = 5;
 /// The store's default is 1 GiB, and it would not see that a cgroup grants less.
 const CACHE_BYTES: u64 = 32 << 20;
+/// Most sets of traits that are held in memory; they take some hundred bytes each.
+const TRAITS_MAX: usize = 1 << 15;
 
 /// A time in which the host was not watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,14 +75,6 @@ pub(super) struct State {
     pub(super) damaged: u64,
     /// The sums of files before this day are there by the day, too.
     sealed: Day,
-    /// How many rows of identities there are.
-    identities: u64,
-    /// And of credentials.
-    credentials: u64,
-    /// How many of both there was no room for any more.
-    forgotten: u64,
-    /// How many of both could not be read when the index was made anew.
-    damaged_rows: u64,
 }
 
 /// The open index. Each method fails with [`IndexError::Panicked`] where the store panics.
@@ -87,8 +83,9 @@ pub(super) struct Index {
     db: sled::Db,
     dir: PathBuf,
     state: State,
-    /// What was said of identities, as in the store.
-    registry: Arc<Registry>,
+    kept: Kept,
+    /// Sets of traits that were asked for, by their numbers: they never change.
+    traits_read: Mutex<HashMap<u32, Arc<Traits>>>,
 }
 
 impl Index {
@@ -113,17 +110,13 @@ impl Index {
                     first: None,
                     damaged: 0,
                     sealed: Day::FIRST,
-                    identities: 0,
-                    credentials: 0,
-                    forgotten: 0,
-                    damaged_rows: 0,
                 },
             };
             if state.format != FORMAT {
                 return Err(IndexError::Foreign("another version made it"));
             }
-            let registry = Arc::new(Self::stored_registry(&db)?);
-            Ok(Self { db, dir: dir.to_owned(), state, registry })
+            let traits_read = Mutex::default();
+            Ok(Self { db, dir: dir.to_owned(), state, kept: Kept::default(), traits_read })
         })
     }
 
@@ -151,21 +144,34 @@ impl Index {
     }
 
     /// The traits of a number that [`Self::sum`] gave.
-    pub(super) fn traits(&self, number: u32) -> Result<Traits, IndexError> {
-        guarded(|| {
+    pub(super) fn traits(&self, number: u32) -> Result<Arc<Traits>, IndexError> {
+        if let Some(traits) = self.traits_read().get(&number) {
+            return Ok(Arc::clone(traits));
+        }
+        let traits: Arc<Traits> = guarded(|| {
             let bytes = self.db.get(keys::traits(number))?;
             decode(&bytes.ok_or(IndexError::Unreadable("set of traits"))?, "set of traits")
         })
+        .map(Arc::new)?;
+        let mut read = self.traits_read();
+        if read.len() < TRAITS_MAX {
+            read.insert(number, Arc::clone(&traits));
+        }
+        Ok(traits)
     }
 
-    /// Where in the file of `day` the last record is that bills the answer of this id.
-    pub(super) fn answer(&self, day: Day, response_id: &str) -> Result<Option<u64>, IndexError> {
-        self.place(keys::answer(day, response_id))
+    // A panic leaves it whole: there is nothing but insertions.
+    fn traits_read(&self) -> MutexGuard<'_, HashMap<u32, Arc<Traits>>> {
+        self.traits_read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where in the file of `day` the first record is that says whose a batch or a file is.
     pub(super) fn batch(&self, day: Day, batch: BatchKey) -> Result<Option<u64>, IndexError> {
-        self.place(keys::batch(day, batch))
+        guarded(|| {
+            let Some(bytes) = self.db.get(keys::batch(day, batch))? else { return Ok(None) };
+            let offset = bytes.as_ref().try_into().map(u64::from_be_bytes);
+            offset.map(Some).map_err(|_length| IndexError::Unreadable("place"))
+        })
     }
 
     /// The losses that touch the interval.
@@ -191,15 +197,6 @@ impl Index {
             self.db.flush()?;
             File::open(self.dir.join("db"))?.sync_all()?;
             Ok(files::sync_dir(&self.dir)?)
-        })
-    }
-
-    /// The offset in a row.
-    fn place(&self, key: Vec<u8>) -> Result<Option<u64>, IndexError> {
-        guarded(|| {
-            let Some(bytes) = self.db.get(key)? else { return Ok(None) };
-            let offset = bytes.as_ref().try_into().map(u64::from_be_bytes);
-            offset.map(Some).map_err(|_length| IndexError::Unreadable("place"))
         })
     }
 

@@ -17,7 +17,6 @@ use crate::ledger::anchor::Anchor;
 use crate::ledger::describe;
 use crate::ledger::error::{IndexError, LedgerError};
 use crate::ledger::files;
-use crate::ledger::inventory::known;
 use crate::ledger::log::{Tail, days};
 use crate::ledger::walk::{Item, Walk};
 
@@ -138,7 +137,8 @@ impl Opening<'_> {
             return Err(IndexError::Foreign("the file it had come to is gone"));
         }
         index.keep_only(&days)?;
-        index.begin_at(&self.anchor, || known::at(self.log_dir, &self.anchor).map_err(in_log))
+        index.begin_at(&self.anchor)?;
+        index.load_inventory(self.log_dir, &self.anchor).map_err(in_log)
     }
 
     fn catch_up(&self, index: &mut Index) -> Result<u64, IndexError> {

@@ -2,22 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sled::Batch;
 use weir_core::units::Role;
 
-use super::inventory::Noted;
+use super::answers::Pages;
 use super::keys::{self, CHUNK, Hour};
 use super::{Gap, Index, State, decode, decode_range, encode, encode_range, guarded};
 use crate::ledger::anchor::Anchor;
-use crate::ledger::change::Registry;
 use crate::ledger::day::Day;
 use crate::ledger::dimension::Traits;
 use crate::ledger::entry::Entry;
 use crate::ledger::error::IndexError;
-use crate::ledger::inventory::Inventory;
 use crate::ledger::log::{Span, Tail};
 use crate::ledger::position::Position;
 use crate::ledger::usage::Usage;
@@ -31,7 +28,7 @@ struct Changes {
     sums: BTreeMap<(Day, Hour, u32), Chunk>,
     extents: BTreeMap<(Day, Hour), Range<u64>>,
     numbers: HashMap<Traits, u32>,
-    noted: Noted,
+    pages: Pages,
     /// Keys of batches that `batch` has a place for.
     placed: HashSet<Vec<u8>>,
     batch: Batch,
@@ -53,39 +50,31 @@ impl Index {
         lines: &[(Span, Option<&Entry>)],
         tail: Tail,
     ) -> Result<(), IndexError> {
-        let (state, registry) = guarded(|| {
+        let state = guarded(|| {
             let mut state = self.state.clone();
-            let mut changes = Changes { noted: self.noted(), ..Changes::default() };
+            let mut changes = Changes::default();
             for (span, entry) in lines {
                 self.take(*span, *entry, &mut state, &mut changes)?;
             }
             (state.position, state.hash) = (tail.position, tail.hash);
-            let registry = self.commit(changes, &state)?;
-            Ok((state, registry))
+            self.commit(changes, &state)?;
+            Ok(state)
         })?;
-        (self.state, self.registry) = (state, registry);
+        self.state = state;
+        self.take_into_inventory(lines);
         self.seal()
     }
 
-    /// Begins where the log begins, if that is later than what is covered, with what is known there.
-    pub(in crate::ledger) fn begin_at(
-        &mut self,
-        anchor: &Anchor,
-        known: impl FnOnce() -> Result<Inventory, IndexError>,
-    ) -> Result<(), IndexError> {
+    /// Begins where the log begins, if that is later than what is covered.
+    pub(in crate::ledger) fn begin_at(&mut self, anchor: &Anchor) -> Result<(), IndexError> {
         if self.state.position >= anchor.position() {
             return Ok(());
         }
         let mut state = self.state.clone();
         (state.position, state.hash) = (anchor.position(), anchor.prev);
         state.alive = state.alive.max(anchor.alive());
-        let known = known()?;
-        let mut changes = Changes::default();
-        guarded(|| {
-            self.begin_with(&known, &mut state, &mut changes.batch)?;
-            self.commit(changes, &state)
-        })?;
-        (self.state, self.registry) = (state, known.registry);
+        guarded(|| self.commit(Changes::default(), &state))?;
+        self.state = state;
         Ok(())
     }
 
@@ -128,7 +117,6 @@ impl Index {
             state.damaged = state.damaged.saturating_add(1);
             return Ok(());
         };
-        self.note(span.seq, entry, state, &mut changes.noted, &mut changes.batch)?;
         match entry {
             Entry::Call(record) => {
                 let hour = Hour::of(record.time);
@@ -138,8 +126,8 @@ impl Index {
                     let low = u8::try_from(number % CHUNK).unwrap_or(u8::MAX);
                     chunk.entry(low).or_default().add(&usage);
                     if let (Some(id), Role::Client) = (&record.response_id, record.role) {
-                        let place = span.start.to_be_bytes();
-                        changes.batch.insert(keys::answer(span.day, id), place.as_slice());
+                        let Changes { pages, batch, .. } = changes;
+                        self.note_answer(span.day, id, span.start, pages, batch)?;
                     }
                 }
                 changes.extend(span, hour);
@@ -205,9 +193,9 @@ impl Index {
         Ok(number)
     }
 
-    fn commit(&self, changes: Changes, state: &State) -> Result<Arc<Registry>, IndexError> {
-        let Changes { sums, extents, numbers: _, noted, placed: _, mut batch } = changes;
-        Self::write_noted(&noted, &mut batch)?;
+    fn commit(&self, changes: Changes, state: &State) -> Result<(), IndexError> {
+        let Changes { sums, extents, numbers: _, pages, placed: _, mut batch } = changes;
+        pages.write(&mut batch);
         for ((day, hour, number), mut chunk) in sums {
             let key = keys::sums(keys::ROLLUP, day, hour, number);
             if let Some(stored) = self.db.get(&key)? {
@@ -227,8 +215,7 @@ impl Index {
             batch.insert(key, encode_range(&range));
         }
         batch.insert(keys::STATE, encode(state, "state")?);
-        self.db.apply_batch(batch)?;
-        Ok(noted.into_registry())
+        Ok(self.db.apply_batch(batch)?)
     }
 }
 

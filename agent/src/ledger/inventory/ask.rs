@@ -11,7 +11,6 @@ use super::answer::{
 use super::{Inventory, known};
 use crate::ledger::change::Registry;
 use crate::ledger::error::LedgerError;
-use crate::ledger::index_error;
 use crate::ledger::reader::Reader;
 use crate::ledger::walk::Walk;
 
@@ -106,7 +105,7 @@ impl Reader {
     /// Which names stand for which, and who is offboarded.
     pub(in crate::ledger) fn registry(&self) -> Result<Arc<Registry>, LedgerError> {
         if let Some(index) = self.0.index().as_ref() {
-            return Ok(Arc::clone(index.registry()));
+            return Ok(Arc::clone(&index.inventory().registry));
         }
         Ok(self.inventory(None)?.inventory.registry)
     }
@@ -124,9 +123,9 @@ impl Reader {
         let mut begins = None;
         let (mut inventory, covered) = match index.as_ref() {
             Some(index) => {
-                let inventory = index.inventory(uid);
+                let is_asked = |owner| uid.is_none_or(|uid| uid == owner);
                 let inventory =
-                    inventory.map_err(|source| index_error(&self.0.state_dir, source))?;
+                    index.inventory().filtered(|row| is_asked(row.uid), |row| is_asked(row.uid));
                 begins = index.state().first;
                 (inventory, index.state().position.max(status.anchor.position()))
             }
@@ -137,7 +136,7 @@ impl Reader {
         while let Some(item) = rest.step()? {
             if let Some(entry) = item.entry {
                 begins = begins.or(Some(entry.alive_at()));
-                inventory.take_whole(item.span.seq, &entry);
+                inventory.take(item.span.seq, &entry);
             }
         }
         if let Some(uid) = uid {

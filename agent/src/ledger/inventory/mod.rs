@@ -1,7 +1,7 @@
 //! What is known of each identity and each credential that was ever seen.
 //!
-//! It follows from the log alone, one line after the other: the index keeps it in rows, and what the
-//! index doesn't cover is taken in by whoever asks, by the same [`Inventory::take`]. When retention
+//! It follows from the log alone, one line after the other: the index keeps it in memory and in a file, and what
+//! the index doesn't cover is taken in by whoever asks, by the same [`Inventory::take`]. When retention
 //! removes days, what their lines say goes into a file beside the log first ([`known`]), so that a
 //! row says when an identity was first seen also after the lines of that day are gone.
 
@@ -31,15 +31,20 @@ pub use values::Values;
 
 /// Most identities that are remembered; beyond it, an eighth of them goes: those that were not seen
 /// for the longest. Few in tests, so that they come there.
-pub(super) const IDENTITIES_MAX: usize = if cfg!(test) { 16 } else { 1 << 16 };
+pub(super) const IDENTITIES_MAX: usize = if cfg!(test) { 16 } else { 1 << 15 };
 /// The same of credentials.
-pub(super) const CREDENTIALS_MAX: usize = if cfg!(test) { 16 } else { 1 << 16 };
+pub(super) const CREDENTIALS_MAX: usize = if cfg!(test) { 16 } else { 1 << 15 };
 
-/// Rows and changes; of the rows perhaps only those that are needed.
+/// About how many bytes all rows may take in memory. Beyond it rows are forgotten, too.
+const BYTES_MAX: usize = 64 << 20;
+
+/// Rows and changes; of the rows perhaps only those that are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Inventory {
     pub(super) identities: HashMap<RowKey, IdentityRow>,
     pub(super) credentials: HashMap<RowKey, CredentialRow>,
+    /// About how many bytes the rows take.
+    bytes: usize,
     pub(super) registry: Arc<Registry>,
     /// How many rows there was no room for any more.
     pub(super) forgotten: u64,
@@ -47,47 +52,15 @@ pub(super) struct Inventory {
     pub(super) damaged: u64,
 }
 
-/// The rows that a call is noted in.
-#[derive(Debug)]
-pub(super) struct Touched {
-    pub(super) identity: RowKey,
-    pub(super) credential: Option<RowKey>,
-}
-
-impl Touched {
-    /// Those of an entry, if it is a call that somebody on this host made.
-    pub(super) fn by(entry: &Entry) -> Option<Self> {
-        let Entry::Call(record) = entry else { return None };
-        match record.role {
-            Role::Client => Some(Self::of(record)),
-            Role::Server => None,
-        }
-    }
-
-    fn of(record: &UsageRecord) -> Self {
-        let uid = record.process.uid;
-        let credential = record.credential.as_ref().map(|print| (uid, print.to_string()));
-        Self { identity: (uid, rows::name_of(record).to_owned()), credential }
-    }
-}
-
 impl Inventory {
-    /// Takes the entry in the line of that number. The rows that it touches have to be there, if they
-    /// exist; what is forgotten for it is for [`Self::forget_surplus`].
+    /// Takes the entry in the line of that number. Where there are too many identities or credentials
+    /// then, or they take too much, those that were not seen for the longest are forgotten.
     pub(super) fn take(&mut self, seq: u64, entry: &Entry) {
         match entry {
-            Entry::Call(record) => {
-                let Some(touched) = Touched::by(entry) else { return };
-                let current = self.registry.current(&touched.identity.1);
-                let offboarded = self.registry.offboarded(current).map(|(seq, _change)| seq);
-                let row = self.identities.entry(touched.identity);
-                row.or_insert_with(|| IdentityRow::new(record)).take(record, offboarded);
-                if let Some(key) = touched.credential {
-                    let fingerprint = key.1.clone();
-                    let row = self.credentials.entry(key);
-                    row.or_insert_with(|| CredentialRow::new(record, &fingerprint)).take(record);
-                }
-            }
+            Entry::Call(record) => match record.role {
+                Role::Client => self.note(record),
+                Role::Server => {}
+            },
             Entry::Change(change) => Arc::make_mut(&mut self.registry).take(seq, change),
             Entry::Edge(_)
             | Entry::Batch(_)
@@ -98,40 +71,92 @@ impl Inventory {
         }
     }
 
-    /// [`Self::take`] where all rows are there, so that it shows when there are too many.
-    pub(super) fn take_whole(&mut self, seq: u64, entry: &Entry) {
-        self.take(seq, entry);
-        let _not_rows_of_a_store = self.forget_surplus();
+    /// The same without the rows that are not wanted.
+    pub(super) fn filtered(
+        &self,
+        identity: impl Fn(&IdentityRow) -> bool,
+        credential: impl Fn(&CredentialRow) -> bool,
+    ) -> Self {
+        let mut kept = Self {
+            registry: Arc::clone(&self.registry),
+            forgotten: self.forgotten,
+            damaged: self.damaged,
+            ..Self::default()
+        };
+        self.identities.values().filter(|row| identity(row)).cloned().for_each(|row| kept.add(row));
+        let credentials = self.credentials.values().filter(|row| credential(row)).cloned();
+        credentials.for_each(|row| kept.add_credential(row));
+        kept
     }
 
-    /// Forgets the identities and credentials that were not seen for the longest, if there are more than
-    /// there is room for. All rows have to be there. Returns which went.
-    pub(super) fn forget_surplus(&mut self) -> (Vec<RowKey>, Vec<RowKey>) {
-        let identities = forget(&mut self.identities, IDENTITIES_MAX, |row| row.last_seen);
-        let credentials = forget(&mut self.credentials, CREDENTIALS_MAX, |row| row.last_seen);
-        let gone = (identities.len() + credentials.len()) as u64;
-        self.forgotten = self.forgotten.saturating_add(gone);
-        (identities, credentials)
+    /// Adds a row that is not there yet.
+    fn add(&mut self, row: IdentityRow) {
+        self.bytes = self.bytes.saturating_add(row.weight());
+        self.identities.insert(row.key(), row);
+    }
+
+    /// The same of a credential.
+    fn add_credential(&mut self, row: CredentialRow) {
+        self.bytes = self.bytes.saturating_add(row.weight());
+        self.credentials.insert(row.key(), row);
+    }
+
+    /// A call that somebody on this host made.
+    fn note(&mut self, record: &UsageRecord) {
+        let uid = record.process.uid;
+        let key = (uid, rows::name_of(record).to_owned());
+        let current = self.registry.current(&key.1);
+        let offboarded = self.registry.offboarded(current).map(|(seq, _change)| seq);
+        let before = self.identities.get(&key).map_or(0, IdentityRow::weight);
+        let row = self.identities.entry(key).or_insert_with(|| IdentityRow::new(record));
+        row.take(record, offboarded);
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(row.weight());
+        if let Some(print) = record.credential.as_ref().map(ToString::to_string) {
+            let key = (uid, print.clone());
+            let before = self.credentials.get(&key).map_or(0, CredentialRow::weight);
+            let row = self.credentials.entry(key);
+            let row = row.or_insert_with(|| CredentialRow::new(record, &print));
+            row.take(record);
+            self.bytes = self.bytes.saturating_sub(before).saturating_add(row.weight());
+        }
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        let is_heavy = self.bytes > BYTES_MAX;
+        if is_heavy || self.identities.len() > IDENTITIES_MAX {
+            let gone = forget(&mut self.identities, |row| (row.last_seen, row.weight()));
+            self.note_gone(gone);
+        }
+        if is_heavy || self.credentials.len() > CREDENTIALS_MAX {
+            let gone = forget(&mut self.credentials, |row| (row.last_seen, row.weight()));
+            self.note_gone(gone);
+        }
+    }
+
+    fn note_gone(&mut self, (rows, bytes): (u64, usize)) {
+        self.forgotten = self.forgotten.saturating_add(rows);
+        self.bytes = self.bytes.saturating_sub(bytes);
     }
 }
 
-/// Removes an eighth of the rows if they are more than `most`.
+/// Removes an eighth of the rows, those that were not seen for the longest. Says how many, and their
+/// weight.
 fn forget<K: Clone + Eq + Hash + Ord, V>(
     rows: &mut HashMap<K, V>,
-    most: usize,
-    last_seen: impl Fn(&V) -> Timestamp,
-) -> Vec<K> {
-    if rows.len() <= most {
-        return Vec::new();
-    }
-    let mut keys: Vec<(Timestamp, K)> =
-        rows.iter().map(|(key, row)| (last_seen(row), key.clone())).collect();
-    keys.sort_unstable();
-    keys.truncate(rows.len() - (most - most / 8));
-    keys.into_iter()
-        .map(|(_seen, key)| {
-            rows.remove(&key);
-            key
+    seen_and_weight: impl Fn(&V) -> (Timestamp, usize),
+) -> (u64, usize) {
+    let mut keys: Vec<(Timestamp, K, usize)> = rows
+        .iter()
+        .map(|(key, row)| {
+            let (seen, weight) = seen_and_weight(row);
+            (seen, key.clone(), weight)
         })
-        .collect()
+        .collect();
+    keys.sort_unstable();
+    keys.truncate(rows.len().div_ceil(8));
+    for (_seen, key, _weight) in &keys {
+        rows.remove(key);
+    }
+    (keys.len() as u64, keys.iter().map(|(_seen, _key, weight)| weight).sum())
 }

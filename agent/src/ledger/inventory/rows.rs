@@ -9,9 +9,9 @@ use weir_core::identity::Assigned;
 use weir_core::meter::UsageRecord;
 use weir_core::units::Timestamp;
 
-use super::values::{Values, cut};
+use super::values::{ENTRY, Values, cut};
 use crate::ledger::dimension::VALUE_MAX;
-use crate::ledger::usage::Usage;
+use crate::ledger::usage::{Usage, compact};
 
 /// Most ids of a credential that are kept, and labels of an assignment.
 const IDS_MAX: usize = 16;
@@ -29,14 +29,17 @@ pub(in crate::ledger) struct IdentityRow {
     pub(in crate::ledger) name: String,
     pub(in crate::ledger) first_seen: Timestamp,
     pub(in crate::ledger) last_seen: Timestamp,
+    #[serde(with = "compact")]
     pub(in crate::ledger) usage: Usage,
     pub(in crate::ledger) models: Values,
     pub(in crate::ledger) providers: Values,
     pub(in crate::ledger) endpoints: Values,
     pub(in crate::ledger) credentials: Values,
     /// Of the last call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::ledger) assigned: Option<Box<Assigned>>,
     /// What was seen of it after it was offboarded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::ledger) after: Option<After>,
 }
 
@@ -57,6 +60,7 @@ pub(in crate::ledger) struct CredentialRow {
     pub(in crate::ledger) kind: Option<CredentialKind>,
     pub(in crate::ledger) first_seen: Timestamp,
     pub(in crate::ledger) last_seen: Timestamp,
+    #[serde(with = "compact")]
     pub(in crate::ledger) usage: Usage,
     pub(in crate::ledger) providers: Values,
     pub(in crate::ledger) identities: Values,
@@ -87,6 +91,20 @@ impl IdentityRow {
             assigned: None,
             after: None,
         }
+    }
+
+    /// About how many bytes it takes in memory.
+    pub(super) fn weight(&self) -> usize {
+        let sets = [&self.models, &self.providers, &self.endpoints, &self.credentials];
+        let assigned = self.assigned.as_ref().map_or(0, |assigned| {
+            let Assigned { rule, owner, team, product_line, cost_center, environment, labels } =
+                assigned.as_ref();
+            let optional = [owner, team, product_line, cost_center, environment];
+            let texts = optional.into_iter().flatten().map(String::len);
+            rule.len() + texts.sum::<usize>() + weight(labels) + size_of::<Assigned>()
+        });
+        let sets = sets.into_iter().map(Values::weight);
+        2 * (self.name.len() + ENTRY) + sets.sum::<usize>() + assigned + size_of::<Self>()
     }
 
     /// Takes a call. `offboarded` is the change by which the identity should make none.
@@ -131,6 +149,15 @@ impl CredentialRow {
         }
     }
 
+    /// About how many bytes it takes in memory.
+    pub(super) fn weight(&self) -> usize {
+        2 * (self.fingerprint.len() + ENTRY)
+            + self.providers.weight()
+            + self.identities.weight()
+            + weight(&self.ids)
+            + size_of::<Self>()
+    }
+
     /// Takes a call that was made with it.
     pub(super) fn take(&mut self, record: &UsageRecord) {
         self.first_seen = self.first_seen.min(record.time);
@@ -165,6 +192,10 @@ fn kept(assigned: &Assigned) -> Assigned {
         environment: short(&assigned.environment),
         labels: bounded(&assigned.labels),
     }
+}
+
+fn weight(ids: &BTreeMap<String, String>) -> usize {
+    ids.iter().map(|(name, id)| name.len() + id.len() + ENTRY).sum()
 }
 
 fn bounded(ids: &BTreeMap<String, String>) -> BTreeMap<String, String> {

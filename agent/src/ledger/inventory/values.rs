@@ -9,6 +9,9 @@ const VALUES_MAX: usize = 16;
 /// Bytes kept of each. Two values that are the same so far count as one.
 const VALUE_MAX: usize = 256;
 
+/// About what an entry of a set or a map takes beside its text, in bytes.
+pub(super) const ENTRY: usize = 48;
+
 /// The first values that were seen, and how many calls had others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Values {
@@ -32,6 +35,11 @@ impl Values {
         } else {
             self.others = self.others.saturating_add(1);
         }
+    }
+
+    /// About how many bytes it takes in memory.
+    pub(super) fn weight(&self) -> usize {
+        self.values.iter().map(|value| value.len() + ENTRY).sum()
     }
 
     /// Takes in what was seen elsewhere.

@@ -166,7 +166,7 @@ fn a_forged_unit_of_a_users_own_manager() {
 fn a_forged_container_below_a_user_or_a_service() {
     for (above, identity) in [
         ("/user.slice/user-1000.slice/user@1000.service", "/host/h1/user/agent/container/pay"),
-        ("/system.slice/evil.service", "/host/h1/container/pay"),
+        ("/system.slice/evil.service", "/host/h1/unit/evil.service"),
     ] {
         let mut facts = facts(Some(&format!("{above}/docker-{ID}.scope")));
         facts.container = Some(Container {

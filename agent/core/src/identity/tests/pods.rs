@@ -204,7 +204,7 @@ fn a_pod_that_the_host_did_not_make_is_none() {
         ),
         (
             "/system.slice/evil.service/kubepods-pod{pod_}.slice:cri-containerd:{id}",
-            "/host/h1/container/3f29a1cc0b6d",
+            "/host/h1/unit/evil.service",
         ),
     ] {
         check(&Case {

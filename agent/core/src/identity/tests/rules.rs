@@ -207,7 +207,7 @@ fn an_explanation_says_what_did_not_hold() {
         ]
     );
     assert_eq!(explained.identity.0, "spiffe://example.org/workload/f");
-    assert_eq!(explained.resolved.0, "spiffe://example.org/host/h1/container/web");
+    assert_eq!(explained.resolved.0, "spiffe://example.org/host/h1/unit/bot.service");
     let json = serde_json::to_value(&explained).unwrap();
     assert_eq!(json["facts"][0]["selector"], "unix:uid:1000");
     assert_eq!(json["facts"][0]["source"], "kernel");
