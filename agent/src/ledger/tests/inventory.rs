@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use weir_core::http::{CredentialKind, CredentialPlace};
-use weir_core::identity::{Assigned, IdentityId};
+use weir_core::identity::{Assigned, IdentityId, Workload};
 use weir_core::meter::UsageRecord;
 use weir_core::secret::FingerprintKey;
 use weir_core::units::{Role, Timestamp};
@@ -74,7 +74,8 @@ fn an_identity_is_what_its_calls_say() {
         ..Assigned::default()
     });
     let served = UsageRecord { role: Role::Server, ..used(1, 9, 90) };
-    let entries = [used(1, 7, 10), owned, used(2, 8, 60), served].map(entry);
+    let unowned = UsageRecord { workload: Workload::default(), ..used(2, 8, 60) };
+    let entries = [used(1, 7, 10), owned, unowned, served].map(entry);
     ledger.append(time(90), &entries).unwrap();
     let report = ledger.reader().identities(&at(100)).unwrap();
     assert_eq!(report.identities.len(), 2);
