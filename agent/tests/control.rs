@@ -220,6 +220,13 @@ fn a_viewer_sees_what_concerns_the_own_user_and_nothing_else() {
     assert_eq!(body(&ask_as(&daemon, 1001, None, shown).unwrap())["calls"], 1);
     let none = ask_as(&daemon, 1002, None, shown).unwrap();
     assert!(none.starts_with("HTTP/1.1 404 ") && none.contains("unknown_identity"), "{none}");
+    let own = ask_as(&daemon, 1000, None, "GET /v1/identity/explain?pid=812").unwrap();
+    assert_eq!(body(&own)["identity"], "spiffe://weir.local/workload/bot");
+    for asked in ["pid=812", "name=bot", "name=user/ann"] {
+        let target = format!("GET /v1/identity/explain?{asked}");
+        let refused = ask_as(&daemon, 1002, None, &target).unwrap();
+        assert!(refused.starts_with("HTTP/1.1 403 "), "{asked}: {refused}");
+    }
     for path in ["/v1/metrics", "/v1/ledger/verify"] {
         let refused = ask_as(&daemon, 1000, None, &format!("GET {path}")).unwrap();
         assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
