@@ -8,8 +8,9 @@ use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use weir_ebpf::policy::Handle;
+use weir_ebpf::sealed::{HEADER, TAG};
 
-use super::{half, system_call};
+use super::{half, ring, system_call};
 use crate::maps::{RECEIVED, SEALED, SEALERS, SOCKET_FAMILY, SOCKETS};
 use crate::stamp::{self, field};
 use crate::tls::{Way, connection};
@@ -31,6 +32,18 @@ pub(crate) struct Sealed {
     key: u64,
     at: u64,
     length: u64,
+    /// Where its tag will be; 0 if nobody looks for it, or it is known.
+    result: u64,
+    /// Its tag; zeros if that isn't known.
+    tag: [u64; 2],
+}
+
+impl Sealed {
+    /// A record that will be at an address, with a tag in this `result`.
+    #[inline(always)]
+    pub(super) fn new(cipher: u64, key: u64, at: u64, length: u64, result: u64) -> Self {
+        Self { cipher, key, at, length, result, tag: [0; 2] }
+    }
 }
 
 /// Address families (`sys/socket.h`).
@@ -52,16 +65,34 @@ pub(super) fn watch(tgid: u32) {
 }
 
 #[inline(always)]
-pub(super) fn keep_sealed(cipher: u64, key: u64, at: u64, length: u64) {
+pub(super) fn keep_sealed(record: Sealed) {
     let thread = stamp::pid_tgid();
     if let Some(sealed) = SEALED.get_ptr(thread) {
         // SAFETY: only this thread writes its entry, and it is here.
         let sealed = unsafe { *sealed };
-        if sealed.cipher == cipher && sealed.key == key {
+        if sealed.cipher == record.cipher && sealed.key == record.key {
             return;
         }
     }
-    let _full = SEALED.insert(thread, Sealed { cipher, key, at, length }, 0);
+    let _full = SEALED.insert(thread, record, 0);
+}
+
+/// Adds its tag to the record that this thread has sealed first, if that is the one with this result.
+#[inline(always)]
+pub(super) fn keep_tag(result: u64) {
+    let Some(sealed) = SEALED.get_ptr_mut(stamp::pid_tgid()) else {
+        return;
+    };
+    // SAFETY: only this thread writes its entry, and it is here.
+    let sealed = unsafe { &mut *sealed };
+    if result == 0 || sealed.result != result {
+        return;
+    }
+    // Whatever is left there next is of another record.
+    sealed.result = 0;
+    if let Some(tag) = ring::tag(result) {
+        sealed.tag = tag;
+    }
 }
 
 #[inline(always)]
@@ -79,6 +110,24 @@ pub(super) fn of_received(at: u64, length: u64) -> u64 {
     let received = unsafe { *received };
     let end = received.buffer.wrapping_add(received.length);
     if at < end && received.buffer < at.wrapping_add(length) { received.socket } else { 0 }
+}
+
+/// The same, if what it has received begins with a record that has this tag, or ends with one. `length` is that
+/// of the record in bytes, its tag counted and its header not.
+#[inline(always)]
+pub(super) fn of_received_copy(tag: [u64; 2], length: u64) -> u64 {
+    let Some(received) = RECEIVED.get_ptr(stamp::pid_tgid()) else {
+        return 0;
+    };
+    // SAFETY: only this thread writes its entry, and it is here.
+    let received = unsafe { *received };
+    if received.length < TAG {
+        return 0;
+    }
+    let last = received.length - TAG;
+    let first = HEADER + length - TAG;
+    let is_at = |into: u64| ring::words(received.buffer.wrapping_add(into)) == Some(tag);
+    if first <= last && is_at(first) || is_at(last) { received.socket } else { 0 }
 }
 
 #[raw_tracepoint(tracepoint = "sock_recv_length")]
@@ -121,7 +170,7 @@ fn sent(ctx: RawTracePointContext) -> i32 {
         return 0;
     };
     let tgid = (thread >> 32) as u32;
-    if parts.hold(sealed.at, sealed.length)
+    if (parts.hold(sealed.at, sealed.length) || parts.end_in(sealed.tag))
         && let Some(half) = half::known(sealed.cipher, tgid, sealed.key)
     {
         remember(socket);
@@ -205,6 +254,23 @@ impl Parts {
                 unsafe { bpf_probe_read_user(part) }.ok()
             }
         }
+    }
+
+    /// Whether one of the first of them ends in a tag, if there is one.
+    #[inline(always)]
+    fn end_in(&self, tag: [u64; 2]) -> bool {
+        if tag == [0; 2] {
+            return false;
+        }
+        for number in 0..PARTS {
+            let Some([buffer, room]) = self.at(number) else {
+                return false;
+            };
+            if room >= TAG && ring::words(buffer.wrapping_add(room - TAG)) == Some(tag) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether these bytes are all in one of the first of them.
