@@ -243,7 +243,7 @@ fn build_id<'data>(
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::fs;
+    use std::fs::{self, File};
     use std::io::Cursor;
 
     /// The C library that this test itself runs on.
@@ -259,6 +259,17 @@ mod tests {
         assert!(found.functions[0].is_some_and(|place| place.offset > 0 && place.is_whole));
         assert_eq!(found.functions[1], None);
         assert!(found.build_id.is_some_and(|id| id.len() == 40));
+    }
+
+    #[test]
+    fn functions_that_are_not_exported_are_found_by_all_symbols() {
+        let own = || File::open("/proc/self/exe").unwrap();
+        let name: &[u8] = b"functions_that_are_not_exported_are_found_by_all_symbols";
+        let is_it = |symbol: &[u8]| memchr::memmem::find(symbol, name).map(|at| at > 0);
+        let found = internals(own(), 1, is_it).unwrap();
+        assert!(matches!(&found[..], [(true, place)] if place.offset > 0 && place.length > 0));
+        assert_eq!(internals(own(), 1, |_name| None::<()>), Ok(vec![]));
+        assert!(internals(Cursor::new(b"#!/bin/sh\n"), 1, |_name| Some(())).is_err());
     }
 
     #[test]
@@ -303,7 +314,8 @@ mod tests {
             if !keep_end {
                 bytes.truncate(cut * 64);
             }
-            let _any = exports(Cursor::new(bytes), &["malloc"]);
+            let _any = exports(Cursor::new(&bytes), &["malloc"]);
+            let _any = internals(Cursor::new(&bytes), 4, |name| (name.len() > 8).then_some(()));
         }
     }
 }

@@ -257,7 +257,10 @@ impl Targets {
                 let reason = format!("{library}, {reason}");
                 Plan::Without(Outcome::Unsupported { reason })
             }
-            Search::FoundAead(functions) => self.plan_records(records(functions)),
+            Search::FoundAead(functions, ring) => {
+                let ring = ring.into_iter().flat_map(records_by_ring);
+                self.plan_records(records(functions).into_iter().chain(ring).collect())
+            }
             Search::FoundRing(functions) => self.plan_records(records_by_ring(functions)),
         }
     }

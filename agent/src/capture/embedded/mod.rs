@@ -37,6 +37,7 @@ use self::starts::Starts;
 
 pub(super) use self::aead::Functions as AeadFunctions;
 pub(super) use self::ring::Functions as RingFunctions;
+use self::ring::Missing;
 
 /// A program that uses the names of a file more often is not what it seems.
 const REFERENCES_MAX: usize = 512;
@@ -81,8 +82,8 @@ pub(super) enum Search {
     },
     /// Yes, here.
     Found(Functions),
-    /// Only its ciphers, here.
-    FoundAead(AeadFunctions),
+    /// Only its ciphers, here, and perhaps those of ring too.
+    FoundAead(AeadFunctions, Option<RingFunctions>),
     /// OpenSSL, here.
     FoundOpenSsl(OpenSslFunctions),
     /// The ciphers of ring, here.
@@ -138,10 +139,17 @@ fn search_image(file: &File, image: &Image<'_>) -> Search {
         (Errors::By(starts, reasons), _) => choose(image, &starts, &reasons)
             .map_or(Search::Unclear { library: "BoringSSL" }, Search::Found),
         (Errors::None, Errors::Unclear) => Search::Unclear { library: "AWS-LC" },
-        (Errors::None, Errors::By(_, reasons)) => aead::choose(image, &reasons)
-            .map_or(Search::Unclear { library: "AWS-LC" }, Search::FoundAead),
+        (Errors::None, Errors::By(_, reasons)) => match aead::choose(image, &reasons) {
+            Some(functions) => Search::FoundAead(functions, ring::functions(file, &names).ok()),
+            None => Search::Unclear { library: "AWS-LC" },
+        },
         (Errors::None, Errors::None) => match openssl::search(image) {
-            Search::Absent => ring::search(file, &names),
+            Search::Absent => match ring::functions(file, &names) {
+                Ok(functions) => Search::FoundRing(functions),
+                Err(Missing::Library) => Search::Absent,
+                Err(Missing::Symbols) => Search::Unclear { library: ring::LIBRARY },
+                Err(Missing::Known(reason)) => Search::Unfit { library: ring::LIBRARY, reason },
+            },
             found => found,
         },
     }

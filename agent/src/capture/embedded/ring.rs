@@ -17,12 +17,11 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
-use super::Search;
 use super::names::Names;
 use crate::capture::elf::{self, Place};
 
 /// What is said where it is, and its functions can't be found.
-const LIBRARY: &str = "rustls on ring";
+pub(super) const LIBRARY: &str = "rustls on ring";
 /// The first ring whose functions return a `Result`.
 const FIRST_RING: (u32, u32) = (17, 8);
 /// The first rustls that seals a record where it sends it from, and opens it where it received it.
@@ -62,44 +61,44 @@ enum Role {
     Opens,
 }
 
-pub(super) fn search(file: &File, names: &Names) -> Search {
-    if !names.has_rustls_on_ring() {
-        return Search::Absent;
-    }
-    if names.ring.iter().any(|version| *version < FIRST_RING) {
-        return unfit("of a ring before 0.17.8, whose functions are others");
-    }
-    let found = match elf::internals(file, 2 * COPIES_MAX + 1, role) {
-        Ok(found) => found,
-        Err(_unreadable) => Vec::new(),
-    };
-    let [seals, opens] = [Role::Seals, Role::Opens].map(|wanted| {
-        let found = found.iter().filter(|(role, _)| *role == wanted);
-        found.map(|(_, place)| *place).collect::<Vec<_>>()
-    });
-    if seals.is_empty() && opens.is_empty() {
-        return Search::Unclear { library: LIBRARY };
-    }
-    let fits = |places: &[Place], role| places.iter().all(|place| is_called_so(file, *place, role));
-    if !fits(&seals, Role::Seals) || !fits(&opens, Role::Opens) {
-        return unfit("whose compiler passes arguments otherwise than those that are known");
-    }
-    let [Some(seals), Some(opens)] = [&seals, &opens].map(|places| few(places)) else {
-        return Search::Unclear { library: LIBRARY };
-    };
-    let copies = names.rustls.iter().any(|version| *version < FIRST_IN_PLACE);
-    Search::FoundRing(Functions { seals, opens, copies })
+/// Why the functions are not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// There is no rustls, or no ring.
+    Library,
+    /// There are no symbols of theirs, or too many.
+    Symbols,
+    /// They are not those that are known, for this reason.
+    Known(&'static str),
 }
 
-fn unfit(reason: &'static str) -> Search {
-    Search::Unfit { library: LIBRARY, reason }
+pub(super) fn functions(file: &File, names: &Names) -> Result<Functions, Missing> {
+    if !names.has_rustls_on_ring() {
+        return Err(Missing::Library);
+    }
+    if names.ring.iter().any(|version| *version < FIRST_RING) {
+        return Err(Missing::Known("of a ring before 0.17.8, whose functions are others"));
+    }
+    let found = elf::internals(file, 2 * COPIES_MAX + 1, role);
+    let found = found.map_err(|_unreadable| Missing::Symbols)?;
+    let [seals, opens] = [Role::Seals, Role::Opens].map(|wanted| {
+        let found = found.iter().filter(|(role, _)| *role == wanted);
+        few(found.map(|(_, place)| *place))
+    });
+    let (Some(seals), Some(opens)) = (seals, opens) else { return Err(Missing::Symbols) };
+    if !found.iter().all(|(role, place)| is_called_so(file, *place, *role)) {
+        let reason = "whose compiler passes arguments otherwise than those that are known";
+        return Err(Missing::Known(reason));
+    }
+    let copies = names.rustls.iter().any(|version| *version < FIRST_IN_PLACE);
+    Ok(Functions { seals, opens, copies })
 }
 
 /// None of them if there are none, or too many.
-fn few(places: &[Place]) -> Option<[Option<Place>; COPIES_MAX]> {
+fn few(places: impl Iterator<Item = Place>) -> Option<[Option<Place>; COPIES_MAX]> {
     let mut few = [None; COPIES_MAX];
-    for (index, place) in places.iter().enumerate() {
-        *few.get_mut(index)? = Some(*place);
+    for (index, place) in places.enumerate() {
+        *few.get_mut(index)? = Some(place);
     }
     few[0].map(|_| few)
 }

@@ -1,4 +1,4 @@
-mod aead;
+pub(super) mod aead;
 
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::super::Search;
+use super::super::tests::aead::ciphers;
 use super::super::tests::{ADDRESS, CODE, Form, LENGTH, OFFSET, Program, search_in};
 use super::*;
 
@@ -88,15 +90,14 @@ fn symbols_tell_what_functions_do() {
     }
 }
 
-/// A program with these names of source files, and with symbols for functions that are this code.
-fn program(names: &[&[u8]], functions: &[(&str, &str)]) -> Vec<u8> {
-    let mut program = Program::new(Form::Relative);
+/// `program` with these names of source files, and with symbols for functions that are this code.
+fn file(mut program: Program, names: &[&[u8]], functions: &[(&str, &str)]) -> Vec<u8> {
     for (index, name) in names.iter().enumerate() {
         program.bytes[0x400 + index * 0x40..][..name.len()].copy_from_slice(name);
     }
     let (mut symbols, mut strings) = (vec![0; 24], vec![0]);
     for (index, (name, code)) in functions.iter().enumerate() {
-        let (at, code) = (CODE + 0x1000 * (index + 1), bytes(code));
+        let (at, code) = (CODE + 0x4000 * (index + 1), bytes(code));
         program.bytes.resize(program.bytes.len().max(at + code.len()), 0xcc);
         program.bytes[at..][..code.len()].copy_from_slice(&code);
         // A local function in the first section.
@@ -137,7 +138,7 @@ const RING: &[u8] = b"/r/ring-0.17.14/src/aead.rs";
 
 #[track_caller]
 fn check(names: &[&[u8]], functions: &[(&str, &str)], expected: Option<bool>) -> Search {
-    let found = search_in(&program(names, functions));
+    let found = search_in(&file(Program::new(Form::Relative), names, functions));
     let copies = match found {
         Search::FoundRing(functions) => Some(functions.copies),
         _other => None,
@@ -151,11 +152,22 @@ fn functions_are_found_by_their_symbols() {
     let both = [(SEAL, SEAL_3), (OPEN, OPEN_3)];
     let Search::FoundRing(found) = check(&[RUSTLS, RING], &both, Some(false)) else { return };
     let offsets = [found.seals[0], found.opens[0]].map(|place| place.unwrap().offset);
-    assert_eq!(offsets, [1, 2].map(|number| (OFFSET + CODE + number * 0x1000) as u64));
+    assert_eq!(offsets, [1, 2].map(|number| (OFFSET + CODE + number * 0x4000) as u64));
     assert_eq!(found.seals[0].unwrap().length, bytes(SEAL_3).len() as u64);
     assert!(found.seals[1..].iter().chain(&found.opens[1..]).all(Option::is_none));
     // An older one copies what it seals.
     check(&[b"/r/rustls-0.21.12/src/conn.rs", RING], &both, Some(true));
+}
+
+#[test]
+fn a_program_may_have_two_libraries_for_ciphers() {
+    let both = [(SEAL, SEAL_3), (OPEN, OPEN_3)];
+    let (program, aws) = ciphers(Form::Relative);
+    let found = search_in(&file(program, &[RUSTLS, RING], &both));
+    assert!(matches!(found, Search::FoundAead(found, Some(_)) if found == aws), "{found:?}");
+    let (program, _) = ciphers(Form::Relative);
+    let found = search_in(&file(program, &[RUSTLS, RING], &[]));
+    assert!(matches!(found, Search::FoundAead(_, None)), "{found:?}");
 }
 
 #[test]
