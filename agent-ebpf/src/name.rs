@@ -81,13 +81,17 @@ pub const RECORD_RETURN: &str = "unseal_return";
 pub const RECORD_EXIT: &str = "unseal_exit";
 /// Uprobe on ring's `aes_gcm_seal(*result, key, nonce, …)` and `chacha20_poly1305_seal`.
 pub const RING_SEAL_ENTER: &str = "ring_seal_enter";
-/// Uretprobe on both: the tag is there.
-pub const RING_SEAL_RETURN: &str = "ring_seal_return";
-/// Uprobe just before the return of both. Does what [`RING_SEAL_RETURN`] does.
-pub const RING_SEAL_EXIT: &str = "ring_seal_exit";
+/// The same where what is sent is a copy.
+pub const RING_COPY_SEAL_ENTER: &str = "ring_copy_seal_enter";
+/// Uretprobe on both, there: they have left the tag.
+pub const RING_COPY_SEAL_RETURN: &str = "ring_copy_seal_return";
+/// Uprobe just before the return of both. Does what [`RING_COPY_SEAL_RETURN`] does.
+pub const RING_COPY_SEAL_EXIT: &str = "ring_copy_seal_exit";
 /// Uprobe on ring's `aes_gcm_open(*result, key, nonce, …)` and `chacha20_poly1305_open`. They return as
 /// [`OPEN_RECORD_ENTER`]'s do.
 pub const RING_OPEN_ENTER: &str = "ring_open_enter";
+/// The same where it is a copy of what was received.
+pub const RING_COPY_OPEN_ENTER: &str = "ring_copy_open_enter";
 /// Raw tracepoint `sock_recv_length`: what a thread has received, and from where.
 pub const RECEIVED: &str = "received";
 /// Raw tracepoint `sock_send_length`: what a thread has sent, and where to.

@@ -80,7 +80,7 @@ impl OpensIf {
 #[uprobe]
 fn seal_enter(ctx: ProbeContext) -> u32 {
     if let Some(given) = arguments::of_seal(&ctx) {
-        seal(&given, 0);
+        seal(&given, Sealed::in_place(&given));
     }
     0
 }
@@ -88,7 +88,7 @@ fn seal_enter(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn scatter_enter(ctx: ProbeContext) -> u32 {
     if let Some(given) = arguments::of_seal_scatter(&ctx) {
-        seal(&given, 0);
+        seal(&given, Sealed::in_place(&given));
     }
     0
 }
@@ -96,7 +96,8 @@ fn scatter_enter(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn unseal_enter(ctx: ProbeContext) -> u32 {
     if let Some(given) = arguments::of_open(&ctx) {
-        open(&given, register::entry_stack(&ctx), OpensIf::RETURNED);
+        let socket = socket::of_received(given.input, given.length.wrapping_add(TAG));
+        open(&given, register::entry_stack(&ctx), socket, OpensIf::RETURNED);
     }
     0
 }
@@ -104,7 +105,8 @@ fn unseal_enter(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn gather_enter(ctx: ProbeContext) -> u32 {
     if let Some(given) = arguments::of_open_gather(&ctx) {
-        open(&given, register::entry_stack(&ctx), OpensIf::RETURNED);
+        let socket = socket::of_received(given.input, given.length.wrapping_add(TAG));
+        open(&given, register::entry_stack(&ctx), socket, OpensIf::RETURNED);
     }
     0
 }
@@ -121,9 +123,9 @@ fn unseal_exit(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// `result` is where the tag will be, if somebody is to look for it; else 0.
+/// `sealed` says how the record will be known when it is sent.
 #[inline(always)]
-fn seal(given: &Arguments, result: u64) {
+fn seal(given: &Arguments, sealed: Sealed) {
     let Some(tgid) = stamp::watched_tgid() else {
         return;
     };
@@ -141,14 +143,15 @@ fn seal(given: &Arguments, result: u64) {
     if half.is_joined() {
         socket::forget_sealed();
     } else {
-        socket::keep_sealed(Sealed::new(given.cipher, key, given.out, given.length + TAG, result));
+        socket::keep_sealed(sealed, key);
     }
     half::carry(half, given.cipher, Way::Write, given.input, length);
 }
 
-/// Keeps what is known at the entry. `open` may call `open_gather`; that is one record.
+/// Keeps what is known at the entry: the record was received from `socket`, unless that is 0. `open` may call
+/// `open_gather`; that is one record.
 #[inline(always)]
-fn open(given: &Arguments, stack: u64, opens_if: OpensIf) {
+fn open(given: &Arguments, stack: u64, socket: u64, opens_if: OpensIf) {
     let Some(tgid) = stamp::watched_tgid() else {
         return;
     };
@@ -162,11 +165,6 @@ fn open(given: &Arguments, stack: u64, opens_if: OpensIf) {
         if stack < unsafe { (*outer).stack } {
             return;
         }
-    }
-    let mut socket = socket::of_received(given.input, given.length + TAG);
-    if socket == 0 && opens_if.result != 0 {
-        let before = given.input.wrapping_sub(given.out);
-        socket = socket::of_received_copy(opens_if.tag, before + given.length + TAG);
     }
     let opening = Opening {
         stack,

@@ -8,39 +8,64 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
+use weir_ebpf::sealed::TAG;
 
-use super::{OpensIf, arguments, open, seal, socket};
+use super::{Arguments, OpensIf, Sealed, arguments, open, seal, socket};
 use crate::tls::register;
 
 #[uprobe]
 fn ring_seal_enter(ctx: ProbeContext) -> u32 {
+    if let Some(given) = arguments::of_ring_seal(&ctx) {
+        seal(&given, Sealed::in_place(&given));
+    }
+    0
+}
+
+#[uprobe]
+fn ring_copy_seal_enter(ctx: ProbeContext) -> u32 {
     if let (Some(given), Some(result)) = (arguments::of_ring_seal(&ctx), ctx.arg(0)) {
-        seal(&given, result);
+        seal(&given, Sealed::to_be_copied(&given, result));
     }
     0
 }
 
 #[uretprobe]
-fn ring_seal_return(ctx: RetProbeContext) -> u32 {
+fn ring_copy_seal_return(ctx: RetProbeContext) -> u32 {
     sealed(&ctx);
     0
 }
 
 #[uprobe]
-fn ring_seal_exit(ctx: ProbeContext) -> u32 {
+fn ring_copy_seal_exit(ctx: ProbeContext) -> u32 {
     sealed(&RetProbeContext::new(ctx.as_ptr()));
     0
 }
 
 #[uprobe]
 fn ring_open_enter(ctx: ProbeContext) -> u32 {
-    let (Some((given, tag)), Some(result)) = (arguments::of_ring_open(&ctx), ctx.arg(0)) else {
-        return 0;
-    };
-    if let Some(tag) = words(tag) {
-        open(&given, register::entry_stack(&ctx), OpensIf { result, tag });
+    if let Some((given, opens_if)) = opening(&ctx) {
+        let socket = socket::of_received(given.input, given.length.wrapping_add(TAG));
+        open(&given, register::entry_stack(&ctx), socket, opens_if);
     }
     0
+}
+
+#[uprobe]
+fn ring_copy_open_enter(ctx: ProbeContext) -> u32 {
+    if let Some((given, opens_if)) = opening(&ctx) {
+        // An explicit nonce is part of the record too.
+        let before = given.input.wrapping_sub(given.out);
+        let length = before.wrapping_add(given.length).wrapping_add(TAG);
+        let socket = socket::of_received_copy(opens_if.tag, length);
+        open(&given, register::entry_stack(&ctx), socket, opens_if);
+    }
+    0
+}
+
+#[inline(always)]
+fn opening(ctx: &ProbeContext) -> Option<(Arguments, OpensIf)> {
+    let (given, tag) = arguments::of_ring_open(ctx)?;
+    Some((given, OpensIf { result: ctx.arg(0)?, tag: words(tag)? }))
 }
 
 /// Who is told where to leave a result returns that address.

@@ -10,7 +10,7 @@ use aya_ebpf::programs::RawTracePointContext;
 use weir_ebpf::policy::Handle;
 use weir_ebpf::sealed::{HEADER, TAG};
 
-use super::{half, ring, system_call};
+use super::{Arguments, half, ring, system_call};
 use crate::maps::{RECEIVED, SEALED, SEALERS, SOCKET_FAMILY, SOCKETS};
 use crate::stamp::{self, field};
 use crate::tls::{Way, connection};
@@ -30,6 +30,7 @@ pub(crate) struct Received {
 pub(crate) struct Sealed {
     cipher: u64,
     key: u64,
+    /// 0 where a copy of it is sent.
     at: u64,
     length: u64,
     /// Where its tag will be; 0 if nobody looks for it, or it is known.
@@ -39,10 +40,17 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// A record that will be at an address, with a tag in this `result`.
+    /// One that is sent from where it is sealed.
     #[inline(always)]
-    pub(super) fn new(cipher: u64, key: u64, at: u64, length: u64, result: u64) -> Self {
-        Self { cipher, key, at, length, result, tag: [0; 2] }
+    pub(super) fn in_place(given: &Arguments) -> Self {
+        let length = given.length.wrapping_add(TAG);
+        Self { cipher: given.cipher, key: 0, at: given.out, length, result: 0, tag: [0; 2] }
+    }
+
+    /// One that is copied before it is sent, whose tag will be in `result`. No buffer begins at 0.
+    #[inline(always)]
+    pub(super) fn to_be_copied(given: &Arguments, result: u64) -> Self {
+        Self { at: 0, result, ..Self::in_place(given) }
     }
 }
 
@@ -65,16 +73,16 @@ pub(super) fn watch(tgid: u32) {
 }
 
 #[inline(always)]
-pub(super) fn keep_sealed(record: Sealed) {
+pub(super) fn keep_sealed(record: Sealed, key: u64) {
     let thread = stamp::pid_tgid();
     if let Some(sealed) = SEALED.get_ptr(thread) {
         // SAFETY: only this thread writes its entry, and it is here.
         let sealed = unsafe { *sealed };
-        if sealed.cipher == record.cipher && sealed.key == record.key {
+        if sealed.cipher == record.cipher && sealed.key == key {
             return;
         }
     }
-    let _full = SEALED.insert(thread, record, 0);
+    let _full = SEALED.insert(thread, Sealed { key, ..record }, 0);
 }
 
 /// Adds its tag to the record that this thread has sealed first, if that is the one with this result.
@@ -112,8 +120,8 @@ pub(super) fn of_received(at: u64, length: u64) -> u64 {
     if at < end && received.buffer < at.wrapping_add(length) { received.socket } else { 0 }
 }
 
-/// The same, if what it has received begins with a record that has this tag, or ends with one. `length` is that
-/// of the record in bytes, its tag counted and its header not.
+/// The same, if what it has received begins with a record that has this tag, or ends with one. `length` is
+/// that of the record in bytes, without its header.
 #[inline(always)]
 pub(super) fn of_received_copy(tag: [u64; 2], length: u64) -> u64 {
     let Some(received) = RECEIVED.get_ptr(stamp::pid_tgid()) else {
@@ -125,7 +133,7 @@ pub(super) fn of_received_copy(tag: [u64; 2], length: u64) -> u64 {
         return 0;
     }
     let last = received.length - TAG;
-    let first = HEADER + length - TAG;
+    let first = length.wrapping_add(HEADER).wrapping_sub(TAG);
     let is_at = |into: u64| ring::words(received.buffer.wrapping_add(into)) == Some(tag);
     if first <= last && is_at(first) || is_at(last) { received.socket } else { 0 }
 }
