@@ -31,13 +31,14 @@ const COPIES_MAX: usize = 4;
 /// The longest function that is looked at, in bytes. Those that are known have up to 1,800.
 const CODE_MAX: u64 = 16 << 10;
 
-/// The path of each function as symbols have it, each part behind its length: from 0.17.9 on in one module.
+/// The path of each function that seals as symbols have it, each part behind its length: from 0.17.9 on in one module.
 const SEALS: [&[u8]; 4] = [
     b"4ring4aead9algorithm12aes_gcm_seal",
     b"4ring4aead9algorithm22chacha20_poly1305_seal",
     b"4ring4aead7aes_gcm12aes_gcm_seal",
     b"4ring4aead17chacha20_poly130522chacha20_poly1305_seal",
 ];
+/// The same of those that open.
 const OPENS: [&[u8]; 4] = [
     b"4ring4aead9algorithm12aes_gcm_open",
     b"4ring4aead9algorithm22chacha20_poly1305_open",
@@ -48,7 +49,9 @@ const OPENS: [&[u8]; 4] = [
 /// Where the functions are that are probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::capture) struct Functions {
+    /// `aes_gcm_seal` and `chacha20_poly1305_seal`.
     pub(in crate::capture) seals: [Option<Place>; COPIES_MAX],
+    /// `aes_gcm_open` and `chacha20_poly1305_open`.
     pub(in crate::capture) opens: [Option<Place>; COPIES_MAX],
     /// Whether records are copied after they were sealed, and before they are opened.
     pub(in crate::capture) copies: bool,
@@ -72,6 +75,7 @@ pub(super) enum Missing {
     Known(&'static str),
 }
 
+/// The functions, if all that are there are as they should be.
 pub(super) fn functions(file: &File, names: &Names) -> Result<Functions, Missing> {
     if !names.has_rustls_on_ring() {
         return Err(Missing::Library);
