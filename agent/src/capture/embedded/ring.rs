@@ -31,7 +31,8 @@ const COPIES_MAX: usize = 4;
 /// The longest function that is looked at, in bytes. Those that are known have up to 1,800.
 const CODE_MAX: u64 = 16 << 10;
 
-/// The path of each function that seals as symbols have it, each part behind its length: from 0.17.9 on in one module.
+/// The path of each function that seals as symbols have it, each part behind its length. From 0.17.9 on all are
+/// in one module.
 const SEALS: [&[u8]; 4] = [
     b"4ring4aead9algorithm12aes_gcm_seal",
     b"4ring4aead9algorithm22chacha20_poly1305_seal",
