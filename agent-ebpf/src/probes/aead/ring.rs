@@ -53,10 +53,7 @@ fn ring_open_enter(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn ring_copy_open_enter(ctx: ProbeContext) -> u32 {
     if let Some((given, opens_if)) = opening(&ctx) {
-        // An explicit nonce is part of the record too.
-        let before = given.input.wrapping_sub(given.out);
-        let length = before.wrapping_add(given.length).wrapping_add(TAG);
-        let socket = socket::of_received_copy(opens_if.tag, length);
+        let socket = socket::of_received_copy(opens_if.tag);
         open(&given, register::entry_stack(&ctx), socket, opens_if);
     }
     0

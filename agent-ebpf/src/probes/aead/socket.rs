@@ -63,6 +63,8 @@ const SYN_RECEIVED: u32 = 3;
 const CLOSED: u32 = 7;
 /// Parts of one call that are looked at.
 const PARTS: u64 = 8;
+/// Records in what was received that are looked at.
+const RECORDS: u64 = 8;
 
 /// Looks at what threads of this process receive and send from now on.
 #[inline(always)]
@@ -120,22 +122,40 @@ pub(super) fn of_received(at: u64, length: u64) -> u64 {
     if at < end && received.buffer < at.wrapping_add(length) { received.socket } else { 0 }
 }
 
-/// The same, if what it has received begins with a record that has this tag, or ends with one. `length` is
-/// that of the record in bytes, without its header.
+/// The same, if one of the first records in what it has received has this tag, or if it ends with that.
 #[inline(always)]
-pub(super) fn of_received_copy(tag: [u64; 2], length: u64) -> u64 {
+pub(super) fn of_received_copy(tag: [u64; 2]) -> u64 {
     let Some(received) = RECEIVED.get_ptr(stamp::pid_tgid()) else {
         return 0;
     };
     // SAFETY: only this thread writes its entry, and it is here.
     let received = unsafe { *received };
+    let is_before = |into: u64| {
+        let last = received.buffer.wrapping_add(into).wrapping_sub(TAG);
+        ring::words(last) == Some(tag)
+    };
     if received.length < TAG {
         return 0;
     }
-    let last = received.length - TAG;
-    let first = length.wrapping_add(HEADER).wrapping_sub(TAG);
-    let is_at = |into: u64| ring::words(received.buffer.wrapping_add(into)) == Some(tag);
-    if first <= last && is_at(first) || is_at(last) { received.socket } else { 0 }
+    if is_before(received.length) {
+        return received.socket;
+    }
+    let mut end = 0;
+    for _ in 0..RECORDS {
+        let length = received.buffer.wrapping_add(end + HEADER - 2) as *const [u8; 2];
+        // SAFETY: the helper checks the address.
+        let Ok(length) = (unsafe { bpf_probe_read_user(length) }) else {
+            return 0;
+        };
+        end += HEADER + u64::from(u16::from_be_bytes(length));
+        if end > received.length {
+            return 0;
+        }
+        if end >= TAG && is_before(end) {
+            return received.socket;
+        }
+    }
+    0
 }
 
 #[raw_tracepoint(tracepoint = "sock_recv_length")]
