@@ -75,10 +75,23 @@ pub const SCATTER_RECORD_ENTER: &str = "scatter_enter";
 pub const OPEN_RECORD_ENTER: &str = "unseal_enter";
 /// Uprobe on `EVP_AEAD_CTX_open_gather(ctx, out, nonce, …)`, which has the tag from elsewhere.
 pub const GATHER_RECORD_ENTER: &str = "gather_enter";
-/// Uretprobe on both that open records.
+/// Uretprobe on all that open records.
 pub const RECORD_RETURN: &str = "unseal_return";
-/// Uprobe just before the return of both. Does what [`RECORD_RETURN`] does.
+/// Uprobe just before the return of these. Does what [`RECORD_RETURN`] does.
 pub const RECORD_EXIT: &str = "unseal_exit";
+/// Uprobe on ring's `aes_gcm_seal(*result, key, nonce, …)` and `chacha20_poly1305_seal`.
+pub const RING_SEAL_ENTER: &str = "ring_seal_enter";
+/// The same where what is sent is a copy.
+pub const RING_COPY_SEAL_ENTER: &str = "ring_copy_seal_enter";
+/// Uretprobe on both, there: they have left the tag.
+pub const RING_COPY_SEAL_RETURN: &str = "ring_copy_seal_return";
+/// Uprobe just before the return of both. Does what [`RING_COPY_SEAL_RETURN`] does.
+pub const RING_COPY_SEAL_EXIT: &str = "ring_copy_seal_exit";
+/// Uprobe on ring's `aes_gcm_open(*result, key, nonce, …)` and `chacha20_poly1305_open`. They return as
+/// [`OPEN_RECORD_ENTER`]'s do.
+pub const RING_OPEN_ENTER: &str = "ring_open_enter";
+/// The same where it is a copy of what was received.
+pub const RING_COPY_OPEN_ENTER: &str = "ring_copy_open_enter";
 /// Raw tracepoint `sock_recv_length`: what a thread has received, and from where.
 pub const RECEIVED: &str = "received";
 /// Raw tracepoint `sock_send_length`: what a thread has sent, and where to.

@@ -4,6 +4,8 @@
 pub const NONCE: u64 = 12;
 /// Bytes that a record is longer by when it is sealed: those of the tag.
 pub const TAG: u64 = 16;
+/// Bytes of a record's type, version and length, which are before what is sealed (RFC 8446, section 5.1).
+pub const HEADER: u64 = 5;
 /// The most that a record can carry, in bytes: RFC 8446, section 5.1, and its type.
 pub const PLAIN_MAX: u64 = (1 << 14) + 1;
 /// Bytes of additional data (RFC 8446, section 5.2; RFC 5246, section 6.2.3.3).

@@ -220,7 +220,20 @@ fn go(workspace: &Workspace) -> anyhow::Result<()> {
     stamp.write()
 }
 
-/// The client that is written in Rust: with symbols and the system's C library, and with neither.
+/// How the client that is written in Rust is built: the name of what comes of it, what rustc is told, which
+/// symbols are left out, and cargo's arguments.
+type RustClient = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+/// With rustls on AWS-LC, with symbols and the system's C library, and with neither; with rustls on ring; and with
+/// rustls 0.21.
+const RUST_CLIENTS: [RustClient; 4] = [
+    ("client", "", "none", &[]),
+    ("client-stripped", "-C target-feature=+crt-static", "symbols", &[]),
+    ("client-ring", "", "none", &["--no-default-features", "--features", "ring"]),
+    ("client-old", "", "none", &["--no-default-features", "--features", "old"]),
+];
+
+/// The clients that are written in Rust.
 fn rust(workspace: &Workspace) -> anyhow::Result<()> {
     let source = workspace.root.join("tests/clients/rust");
     let folder = workspace.tools.join("rust");
@@ -231,11 +244,10 @@ fn rust(workspace: &Workspace) -> anyhow::Result<()> {
         return Ok(());
     }
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    for (name, flags, strip) in
-        [("client", "", "none"), ("client-stripped", "-C target-feature=+crt-static", "symbols")]
-    {
+    for (name, flags, strip, features) in RUST_CLIENTS {
         let mut build = workspace.cargo(["build", "--release", "--locked", "--target", &target]);
-        build.current_dir(&source).env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
+        build.args(features).current_dir(&source);
+        build.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
         build.env("CARGO_PROFILE_RELEASE_STRIP", strip);
         build.env("CARGO_TARGET_DIR", folder.join("build"));
         step(&format!("Rust {name} (about two minutes)"), &mut build)?;
@@ -243,6 +255,9 @@ fn rust(workspace: &Workspace) -> anyhow::Result<()> {
         fs::copy(&built, folder.join(name))
             .with_context(|| format!("can't copy {}", built.display()))?;
     }
+    let mut strip = Command::new("strip");
+    strip.arg("-o").arg(folder.join("client-ring-stripped")).arg(folder.join("client-ring"));
+    step("Rust client-ring-stripped", &mut strip)?;
     fs::remove_dir_all(folder.join("build"))
         .context("can't remove what the clients were built in")?;
     stamp.write()

@@ -1,9 +1,11 @@
-//! Finds functions in ELF files by their exported names. The files belong to the observed
+//! Finds functions in ELF files by their names. The files belong to the observed
 //! processes, so nothing in them is believed and no size in them is allocated unchecked.
 
 use std::io::{Read, Seek};
 
-use object::elf::{FileHeader64, PF_X, PT_LOAD, SHN_UNDEF, SHT_DYNSYM, STT_FUNC, Sym64};
+use object::elf::{
+    FileHeader64, PF_X, PT_LOAD, SHN_UNDEF, SHT_DYNSYM, SHT_SYMTAB, STT_FUNC, SectionType, Sym64,
+};
 use object::pod::slice_from_all_bytes;
 use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _, Sym as _};
 use object::read::{ReadCache, ReadRef};
@@ -72,48 +74,112 @@ pub(super) enum ElfError {
 /// Looks the functions `names` up among the exported symbols of `file`.
 pub(super) fn exports<R: Read + Seek>(file: R, names: &[&str]) -> Result<Exports, ElfError> {
     let cache = ReadCache::new(file);
-    let data = &cache;
-    let header = FileHeader64::<Endianness>::parse(data).map_err(|_not_elf| ElfError::Foreign)?;
-    let endian = header.endian().map_err(|_not_elf| ElfError::Foreign)?;
-    // A count of 0 would mean that the real one, up to 2³², is elsewhere: no library needs that.
-    if header.e_machine(endian) != MACHINE || header.e_shnum(endian) == 0 {
-        return Err(ElfError::Foreign);
-    }
-    let sections = header.sections(endian, data).map_err(|_damaged| ElfError::Damaged)?;
+    let program = Program::of(&cache)?;
     let mut found = Exports { functions: vec![None; names.len()], build_id: None };
-    found.build_id = build_id(header, endian, data);
-    let Some(table) = sections.iter().find(|section| section.sh_type(endian) == SHT_DYNSYM) else {
-        return Ok(found);
-    };
-    let strings = sections.section(table.link(endian)).map_err(|_damaged| ElfError::Damaged)?;
-    if table.sh_size(endian) > TABLE_MAX || strings.sh_size(endian) > TABLE_MAX {
-        return Err(ElfError::TooLarge);
-    }
-    let symbols = table.data(endian, data).map_err(|_damaged| ElfError::Damaged)?;
-    let symbols =
-        slice_from_all_bytes::<Sym64<Endianness>>(symbols).map_err(|()| ElfError::Damaged)?;
-    let strings = strings.data(endian, data).map_err(|_damaged| ElfError::Damaged)?;
-    let strings = StringTable::new(strings, 0, strings.len() as u64);
-    let functions = || symbols.iter().filter(|symbol| is_function(symbol, endian));
+    found.build_id = build_id(program.header, program.endian, &cache);
+    let Some(symbols) = program.symbols(SHT_DYNSYM)? else { return Ok(found) };
     let mut addresses = vec![0; names.len()];
-    for symbol in functions() {
-        let Ok(name) = symbol.name(endian, strings) else { continue };
+    for (name, symbol) in symbols.functions() {
         let Some(index) = names.iter().position(|wanted| wanted.as_bytes() == name) else {
             continue;
         };
-        let (address, size) = (symbol.st_value(endian), symbol.st_size(endian));
-        addresses[index] = address;
-        found.functions[index] = place(header, endian, data, address).map(|place| match size {
+        addresses[index] = symbol.st_value(program.endian);
+        found.functions[index] = program.place_of(symbol);
+    }
+    symbols.keep_apart(&mut found.functions, &addresses);
+    Ok(found)
+}
+
+/// Looks for functions among all symbols of `file`, which nothing needs in order to run: those of which
+/// `wanted` makes something by their names, and no more than `most`. None if there are no such symbols.
+pub(super) fn internals<R: Read + Seek, T>(
+    file: R,
+    most: usize,
+    wanted: impl Fn(&[u8]) -> Option<T>,
+) -> Result<Vec<(T, Place)>, ElfError> {
+    let cache = ReadCache::new(file);
+    let program = Program::of(&cache)?;
+    let Some(symbols) = program.symbols(SHT_SYMTAB)? else { return Ok(Vec::new()) };
+    let named = symbols.functions().filter_map(|(name, symbol)| Some((wanted(name)?, symbol)));
+    let (mut kinds, mut places, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+    for (kind, symbol) in named.take(most) {
+        kinds.push(kind);
+        places.push(program.place_of(symbol));
+        addresses.push(symbol.st_value(program.endian));
+    }
+    symbols.keep_apart(&mut places, &addresses);
+    let found = kinds.into_iter().zip(places);
+    Ok(found.filter_map(|(kind, place)| Some((kind, place?))).collect())
+}
+
+/// A file that has sections.
+struct Program<'data, R: Read + Seek> {
+    header: &'data FileHeader64<Endianness>,
+    endian: Endianness,
+    data: &'data ReadCache<R>,
+}
+
+/// One of its tables of symbols.
+struct Symbols<'data> {
+    all: &'data [Sym64<Endianness>],
+    names: StringTable<'data>,
+    endian: Endianness,
+}
+
+impl<'data, R: Read + Seek> Program<'data, R> {
+    fn of(data: &'data ReadCache<R>) -> Result<Self, ElfError> {
+        let header = FileHeader64::parse(data).map_err(|_not_elf| ElfError::Foreign)?;
+        let endian = header.endian().map_err(|_not_elf| ElfError::Foreign)?;
+        // A count of 0 would mean that the real one, up to 2³², is elsewhere: no library needs that.
+        if header.e_machine(endian) != MACHINE || header.e_shnum(endian) == 0 {
+            return Err(ElfError::Foreign);
+        }
+        Ok(Self { header, endian, data })
+    }
+
+    /// The table of this type, if there is one.
+    fn symbols(&self, kind: SectionType) -> Result<Option<Symbols<'data>>, ElfError> {
+        let (endian, data) = (self.endian, self.data);
+        let sections = self.header.sections(endian, data).map_err(|_damaged| ElfError::Damaged)?;
+        let Some(table) = sections.iter().find(|section| section.sh_type(endian) == kind) else {
+            return Ok(None);
+        };
+        let names = sections.section(table.link(endian)).map_err(|_damaged| ElfError::Damaged)?;
+        if table.sh_size(endian) > TABLE_MAX || names.sh_size(endian) > TABLE_MAX {
+            return Err(ElfError::TooLarge);
+        }
+        let all = table.data(endian, data).map_err(|_damaged| ElfError::Damaged)?;
+        let all = slice_from_all_bytes(all).map_err(|()| ElfError::Damaged)?;
+        let names = names.data(endian, data).map_err(|_damaged| ElfError::Damaged)?;
+        let names = StringTable::new(names, 0, names.len() as u64);
+        Ok(Some(Symbols { all, names, endian }))
+    }
+
+    /// Where a function is; `None` if it isn't in executable code.
+    fn place_of(&self, symbol: &Sym64<Endianness>) -> Option<Place> {
+        let place = place(self.header, self.endian, self.data, symbol.st_value(self.endian))?;
+        Some(match symbol.st_size(self.endian) {
             0 => place,
             length => Place { length, is_whole: true, ..place },
-        });
+        })
     }
-    if found.functions.iter().any(Option::is_some) {
-        for symbol in functions() {
-            keep_apart(&mut found.functions, &addresses, symbol.st_value(endian));
+}
+
+impl<'data> Symbols<'data> {
+    /// The functions that are in the file itself, with their names.
+    fn functions(&self) -> impl Iterator<Item = (&'data [u8], &'data Sym64<Endianness>)> + '_ {
+        let functions = self.all.iter().filter(|symbol| is_function(symbol, self.endian));
+        functions.filter_map(|symbol| Some((symbol.name(self.endian, self.names).ok()?, symbol)))
+    }
+
+    /// Ends each function where another begins.
+    fn keep_apart(&self, functions: &mut [Option<Place>], addresses: &[u64]) {
+        if functions.iter().any(Option::is_some) {
+            for symbol in self.all.iter().filter(|symbol| is_function(symbol, self.endian)) {
+                keep_apart(functions, addresses, symbol.st_value(self.endian));
+            }
         }
     }
-    Ok(found)
 }
 
 fn is_function(symbol: &Sym64<Endianness>, endian: Endianness) -> bool {
@@ -177,7 +243,7 @@ fn build_id<'data>(
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::fs;
+    use std::fs::{self, File};
     use std::io::Cursor;
 
     /// The C library that this test itself runs on.
@@ -193,6 +259,17 @@ mod tests {
         assert!(found.functions[0].is_some_and(|place| place.offset > 0 && place.is_whole));
         assert_eq!(found.functions[1], None);
         assert!(found.build_id.is_some_and(|id| id.len() == 40));
+    }
+
+    #[test]
+    fn functions_that_are_not_exported_are_found_by_all_symbols() {
+        let own = || File::open("/proc/self/exe").unwrap();
+        let name: &[u8] = b"functions_that_are_not_exported_are_found_by_all_symbols";
+        let is_it = |symbol: &[u8]| memchr::memmem::find(symbol, name).map(|at| at > 0);
+        let found = internals(own(), 1, is_it).unwrap();
+        assert!(matches!(&found[..], [(true, place)] if place.offset > 0 && place.length > 0));
+        assert_eq!(internals(own(), 1, |_name| None::<()>), Ok(vec![]));
+        assert!(internals(Cursor::new(b"#!/bin/sh\n"), 1, |_name| Some(())).is_err());
     }
 
     #[test]
@@ -237,7 +314,8 @@ mod tests {
             if !keep_end {
                 bytes.truncate(cut * 64);
             }
-            let _any = exports(Cursor::new(bytes), &["malloc"]);
+            let _any = exports(Cursor::new(&bytes), &["malloc"]);
+            let _any = internals(Cursor::new(&bytes), 4, |name| (name.len() > 8).then_some(()));
         }
     }
 }

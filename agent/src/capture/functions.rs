@@ -32,6 +32,8 @@ pub(super) struct Leave {
 const READ: Leave = Leave { returned: name::READ_RETURN, exit: name::READ_EXIT };
 const OPEN: Leave = Leave { returned: name::OPEN_RETURN, exit: name::OPEN_EXIT };
 const OPENED_RECORD: Leave = Leave { returned: name::RECORD_RETURN, exit: name::RECORD_EXIT };
+const SEALED: Leave =
+    Leave { returned: name::RING_COPY_SEAL_RETURN, exit: name::RING_COPY_SEAL_EXIT };
 const WRITE: Leave = Leave { returned: name::WRITE_RETURN, exit: name::WRITE_EXIT };
 
 impl Function {
@@ -206,6 +208,21 @@ pub(super) fn records(found: embedded::AeadFunctions) -> Vec<(Function, Place)> 
             Place::bare(found.seal_scatter),
         ),
     ]
+}
+
+/// The same in one that has them from ring. Where records are copied after they were sealed, the tags are
+/// needed that they have by then.
+pub(super) fn records_by_ring(found: embedded::RingFunctions) -> Vec<(Function, Place)> {
+    const ALL: &[usize] = &[0, 1, 2, 3, 4, 5];
+    let (seals, leaves, opens) = match found.copies {
+        true => (name::RING_COPY_SEAL_ENTER, Some(&SEALED), name::RING_COPY_OPEN_ENTER),
+        false => (name::RING_SEAL_ENTER, None, name::RING_OPEN_ENTER),
+    };
+    let seal = function("ring::aead::seal", seals, ALL, leaves);
+    let open = function("ring::aead::open", opens, ALL, Some(&OPENED_RECORD));
+    let seals = found.seals.into_iter().flatten().map(|place| (seal, place));
+    let opens = found.opens.into_iter().flatten().map(|place| (open, place));
+    opens.chain(seals).collect()
 }
 
 /// The names to look up in a file.

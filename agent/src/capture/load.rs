@@ -17,7 +17,7 @@ use super::{Options, host, layout};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-probes"));
 
-const UPROBES: [&str; 30] = [
+const UPROBES: [&str; 36] = [
     name::READ_ENTER,
     name::READ_EX_ENTER,
     name::LAYER_READ_ENTER,
@@ -48,6 +48,12 @@ const UPROBES: [&str; 30] = [
     name::GATHER_RECORD_ENTER,
     name::RECORD_RETURN,
     name::RECORD_EXIT,
+    name::RING_SEAL_ENTER,
+    name::RING_COPY_SEAL_ENTER,
+    name::RING_COPY_SEAL_RETURN,
+    name::RING_COPY_SEAL_EXIT,
+    name::RING_OPEN_ENTER,
+    name::RING_COPY_OPEN_ENTER,
 ];
 
 /// Programs that others go on in, and where those look for them.

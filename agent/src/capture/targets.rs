@@ -16,7 +16,9 @@ use super::elf::{self, ElfError, Exports, Place};
 use super::embedded::{Search, Searches};
 use super::error::chain;
 use super::files::{Attached, Files, Found, Known, PROBED_MAX};
-use super::functions::{Function, Kind, in_go, inside, inside_openssl, records, symbols, wanted};
+use super::functions::{
+    Function, Kind, in_go, inside, inside_openssl, records, records_by_ring, symbols, wanted,
+};
 use super::go;
 use super::makeup::{Makeup, read_maps};
 use super::mapping::{FileId, Mapping, executable};
@@ -252,14 +254,26 @@ impl Targets {
             Search::FoundOpenSsl(functions) => {
                 Plan::Functions(Kind::Tls, inside_openssl(functions))
             }
-            Search::FoundAead(functions) => match self.prober.follow_sockets() {
-                Ok(sockets) => Plan::Records(records(functions), sockets),
-                Err(error) => {
-                    let reason = chain(&error);
-                    let reason = format!("its connections can't be told apart here: {reason}");
-                    Plan::Without(Outcome::Refused { reason })
-                }
-            },
+            Search::Unfit { library, reason } => {
+                let reason = format!("{library}, {reason}");
+                Plan::Without(Outcome::Unsupported { reason })
+            }
+            Search::FoundAead(functions, ring) => {
+                let ring = ring.into_iter().flat_map(records_by_ring);
+                self.plan_records(records(functions).into_iter().chain(ring).collect())
+            }
+            Search::FoundRing(functions) => self.plan_records(records_by_ring(functions)),
+        }
+    }
+
+    fn plan_records(&mut self, functions: Vec<(Function, Place)>) -> Plan {
+        match self.prober.follow_sockets() {
+            Ok(sockets) => Plan::Records(functions, sockets),
+            Err(error) => {
+                let reason = chain(&error);
+                let reason = format!("its connections can't be told apart here: {reason}");
+                Plan::Without(Outcome::Refused { reason })
+            }
         }
     }
 

@@ -126,7 +126,7 @@ impl Load {
         if kind.asks_for_http2() {
             arguments.push("--http2".to_owned());
         }
-        if matches!(kind, Kind::ReqwestTls12) {
+        if kind.asks_for_tls12() {
             arguments.push("--tls12".to_owned());
         }
         arguments
@@ -193,6 +193,12 @@ impl Client {
             Kind::Reqwest | Kind::ReqwestTls12 => (place.rust_client.clone(), None),
             Kind::ReqwestHttp2 | Kind::ContainerReqwestHttp2 => {
                 (place.rust_client_stripped.clone(), None)
+            }
+            Kind::RingReqwest | Kind::RingReqwestTls12 | Kind::RingReqwestHttp2 => {
+                (place.rust_client_on_ring.clone(), None)
+            }
+            Kind::OldReqwest | Kind::OldReqwestTls12 | Kind::OldReqwestHttp2 => {
+                (place.rust_client_old.clone(), None)
             }
             Kind::GnuTls | Kind::GnuTlsHttp2 | Kind::Nss | Kind::NssHttp2 => {
                 (place.system_python.clone(), Some("pycurl_calls.py"))

@@ -45,6 +45,9 @@ impl Daemon {
             &place.go_stripped,
             &place.rust_client,
             &place.rust_client_stripped,
+            &place.rust_client_on_ring,
+            &place.rust_client_on_ring_stripped,
+            &place.rust_client_old,
         ];
         let programs = serde_json::to_string(&searched)?;
         Self::start_with(place, home, &format!("[capture]\nprograms = {programs}\n{more}"))

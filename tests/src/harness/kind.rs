@@ -35,6 +35,18 @@ pub enum Kind {
     ReqwestTls12,
     /// The same over HTTP/2, stripped and static.
     ReqwestHttp2,
+    /// reqwest, its TLS from rustls on ring, in a program with symbols.
+    RingReqwest,
+    /// The same over TLS 1.2.
+    RingReqwestTls12,
+    /// The same over HTTP/2.
+    RingReqwestHttp2,
+    /// reqwest 0.11, its TLS from rustls 0.21 on ring, in a program with symbols.
+    OldReqwest,
+    /// The same over TLS 1.2.
+    OldReqwestTls12,
+    /// The same over HTTP/2.
+    OldReqwestHttp2,
     /// Node `openai` on Deno, whose TLS is rustls on AWS-LC. It speaks HTTP/2.
     Deno,
     /// Python `openai`, asyncio, over WebSocket.
@@ -114,6 +126,16 @@ impl Kind {
         Self::OldNode,
     ];
 
+    /// Those that have rustls on ring, and symbols.
+    pub const ON_RING: [Self; 6] = [
+        Self::RingReqwest,
+        Self::RingReqwestTls12,
+        Self::RingReqwestHttp2,
+        Self::OldReqwest,
+        Self::OldReqwestTls12,
+        Self::OldReqwestHttp2,
+    ];
+
     /// What people run in containers.
     pub const IN_CONTAINERS: [Self; 6] = [
         Self::ContainerCurl,
@@ -152,6 +174,12 @@ impl Kind {
             Self::Reqwest => "reqwest",
             Self::ReqwestTls12 => "reqwest-tls12",
             Self::ReqwestHttp2 => "reqwest-stripped-http2",
+            Self::RingReqwest => "reqwest-ring",
+            Self::RingReqwestTls12 => "reqwest-ring-tls12",
+            Self::RingReqwestHttp2 => "reqwest-ring-http2",
+            Self::OldReqwest => "reqwest-0.11",
+            Self::OldReqwestTls12 => "reqwest-0.11-tls12",
+            Self::OldReqwestHttp2 => "reqwest-0.11-http2",
             Self::Deno => "deno-openai",
             Self::WheelCurl => "wheel-pycurl",
             Self::WheelCurlHttp2 => "wheel-pycurl-http2",
@@ -192,7 +220,13 @@ impl Kind {
             | Self::ContainerGo
             | Self::GoStripped
             | Self::GoTlsHttp2
-            | Self::ReqwestTls12 => &["chat", "messages"],
+            | Self::ReqwestTls12
+            | Self::RingReqwest
+            | Self::RingReqwestTls12
+            | Self::RingReqwestHttp2
+            | Self::OldReqwest
+            | Self::OldReqwestTls12
+            | Self::OldReqwestHttp2 => &["chat", "messages"],
             Self::GnuTls
             | Self::GnuTlsHttp2
             | Self::Nss
@@ -268,11 +302,18 @@ impl Kind {
                 | Self::GnuTlsHttp2
                 | Self::NssHttp2
                 | Self::ReqwestHttp2
+                | Self::RingReqwestHttp2
+                | Self::OldReqwestHttp2
                 | Self::WheelCurlHttp2
                 | Self::ContainerCurlHttp2
                 | Self::ContainerGnuTlsHttp2
                 | Self::ContainerReqwestHttp2
         )
+    }
+
+    /// Whether it has to be told to speak no newer TLS than 1.2.
+    pub(super) const fn asks_for_tls12(self) -> bool {
+        matches!(self, Self::ReqwestTls12 | Self::RingReqwestTls12 | Self::OldReqwestTls12)
     }
 
     /// Whether it makes one call at a time, whatever the load says.

@@ -32,6 +32,12 @@ pub struct Place {
     pub rust_client: PathBuf,
     /// The same with neither.
     pub rust_client_stripped: PathBuf,
+    /// The client that has rustls on ring, with symbols.
+    pub rust_client_on_ring: PathBuf,
+    /// The same without.
+    pub rust_client_on_ring_stripped: PathBuf,
+    /// The one that has rustls 0.21 on ring, with symbols.
+    pub rust_client_old: PathBuf,
     /// A Node that has OpenSSL 1.1 inside.
     pub old_node: PathBuf,
     /// The client that has OpenSSL 3 inside, without a symbol of it.
@@ -62,11 +68,12 @@ impl Place {
         let [go_client, go_static, go_stripped] =
             ["go/client", "go/client-static", "go/client-stripped"].map(|path| tools.join(path));
         let rust_client = tools.join("rust/client");
+        let rust_client_old = tools.join("rust/client-old");
         anyhow::ensure!(
             python.exists()
                 && node_folder.join("node_modules/openai").exists()
                 && go_stripped.exists()
-                && rust_client.exists(),
+                && rust_client_old.exists(),
             "the clients are not installed; run `cargo xtask setup`"
         );
         let node = on_path("node").context("node is not installed; run `cargo xtask setup`")?;
@@ -85,6 +92,9 @@ impl Place {
             go_stripped,
             rust_client,
             rust_client_stripped: tools.join("rust/client-stripped"),
+            rust_client_on_ring: tools.join("rust/client-ring"),
+            rust_client_on_ring_stripped: tools.join("rust/client-ring-stripped"),
+            rust_client_old,
             tools,
             clients: here.join("clients"),
             packaging: workspace.join("packaging"),

@@ -23,6 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("a_library_that_is_not_known_is_a_blind_spot", || unknown_library(1, 3)),
         case("a_process_that_ends_at_once_is_a_blind_spot", || unknown_library(3, 0)),
+        case("rustls_on_ring_without_symbols_is_a_blind_spot", stripped_ring),
         case("java_is_a_blind_spot", java),
         case("what_is_read_is_no_blind_spot", read),
         case("what_is_read_hides_no_blind_spot", beside),
@@ -222,6 +223,35 @@ fn java() -> anyhow::Result<()> {
     )?;
     let identity = spot["identity"].as_str().unwrap_or_default();
     anyhow::ensure!(identity.ends_with("/user/backup"), "{identity}");
+    play.check_none(pid)
+}
+
+/// Symbols are all that tells where ring's functions are.
+fn stripped_ring() -> anyhow::Result<()> {
+    let play = begin()?;
+    let program = &play.scene.place().rust_client_on_ring_stripped;
+    let authority = play.scene.directory().join("authority.pem");
+    let arguments = [
+        format!("SSL_CERT_FILE={}", authority.display()),
+        format!("OPENAI_BASE_URL=https://{}/v1", play.scene.server.host()),
+        "OPENAI_API_KEY=sk-weir".to_owned(),
+        program.display().to_string(),
+        "--model=gpt-4o".to_owned(),
+        "--count=2".to_owned(),
+    ];
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let who = Who::User("backup");
+    let client = Unread::start(&play, who, Path::new("/usr/bin/env"), &arguments)?;
+    let pid = client.pid();
+    client.finish()?;
+    let spot = wait_for(&play.daemon, pid)?;
+    let expected = [
+        ("/process/exe", program.to_str().into()),
+        ("/host", "localhost".into()),
+        ("/reason", "no_symbols".into()),
+        ("/connections", 1.into()),
+    ];
+    check(&spot, &expected)?;
     play.check_none(pid)
 }
 

@@ -15,7 +15,7 @@ const CALLS: u32 = 6;
 const FORMS: [(&str, Stream); 2] = [("whole", Stream::No), ("streamed", Stream::Yes)];
 
 pub(crate) fn cases() -> Vec<Case> {
-    let kinds = [&Kind::ALL[..], &Kind::OF_OPENSSL, &Kind::IN_CONTAINERS].concat();
+    let kinds = [&Kind::ALL[..], &Kind::OF_OPENSSL, &Kind::ON_RING, &Kind::IN_CONTAINERS].concat();
     let cases = kinds.into_iter().map(|kind| {
         case(format!("{}_before_and_after_the_daemon", kind.name()), move || one_kind(kind))
     });

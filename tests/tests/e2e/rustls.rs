@@ -1,4 +1,5 @@
-//! Programs that bring their own TLS: rustls, whose records are seen where AWS-LC seals and opens them.
+//! Programs that bring their own TLS: rustls, whose records are seen where AWS-LC or ring seals and opens
+//! them.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -18,6 +19,7 @@ use crate::{Case, Play, case};
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("fifty_connections_at_once_of_one_program_on_rustls", fifty),
+        case("many_connections_of_one_program_on_ring", many_on_ring),
         case("rustls_on_ring_is_told_of", on_ring),
         case("a_server_on_rustls_is_not_billed", server),
     ]
@@ -41,6 +43,30 @@ fn fifty() -> anyhow::Result<()> {
         play.run(kind, Who::User("www-data"), &load)?;
     }
     play.check(kinds.len() * CALLS as usize)?;
+    no_losses(&play)
+}
+
+/// The same over ring, the records of old versions known by their tags.
+fn many_on_ring() -> anyhow::Result<()> {
+    const CALLS: u32 = 60;
+    let mut play = Play::begin()?;
+    let directions = Directions { hold_ms: 20, output_bytes: 40 << 10, ..Directions::default() };
+    let load = Load {
+        stream: Stream::Mixed,
+        concurrency: 20,
+        play: directions,
+        prompt_bytes: 100 << 10,
+        ..Load::new("chat", CALLS)
+    };
+    for kind in Kind::ON_RING {
+        play.run(kind, Who::User("www-data"), &load)?;
+    }
+    play.check(Kind::ON_RING.len() * CALLS as usize)?;
+    no_losses(&play)
+}
+
+/// Fails if the daemon tells of losses.
+fn no_losses(play: &Play) -> anyhow::Result<()> {
     let report: Value = serde_json::from_str(&play.daemon.said(&["doctor", "--format", "json"])?)?;
     let losses = report["checks"].as_array().into_iter().flatten();
     let losses: Vec<_> = losses.filter(|check| check["name"] == "losses").collect();
@@ -48,7 +74,7 @@ fn fifty() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// This program is one.
+/// This program is one, and has no symbols.
 fn on_ring() -> anyhow::Result<()> {
     let play = Play::begin()?;
     let own = std::env::current_exe()?;

@@ -1,9 +1,10 @@
-//! Where the arguments of the four functions are (`openssl/aead.h`; System V ABI, AMD64 supplement). On
-//! other machines nobody finds the functions.
+//! Where the arguments of the functions are: AWS-LC's by `openssl/aead.h` and the System V ABI (AMD64
+//! supplement), ring's as rustc passes them, which whoever finds them has checked. On other machines
+//! nobody finds the functions.
 
 use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::programs::ProbeContext;
-use weir_ebpf::sealed::TAG;
+use weir_ebpf::sealed::{NONCE, TAG};
 
 use super::Arguments;
 use crate::tls::register;
@@ -73,4 +74,32 @@ pub(super) fn of_open_gather(ctx: &ProbeContext) -> Option<Arguments> {
         additional,
         additional_length,
     })
+}
+
+/// `seal(*result, key, nonce, aad, aad_len, in_out, in_out_len)` of ring's: a nonce is passed by its address.
+#[inline(always)]
+pub(super) fn of_ring_seal(ctx: &ProbeContext) -> Option<Arguments> {
+    let [length] = stacked(ctx)?;
+    let text = ctx.arg(5)?;
+    Some(Arguments {
+        cipher: ctx.arg(1)?,
+        out: text,
+        nonce: ctx.arg(2)?,
+        nonce_length: NONCE,
+        input: text,
+        length,
+        additional: ctx.arg(3)?,
+        additional_length: ctx.arg(4)?,
+    })
+}
+
+/// `open(*result, key, nonce, aad, aad_len, in_out, in_out_len, from)` of ring's: what is sealed begins `from`
+/// bytes into what is opened, and its tag is behind that. With it, where the tag is.
+#[inline(always)]
+pub(super) fn of_ring_open(ctx: &ProbeContext) -> Option<(Arguments, u64)> {
+    let [whole, from] = stacked(ctx)?;
+    let sealed = of_ring_seal(ctx)?;
+    let length = whole.checked_sub(from)?;
+    let input = sealed.out.wrapping_add(from);
+    Some((Arguments { length, input, ..sealed }, sealed.out.wrapping_add(whole)))
 }

@@ -1,15 +1,17 @@
-//! Records of TLS where they are sealed and opened: what programs that bring their own TLS give to AWS-LC's
-//! ciphers. rustls does.
+//! Records of TLS where they are sealed and opened: what programs that bring their own TLS give to the ciphers
+//! of AWS-LC or ring. rustls does.
 //!
 //! A cipher's key is one direction of one connection. Which connection that is, is shown by the buffers:
 //! what a thread has received from a socket is where the record lies that it then opens ([`socket`]), and
-//! the record that it has sealed is in what it then sends. What can't be shown is not guessed.
+//! the record that it has sealed is in what it then sends. Where these are copies, the tag shows that they are
+//! of the same record ([`ring`]). What can't be shown is not guessed.
 //!
 //! A record is at once all that its call says, so a sealed one is copied before it is sealed, in place, and
 //! never split. One whose sealing fails would be one too many; but that ends the connection.
 
 mod arguments;
 mod half;
+mod ring;
 mod socket;
 mod system_call;
 
@@ -58,12 +60,27 @@ pub(crate) struct Opening {
     length: u32,
     /// 1 if it is.
     is_typed: u32,
+    opens_if: OpensIf,
+}
+
+/// How it is known that a record was opened and is whole.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct OpensIf {
+    /// Where the tag will be that was found to be right; 0 if the function returns 1 instead.
+    result: u64,
+    /// The one that the record has.
+    tag: [u64; 2],
+}
+
+impl OpensIf {
+    const RETURNED: Self = Self { result: 0, tag: [0; 2] };
 }
 
 #[uprobe]
 fn seal_enter(ctx: ProbeContext) -> u32 {
     if let Some(given) = arguments::of_seal(&ctx) {
-        seal(&given);
+        seal(&given, Sealed::in_place(&given));
     }
     0
 }
@@ -71,7 +88,7 @@ fn seal_enter(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn scatter_enter(ctx: ProbeContext) -> u32 {
     if let Some(given) = arguments::of_seal_scatter(&ctx) {
-        seal(&given);
+        seal(&given, Sealed::in_place(&given));
     }
     0
 }
@@ -79,7 +96,8 @@ fn scatter_enter(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn unseal_enter(ctx: ProbeContext) -> u32 {
     if let Some(given) = arguments::of_open(&ctx) {
-        open(&given, register::entry_stack(&ctx));
+        let socket = socket::of_received(given.input, given.length.wrapping_add(TAG));
+        open(&given, register::entry_stack(&ctx), socket, OpensIf::RETURNED);
     }
     0
 }
@@ -87,7 +105,8 @@ fn unseal_enter(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn gather_enter(ctx: ProbeContext) -> u32 {
     if let Some(given) = arguments::of_open_gather(&ctx) {
-        open(&given, register::entry_stack(&ctx));
+        let socket = socket::of_received(given.input, given.length.wrapping_add(TAG));
+        open(&given, register::entry_stack(&ctx), socket, OpensIf::RETURNED);
     }
     0
 }
@@ -104,8 +123,9 @@ fn unseal_exit(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// `sealed` says how the record will be known when it is sent.
 #[inline(always)]
-fn seal(given: &Arguments) {
+fn seal(given: &Arguments, sealed: Sealed) {
     let Some(tgid) = stamp::watched_tgid() else {
         return;
     };
@@ -123,14 +143,15 @@ fn seal(given: &Arguments) {
     if half.is_joined() {
         socket::forget_sealed();
     } else {
-        socket::keep_sealed(given.cipher, key, given.out, given.length + TAG);
+        socket::keep_sealed(sealed, key);
     }
     half::carry(half, given.cipher, Way::Write, given.input, length);
 }
 
-/// Keeps what is known at the entry. `open` may call `open_gather`; that is one record.
+/// Keeps what is known at the entry: the record was received from `socket`, unless that is 0. `open` may call
+/// `open_gather`; that is one record.
 #[inline(always)]
-fn open(given: &Arguments, stack: u64) {
+fn open(given: &Arguments, stack: u64, socket: u64, opens_if: OpensIf) {
     let Some(tgid) = stamp::watched_tgid() else {
         return;
     };
@@ -150,9 +171,10 @@ fn open(given: &Arguments, stack: u64) {
         cipher: given.cipher,
         key,
         out: given.out,
-        socket: socket::of_received(given.input, given.length + TAG),
+        socket,
         length: given.length as u32,
         is_typed: u32::from(version == Version::Tls13),
+        opens_if,
     };
     if OPENS.insert(thread, opening, 0).is_err() {
         count_lost(Cause::CallsFull, 0);
@@ -171,8 +193,7 @@ fn opened(ctx: &RetProbeContext, stack: u64) {
         return;
     }
     let _present = OPENS.remove(thread);
-    // The result is a C `int`: the upper half of the register means nothing.
-    if stack > opening.stack || ctx.ret::<u64>() as i32 != 1 {
+    if stack > opening.stack || !is_opened(ctx, &opening.opens_if) {
         return;
     }
     let Some(tgid) = stamp::watched_tgid() else {
@@ -190,6 +211,15 @@ fn opened(ctx: &RetProbeContext, stack: u64) {
         half::join(half, opening.cipher, tgid, Way::Read, opening.socket);
     }
     half::carry(half, opening.cipher, Way::Read, opening.out, length);
+}
+
+#[inline(always)]
+fn is_opened(ctx: &RetProbeContext, opens_if: &OpensIf) -> bool {
+    match opens_if.result {
+        // A C `int`: the upper half of the register means nothing.
+        0 => ctx.ret::<u64>() as i32 == 1,
+        result => ring::tag(result) == Some(opens_if.tag),
+    }
 }
 
 /// The version and the key, if what the cipher was given is a record that may carry data.

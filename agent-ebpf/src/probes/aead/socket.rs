@@ -8,8 +8,9 @@ use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use weir_ebpf::policy::Handle;
+use weir_ebpf::sealed::{HEADER, TAG};
 
-use super::{half, system_call};
+use super::{Arguments, half, ring, system_call};
 use crate::maps::{RECEIVED, SEALED, SEALERS, SOCKET_FAMILY, SOCKETS};
 use crate::stamp::{self, field};
 use crate::tls::{Way, connection};
@@ -29,8 +30,28 @@ pub(crate) struct Received {
 pub(crate) struct Sealed {
     cipher: u64,
     key: u64,
+    /// 0 where a copy of it is sent.
     at: u64,
     length: u64,
+    /// Where its tag will be; 0 if nobody looks for it, or it is known.
+    result: u64,
+    /// Its tag; zeros if that isn't known.
+    tag: [u64; 2],
+}
+
+impl Sealed {
+    /// One that is sent from where it is sealed.
+    #[inline(always)]
+    pub(super) fn in_place(given: &Arguments) -> Self {
+        let length = given.length.wrapping_add(TAG);
+        Self { cipher: given.cipher, key: 0, at: given.out, length, result: 0, tag: [0; 2] }
+    }
+
+    /// One that is copied before it is sent, whose tag will be in `result`. No buffer begins at 0.
+    #[inline(always)]
+    pub(super) fn to_be_copied(given: &Arguments, result: u64) -> Self {
+        Self { at: 0, result, ..Self::in_place(given) }
+    }
 }
 
 /// Address families (`sys/socket.h`).
@@ -42,6 +63,8 @@ const SYN_RECEIVED: u32 = 3;
 const CLOSED: u32 = 7;
 /// Parts of one call that are looked at.
 const PARTS: u64 = 8;
+/// Records in what was received that are looked at.
+const RECORDS: u64 = 8;
 
 /// Looks at what threads of this process receive and send from now on.
 #[inline(always)]
@@ -52,16 +75,34 @@ pub(super) fn watch(tgid: u32) {
 }
 
 #[inline(always)]
-pub(super) fn keep_sealed(cipher: u64, key: u64, at: u64, length: u64) {
+pub(super) fn keep_sealed(record: Sealed, key: u64) {
     let thread = stamp::pid_tgid();
     if let Some(sealed) = SEALED.get_ptr(thread) {
         // SAFETY: only this thread writes its entry, and it is here.
         let sealed = unsafe { *sealed };
-        if sealed.cipher == cipher && sealed.key == key {
+        if sealed.cipher == record.cipher && sealed.key == key {
             return;
         }
     }
-    let _full = SEALED.insert(thread, Sealed { cipher, key, at, length }, 0);
+    let _full = SEALED.insert(thread, Sealed { key, ..record }, 0);
+}
+
+/// Adds its tag to the record that this thread has sealed first, if that is the one with this result.
+#[inline(always)]
+pub(super) fn keep_tag(result: u64) {
+    let Some(sealed) = SEALED.get_ptr_mut(stamp::pid_tgid()) else {
+        return;
+    };
+    // SAFETY: only this thread writes its entry, and it is here.
+    let sealed = unsafe { &mut *sealed };
+    if result == 0 || sealed.result != result {
+        return;
+    }
+    // Whatever is left there next is of another record.
+    sealed.result = 0;
+    if let Some(tag) = ring::tag(result) {
+        sealed.tag = tag;
+    }
 }
 
 #[inline(always)]
@@ -79,6 +120,42 @@ pub(super) fn of_received(at: u64, length: u64) -> u64 {
     let received = unsafe { *received };
     let end = received.buffer.wrapping_add(received.length);
     if at < end && received.buffer < at.wrapping_add(length) { received.socket } else { 0 }
+}
+
+/// The same, if one of the first records in what it has received has this tag, or if it ends with that.
+#[inline(always)]
+pub(super) fn of_received_copy(tag: [u64; 2]) -> u64 {
+    let Some(received) = RECEIVED.get_ptr(stamp::pid_tgid()) else {
+        return 0;
+    };
+    // SAFETY: only this thread writes its entry, and it is here.
+    let received = unsafe { *received };
+    let is_before = |into: u64| {
+        let last = received.buffer.wrapping_add(into).wrapping_sub(TAG);
+        ring::words(last) == Some(tag)
+    };
+    if received.length < TAG {
+        return 0;
+    }
+    if is_before(received.length) {
+        return received.socket;
+    }
+    let mut end = 0;
+    for _ in 0..RECORDS {
+        let length = received.buffer.wrapping_add(end + HEADER - 2) as *const [u8; 2];
+        // SAFETY: the helper checks the address.
+        let Ok(length) = (unsafe { bpf_probe_read_user(length) }) else {
+            return 0;
+        };
+        end += HEADER + u64::from(u16::from_be_bytes(length));
+        if end > received.length {
+            return 0;
+        }
+        if end >= TAG && is_before(end) {
+            return received.socket;
+        }
+    }
+    0
 }
 
 #[raw_tracepoint(tracepoint = "sock_recv_length")]
@@ -121,7 +198,7 @@ fn sent(ctx: RawTracePointContext) -> i32 {
         return 0;
     };
     let tgid = (thread >> 32) as u32;
-    if parts.hold(sealed.at, sealed.length)
+    if (parts.hold(sealed.at, sealed.length) || parts.end_in(sealed.tag))
         && let Some(half) = half::known(sealed.cipher, tgid, sealed.key)
     {
         remember(socket);
@@ -205,6 +282,23 @@ impl Parts {
                 unsafe { bpf_probe_read_user(part) }.ok()
             }
         }
+    }
+
+    /// Whether one of the first of them ends in a tag, if there is one.
+    #[inline(always)]
+    fn end_in(&self, tag: [u64; 2]) -> bool {
+        if tag == [0; 2] {
+            return false;
+        }
+        for number in 0..PARTS {
+            let Some([buffer, room]) = self.at(number) else {
+                return false;
+            };
+            if room >= TAG && ring::words(buffer.wrapping_add(room - TAG)) == Some(tag) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether these bytes are all in one of the first of them.

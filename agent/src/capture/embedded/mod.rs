@@ -8,7 +8,7 @@
 //! `ssl/ssl_lib.cc` are known by the reasons that they can give, whatever compiler made them, and
 //! without any bytes of a certain build. What isn't found exactly once is not probed. Those of
 //! `cipher/aead.c` are looked for only where the others are not: what has TLS inside has them too, and
-//! would be seen twice.
+//! would be seen twice. rustls on ring is found by symbols, where there are any (`ring.rs`).
 //!
 //! The file belongs to an observed process: nothing in it is believed, all that is read has a bound.
 
@@ -17,6 +17,7 @@ mod calls;
 mod image;
 mod names;
 mod openssl;
+mod ring;
 mod starts;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,8 @@ pub(super) use self::openssl::{Flags, Functions as OpenSslFunctions};
 use self::starts::Starts;
 
 pub(super) use self::aead::Functions as AeadFunctions;
+pub(super) use self::ring::Functions as RingFunctions;
+use self::ring::Missing;
 
 /// A program that uses the names of a file more often is not what it seems.
 const REFERENCES_MAX: usize = 512;
@@ -70,12 +73,21 @@ pub(super) enum Search {
         /// Its name.
         library: &'static str,
     },
+    /// Yes, but its functions are not those that are known.
+    Unfit {
+        /// Its name.
+        library: &'static str,
+        /// In what they differ, said of the library.
+        reason: &'static str,
+    },
     /// Yes, here.
     Found(Functions),
-    /// Only its ciphers, here.
-    FoundAead(AeadFunctions),
+    /// Only its ciphers, here, and perhaps those of ring too.
+    FoundAead(AeadFunctions, Option<RingFunctions>),
     /// OpenSSL, here.
     FoundOpenSsl(OpenSslFunctions),
+    /// The ciphers of ring, here.
+    FoundRing(RingFunctions),
 }
 
 /// What was found before, so that a program that is started again is not read again. The least recently
@@ -112,13 +124,13 @@ impl Searches {
 
 fn search(file: &File) -> Search {
     match Image::of(file) {
-        Ok(image) => search_image(&image),
+        Ok(image) => search_image(file, &image),
         Err(NoImage::Unfit) => Search::Absent,
         Err(NoImage::TooLarge) => Search::TooLarge,
     }
 }
 
-fn search_image(image: &Image<'_>) -> Search {
+fn search_image(file: &File, image: &Image<'_>) -> Search {
     let names = Names::of(image);
     let tls = errors(image, &names.tls, LIBRARY);
     let aead = errors(image, &names.aead, aead::LIBRARY);
@@ -127,12 +139,17 @@ fn search_image(image: &Image<'_>) -> Search {
         (Errors::By(starts, reasons), _) => choose(image, &starts, &reasons)
             .map_or(Search::Unclear { library: "BoringSSL" }, Search::Found),
         (Errors::None, Errors::Unclear) => Search::Unclear { library: "AWS-LC" },
-        (Errors::None, Errors::By(_, reasons)) => aead::choose(image, &reasons)
-            .map_or(Search::Unclear { library: "AWS-LC" }, Search::FoundAead),
+        (Errors::None, Errors::By(_, reasons)) => match aead::choose(image, &reasons) {
+            Some(functions) => Search::FoundAead(functions, ring::functions(file, &names).ok()),
+            None => Search::Unclear { library: "AWS-LC" },
+        },
         (Errors::None, Errors::None) => match openssl::search(image) {
-            Search::Absent if names.has_rustls_on_ring() => {
-                Search::Unclear { library: "rustls on ring" }
-            }
+            Search::Absent => match ring::functions(file, &names) {
+                Ok(functions) => Search::FoundRing(functions),
+                Err(Missing::Library) => Search::Absent,
+                Err(Missing::Symbols) => Search::Unclear { library: ring::LIBRARY },
+                Err(Missing::Known(reason)) => Search::Unfit { library: ring::LIBRARY, reason },
+            },
             found => found,
         },
     }

@@ -14,8 +14,10 @@ const AEAD: &[u8] = b"cipher/aead.c\0";
 /// which cargo keeps rustls, and the other library of which rustls can have its ciphers.
 const RUSTLS: &[u8] = b"/rustls-0.";
 const RING: &[u8] = b"/ring-0.";
-/// Longest rest of a version, in bytes.
+/// Longest rest of a version and what is behind it, in bytes.
 const VERSION_MAX: usize = 16;
+/// Most versions of one library that are noted.
+const VERSIONS_MAX: usize = 4;
 /// Longest name of a file, in bytes.
 const NAME_MAX: usize = 256;
 /// A program that has more names of one file is not what it seems.
@@ -28,9 +30,14 @@ pub(super) struct Names {
     pub(super) tls: BTreeSet<u64>,
     /// The same of `cipher/aead.c`.
     pub(super) aead: BTreeSet<u64>,
-    rustls: bool,
-    ring: bool,
+    /// The versions of rustls.
+    pub(super) rustls: BTreeSet<Version>,
+    /// Those of ring.
+    pub(super) ring: BTreeSet<Version>,
 }
+
+/// What is behind the `0.` of a version: two numbers.
+pub(super) type Version = (u32, u32);
 
 impl Names {
     pub(super) fn of(image: &Image<'_>) -> Self {
@@ -41,28 +48,41 @@ impl Names {
             |address, bytes| {
                 files(bytes, address, TLS, &mut names.tls);
                 files(bytes, address, AEAD, &mut names.aead);
-                names.rustls |= has_package(bytes, RUSTLS);
-                names.ring |= has_package(bytes, RING);
+                versions(bytes, RUSTLS, &mut names.rustls);
+                versions(bytes, RING, &mut names.ring);
             },
         );
         names
     }
 
-    /// Whether rustls is there, and with it what nobody can find functions in.
+    /// Whether rustls is there, and with it ring.
     pub(super) fn has_rustls_on_ring(&self) -> bool {
-        self.rustls && self.ring
+        !self.rustls.is_empty() && !self.ring.is_empty()
     }
 }
 
-/// Whether there is the name of a source file in a folder that begins so and goes on with the rest of a
-/// version.
-fn has_package(bytes: &[u8], folder: &[u8]) -> bool {
-    memmem::find_iter(bytes, folder).any(|at| {
+/// Adds the versions of which there is the name of a source file in a folder that begins so.
+fn versions(bytes: &[u8], folder: &[u8], found: &mut BTreeSet<Version>) {
+    for at in memmem::find_iter(bytes, folder) {
         let rest = bytes.get(at + folder.len()..).unwrap_or_default();
-        let version = rest.iter().take(VERSION_MAX);
-        let version = version.take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
-        version > 0 && rest.get(version..).is_some_and(|rest| rest.starts_with(b"/src/"))
-    })
+        let rest = rest.get(..VERSION_MAX.min(rest.len())).unwrap_or_default();
+        if let Some(length) = memmem::find(rest, b"/src/")
+            && let Some(version) = rest.get(..length).and_then(version)
+            && found.len() < VERSIONS_MAX
+        {
+            found.insert(version);
+        }
+    }
+}
+
+/// Two numbers and a dot between them.
+fn version(text: &[u8]) -> Option<Version> {
+    let (minor, patch) = str::from_utf8(text).ok()?.split_once('.')?;
+    let number = |digits: &str| {
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| digits.parse().ok()).flatten()
+    };
+    Some((number(minor)?, number(patch)?))
 }
 
 /// Adds the addresses of the names that end so.

@@ -1,4 +1,4 @@
-mod aead;
+pub(super) mod aead;
 
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
@@ -9,7 +9,7 @@ use super::*;
 
 /// Where the one segment is, in the file and in memory.
 pub(super) const OFFSET: usize = 0x1000;
-const ADDRESS: u64 = 0x40_0000;
+pub(super) const ADDRESS: u64 = 0x40_0000;
 /// Where in it the names of the source files are, and where the code begins.
 const NAME: usize = 0x100;
 const OTHER_NAME: usize = 0x200;

@@ -1,4 +1,4 @@
-//! The other end: answers every call with the same completion, its TLS from rustls on AWS-LC too.
+//! The other end: answers every call with the same completion, its TLS from the same.
 
 use std::path::Path;
 use std::sync::Arc;

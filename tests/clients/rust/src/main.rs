@@ -1,16 +1,20 @@
-//! Makes calls with reqwest, whose TLS is rustls on AWS-LC. The arguments are those of common.py, and
-//! `--tls12` for that version of TLS; with `--answer FOLDER` it is a server instead.
+//! Makes calls with reqwest, whose TLS is rustls on AWS-LC or on ring. The arguments are those of common.py,
+//! and `--tls12` for that version of TLS; with `--answer FOLDER` it is a server instead.
 
+#[cfg(feature = "answer")]
 mod answer;
 
 use std::error::Error;
 use std::io::BufRead as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use lexopt::prelude::*;
-use reqwest::{Certificate, Client, Response, tls};
+#[cfg(feature = "answer")]
+use reqwest::{Certificate, Client, ClientBuilder, Response, tls};
+#[cfg(feature = "old")]
+use reqwest_old::{Certificate, Client, ClientBuilder, Response, tls};
 use serde_json::json;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -76,14 +80,44 @@ fn options() -> Result<Options> {
 
 fn client(options: &Options) -> Result<Client> {
     let authority = std::fs::read(std::env::var("SSL_CERT_FILE")?)?;
-    let mut builder = Client::builder().tls_certs_only([Certificate::from_pem(&authority)?]);
+    let mut builder = trusting(Certificate::from_pem(&authority)?);
     if !options.http2 {
         builder = builder.http1_only();
     }
     if options.tls12 {
-        builder = builder.tls_version_max(tls::Version::TLS_1_2);
+        builder = at_most(builder, tls::Version::TLS_1_2);
     }
     Ok(builder.build()?)
+}
+
+#[cfg(feature = "answer")]
+fn trusting(authority: Certificate) -> ClientBuilder {
+    Client::builder().tls_certs_only([authority])
+}
+
+#[cfg(feature = "answer")]
+fn at_most(builder: ClientBuilder, version: tls::Version) -> ClientBuilder {
+    builder.tls_version_max(version)
+}
+
+#[cfg(feature = "old")]
+fn trusting(authority: Certificate) -> ClientBuilder {
+    Client::builder().add_root_certificate(authority)
+}
+
+#[cfg(feature = "old")]
+fn at_most(builder: ClientBuilder, version: tls::Version) -> ClientBuilder {
+    builder.max_tls_version(version)
+}
+
+#[cfg(feature = "answer")]
+async fn answer(folder: &Path) -> Result<()> {
+    answer::run(folder).await
+}
+
+#[cfg(feature = "old")]
+async fn answer(_folder: &Path) -> Result<()> {
+    Err("it has nothing to answer with".into())
 }
 
 impl Options {
@@ -155,9 +189,13 @@ impl Options {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    #[cfg(feature = "ring")]
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_other| "there are ciphers already")?;
     let options = Arc::new(options()?);
     if let Some(folder) = &options.answer {
-        return answer::run(folder).await;
+        return answer(folder).await;
     }
     let client = client(&options)?;
     if options.wait {

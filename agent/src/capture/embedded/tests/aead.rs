@@ -9,7 +9,7 @@ const OPEN: [u32; 3] = [115, 101, 103];
 const GATHER: [u32; 2] = [115, 104];
 
 /// A program with all of it, and where things are.
-fn ciphers(form: Form) -> (Program, AeadFunctions) {
+pub(in crate::capture::embedded) fn ciphers(form: Form) -> (Program, AeadFunctions) {
     let mut program = Program::new(form);
     program.giving_of(AEAD, &[124]);
     program.giving_of(AEAD, &[120]);
@@ -29,7 +29,7 @@ fn ciphers(form: Form) -> (Program, AeadFunctions) {
 fn functions_are_known_by_the_errors_they_raise() {
     for form in [Form::Relative, Form::Fixed, Form::Small] {
         let (program, functions) = ciphers(form);
-        assert_eq!(search_in(&program.file()), Search::FoundAead(functions));
+        assert_eq!(search_in(&program.file()), Search::FoundAead(functions, None));
     }
 }
 
@@ -40,7 +40,7 @@ fn one_may_have_another_in_it() {
     program.giving_of(AEAD, &SCATTER);
     program.giving_of(AEAD, &[115, 101, 103, 115, 104]);
     program.giving_of(AEAD, &GATHER);
-    assert!(matches!(search_in(&program.file()), Search::FoundAead(_)));
+    assert!(matches!(search_in(&program.file()), Search::FoundAead(_, None)));
 }
 
 #[test]
@@ -133,7 +133,7 @@ proptest! {
             file[at] = byte;
         }
         file.truncate(length.unwrap_or(file.len()));
-        if let Search::FoundAead(found) = search_in(&file) {
+        if let Search::FoundAead(found, None) = search_in(&file) {
             let places = [found.seal, found.seal_scatter, found.open, found.open_gather];
             let size = file.len() as u64;
             prop_assert!(places.iter().all(|place| *place < size), "{found:?} {functions:?}");
