@@ -52,6 +52,11 @@ impl Workspace {
     pub(crate) fn weir(&self) -> PathBuf {
         self.target.join("release/weir")
     }
+
+    /// The program that `cargo test` builds.
+    pub(crate) fn checked_weir(&self) -> PathBuf {
+        self.target.join("debug/weir")
+    }
 }
 
 /// The cargo that runs us.
