@@ -154,7 +154,7 @@ impl Host {
             self.table.note(parent, known.clone());
             Some(known)
         });
-        if let Some(Known { snapshot, link }) = inherited {
+        if let Some(Known { snapshot, link, .. }) = inherited {
             self.table.note(child, Known::new(child.pid, snapshot, Some(link.name()), Some(&link)));
         }
         self.looks.forked(parent, child);
@@ -243,6 +243,10 @@ impl Host {
     /// What `/proc` says now, else what was noted before.
     fn last_seen(&mut self, key: ProcessKey) -> Option<Known> {
         let noted = self.table.of(key);
+        // A start is known to a clock tick, in which another may have got its id.
+        if noted.as_ref().is_some_and(|noted| noted.has_ended) {
+            return noted;
+        }
         match (Snapshot::take(&self.proc, key), noted) {
             // A process that is just ending has lost its program and its v1 cgroups already.
             (Some(Snapshot { exe: None, .. }) | None, noted @ Some(_)) => noted,

@@ -22,6 +22,8 @@ pub(super) const RESIDENTS: usize = 16 * 1024;
 pub(super) struct Known {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) link: Arc<Link>,
+    /// Whoever has its id by now is another.
+    pub(super) has_ended: bool,
 }
 
 /// A bounded memory of processes.
@@ -44,7 +46,7 @@ impl Known {
         parent: Option<&Arc<Link>>,
     ) -> Self {
         let link = Link::new(pid, &snapshot, script, parent);
-        Self { snapshot, link }
+        Self { snapshot, link, has_ended: false }
     }
 }
 
@@ -101,9 +103,8 @@ impl Table {
             self.residents.remove(&key.pid);
             self.known.get_or_insert(key, || known);
         }
-        if !self.known.contains(&key) {
-            return;
-        }
+        let Some(known) = self.known.get_mut(&key) else { return };
+        known.has_ended = true;
         if self.departed.len() == DEPARTED
             && let Some(oldest) = self.departed.pop_front()
         {
@@ -161,7 +162,7 @@ mod tests {
         assert!(table.of(key(7, 210_000_000)).is_none(), "another has its id");
 
         table.ended(key(7, 209_999_999));
-        assert!(table.of(key(7, 209_999_999)).is_some(), "it is kept for a while");
+        assert!(table.of(key(7, 209_999_999)).unwrap().has_ended, "it is kept for a while");
         assert!(!table.residents.contains_key(&7));
         table.ended(key(5, 999_999_999));
         assert!(table.residents.contains_key(&5), "that was another");
