@@ -55,6 +55,7 @@ const ENTRIES_MAX: usize = 4096;
 /// what kind of remedy there is.
 pub fn run(config: Config) -> anyhow::Result<()> {
     forbid_core_dumps()?;
+    give_back_large_buffers();
     let started = Timestamp::now();
     let options =
         Options { retain_days: Some(config.ledger.retention_days.0), probe: Some(Probe::itself()) };
@@ -181,6 +182,19 @@ fn answer(socket: Socket, control: Control) -> anyhow::Result<()> {
         Ok(())
     })
 }
+
+/// Has what a file was read into go back to the kernel at once. glibc's allocator keeps, once such a buffer
+/// was freed, up to twice its size for the next one (`mallopt(3)`, `M_MMAP_THRESHOLD`): tens of MiB at rest.
+#[cfg(target_env = "gnu")]
+fn give_back_large_buffers() {
+    const LARGE: libc::c_int = 256 << 10;
+    // SAFETY: sets a number of the allocator's. There is no other thread yet.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
+}
+
+/// Other allocators have their own ways.
+#[cfg(not(target_env = "gnu"))]
+const fn give_back_large_buffers() {}
 
 /// What passes through this process must not land in a core file, nor be read by another process.
 fn forbid_core_dumps() -> anyhow::Result<()> {

@@ -36,6 +36,9 @@ const POD_OF_KUBELET: Who = Who::In {
     identity: "/ns/research/sa/crawler",
 };
 
+/// Lives for some milliseconds.
+const CLIENT: &str = "/usr/bin/curl";
+
 /// Becomes the client, within a shell that somebody sits in.
 const IN_A_SHELL: &str = r#"exec script -qec "bash --norc -ic '$0 $*; true'" /dev/null"#;
 /// Becomes root's daemon that starts a job of another user's.
@@ -115,16 +118,29 @@ fn call(
     wrapper: &str,
     more: &[(&str, &str)],
 ) -> anyhow::Result<()> {
-    let place = play.scene.place();
+    let directory = play.scene.directory();
+    let asked = directory.join(format!("{label}.curl"));
+    let authority = directory.join("authority.pem");
+    fs::write(
+        &asked,
+        format!(
+            r#"silent
+               show-error
+               fail
+               output = "/dev/null"
+               cacert = "{}"
+               header = "Authorization: Bearer sk-weir-{label}"
+               header = "Content-Type: application/json"
+               data = "{{\"model\":\"gpt-4o\",\"messages\":[{{\"role\":\"user\",\"content\":\"the of\"}}]}}"
+               url = "https://{}/v1/chat/completions""#,
+            authority.display(),
+            play.scene.server.host(),
+        ),
+    )?;
     let mut command = who.command(Path::new("/bin/sh"))?;
-    command
-        .args(["-c", wrapper])
-        .arg(&place.openssl_client)
-        .args(["--model", "gpt-4o", "--count", "1"]);
+    command.args(["-c", wrapper, CLIENT, "--config"]).arg(asked);
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("SHELL", "/bin/bash");
-    command.env("SSL_CERT_FILE", play.scene.directory().join("authority.pem"));
-    command.env("OPENAI_BASE_URL", format!("https://{}/v1", play.scene.server.host()));
-    command.env("OPENAI_API_KEY", format!("sk-weir-{label}")).envs(more.iter().copied());
+    command.envs(more.iter().copied());
     let output = command.stdin(Stdio::null()).output()?;
     let said = [output.stdout, output.stderr].concat();
     anyhow::ensure!(output.status.success(), "{label}: {}", String::from_utf8_lossy(&said));
@@ -179,6 +195,11 @@ fn named() -> anyhow::Result<()> {
     let daemon = Daemon::start_searched(scene.place(), &directory.join("weir"), &config)?;
     let mut play = Play { scene, daemon, callers: Vec::new(), unseen: 0 };
 
+    // The first process that maps a library may be gone before anybody has looked at that. This one is
+    // another distribution's.
+    let in_container = |user| (Kind::ContainerCurl, Who::User(user), Load::new("chat", 1));
+    let (kind, who, load) = in_container("nobody");
+    play.run(kind, who, &load)?;
     let unit = Who::Unit("weir-e2e-bot.service", "backup");
     let pod_token = pod_token.to_string_lossy().into_owned();
     call(&play, "unit", unit, AS_A_CHILD, &[])?;
@@ -187,14 +208,17 @@ fn named() -> anyhow::Result<()> {
     call(&play, "pod", POD_WITH_TOKEN, WITH_A_TOKEN, &[("TOKEN", &pod_token)])?;
     call(&play, "kubelet", POD_OF_KUBELET, AS_A_CHILD, &[])?;
     for user in ["www-data", "backup"] {
-        play.run(Kind::ContainerCurl, Who::User(user), &Load::new("chat", 1))?;
+        let (kind, who, load) = in_container(user);
+        play.run(kind, who, &load)?;
     }
-    let calls = play.daemon.settled_calls(&play.scene.server.host(), 7)?;
+    let first = play.callers.remove(0).label;
+    let first = play.truth().into_iter().find(|call| call.label == first);
+    let first = first.and_then(|call| call.response_id).context("no first call")?;
+    let mut calls = play.daemon.settled_calls(&play.scene.server.host(), 7)?;
+    calls.retain(|call| call["response_id"] != *first);
     anyhow::ensure!(calls.len() == 7, "{} calls, not 7: {calls:#?}", calls.len());
 
-    let client = json!(play.scene.place().openssl_client);
-    let exe = ("/process/exe", client.clone());
-    let name = play.scene.place().openssl_client.file_name().context("no name")?.to_string_lossy();
+    let exe = ("/process/exe", json!(CLIENT));
     let agent =
         |name: &str, depth: u32| [("/agent/name", json!(name)), ("/agent/depth", json!(depth))];
     let [dash, depth] = agent("dash", 1);
@@ -207,7 +231,7 @@ fn named() -> anyhow::Result<()> {
         unit,
         &[exe.clone(), dash.clone(), depth.clone(), uid(34), unit_name],
     )?;
-    let [own, none] = agent(&name, 0);
+    let [own, none] = agent("curl", 0);
     let sits = ("/interactive", json!(true));
     check(&play, &calls, "shell", SESSION, &[exe.clone(), own, none, uid(33), sits])?;
     let unit_name = ("/unit", json!("cron.service"));
@@ -220,7 +244,7 @@ fn named() -> anyhow::Result<()> {
     )?;
     let pod = [("/pod/uid", json!(POD)), ("/pod/name", json!("checkout-5d9c7"))];
     let [pod_uid, pod_name] = pod;
-    check(&play, &calls, "pod", POD_WITH_TOKEN, &[exe.clone(), dash, depth, pod_uid, pod_name])?;
+    check(&play, &calls, "pod", POD_WITH_TOKEN, &[exe.clone(), depth, pod_uid, pod_name])?;
     let pod = [("/pod/uid", json!(OTHER_POD)), ("/pod/name", json!("crawler-0"))];
     check(&play, &calls, "kubelet", POD_OF_KUBELET, &pod)?;
     for caller in &play.callers {
@@ -260,7 +284,7 @@ fn forged() -> anyhow::Result<()> {
     ];
     call(&play, "forger", who, FORGED, &more)?;
     let calls = play.daemon.settled_calls(&play.scene.server.host(), 1)?;
-    let exe = ("/process/exe", json!(play.scene.place().openssl_client));
+    let exe = ("/process/exe", json!(CLIENT));
     let expected = [exe, ("/unit", json!("weir-e2e-forger.service")), ("/pod", Value::Null)];
     check(&play, &calls, "forger", who, &expected)?;
     drop(play);
