@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use weir_tests::harness::who::remove_group;
-use weir_tests::harness::{Daemon, Kind, Load, Scene, Who};
+use weir_tests::harness::{Client, Daemon, Kind, Load, Scene, Who};
 
 use crate::{Case, Play, case};
 
@@ -195,11 +195,11 @@ fn named() -> anyhow::Result<()> {
     let daemon = Daemon::start_searched(scene.place(), &directory.join("weir"), &config)?;
     let mut play = Play { scene, daemon, callers: Vec::new(), unseen: 0 };
 
-    // The first process that maps a library may be gone before anybody has looked at that. This one is
-    // another distribution's.
-    let in_container = |user| (Kind::ContainerCurl, Who::User(user), Load::new("chat", 1));
-    let (kind, who, load) = in_container("nobody");
-    play.run(kind, who, &load)?;
+    // The first process that maps a library may be gone before anybody has looked at that, and the
+    // containers have another distribution's.
+    let one = Load::new("chat", 1);
+    let stays = Load { wait: true, ..Load::new("chat", 2) };
+    let stays = Client::start(&play.scene, Kind::ContainerPython, Who::User("nobody"), &stays)?;
     let unit = Who::Unit("weir-e2e-bot.service", "backup");
     let pod_token = pod_token.to_string_lossy().into_owned();
     call(&play, "unit", unit, AS_A_CHILD, &[])?;
@@ -208,12 +208,11 @@ fn named() -> anyhow::Result<()> {
     call(&play, "pod", POD_WITH_TOKEN, WITH_A_TOKEN, &[("TOKEN", &pod_token)])?;
     call(&play, "kubelet", POD_OF_KUBELET, AS_A_CHILD, &[])?;
     for user in ["www-data", "backup"] {
-        let (kind, who, load) = in_container(user);
-        play.run(kind, who, &load)?;
+        play.run(Kind::ContainerCurl, Who::User(user), &one)?;
     }
-    let first = play.callers.remove(0).label;
-    let first = play.truth().into_iter().find(|call| call.label == first);
+    let first = play.truth().into_iter().find(|call| call.label == stays.caller().label);
     let first = first.and_then(|call| call.response_id).context("no first call")?;
+    drop(stays);
     let mut calls = play.daemon.settled_calls(&play.scene.server.host(), 7)?;
     calls.retain(|call| call["response_id"] != *first);
     anyhow::ensure!(calls.len() == 7, "{} calls, not 7: {calls:#?}", calls.len());
