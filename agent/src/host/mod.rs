@@ -75,7 +75,7 @@ pub struct Host {
     runtimes: Runtimes,
     aside: Aside,
     looks: Looks,
-    /// Present if somebody wants to know of programs.
+    /// What programs are, for who wants to know.
     programs: Programs,
     /// Programs are read whenever a process is asked about.
     reads_programs: bool,
