@@ -2,6 +2,7 @@
 
 mod batches;
 mod edges;
+mod forgeries;
 mod forgotten;
 mod framings;
 mod samples;
