@@ -88,7 +88,7 @@ fn goroutines() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One program of each way to have TLS inside makes calls for half a minute, while daemons attach to
+/// One program of each way to have TLS inside makes calls for a quarter of a minute, while daemons attach to
 /// them and are killed or told to go. `WEIR_E2E_DAEMONS` says how many daemons there are to be at least: the
 /// programs begin anew until there were so many.
 fn come_and_go() -> anyhow::Result<()> {
@@ -116,7 +116,7 @@ fn come_and_go_once(before: u32) -> anyhow::Result<u32> {
         Kind::Go,
         Kind::Reqwest,
     ];
-    const CALLS: u32 = 800;
+    const CALLS: u32 = 400;
     let scene = Scene::start()?;
     let slow = Directions { hold_ms: 40, ..Directions::default() };
     let load = Load { stream: Stream::Mixed, play: slow, ..Load::new("chat", CALLS) };
