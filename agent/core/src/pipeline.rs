@@ -27,6 +27,8 @@ const MAX_CONNECTIONS: usize = 8192;
 const MAX_MEMORY: usize = 128 * 1024 * 1024;
 /// Most calls and other things of one process that wait for its facts.
 const MAX_WAITING: usize = 1024;
+/// How long the facts of a process are taken for true, in seconds.
+const FACTS_SECONDS: i64 = 60;
 /// Most processes that are remembered to serve others.
 const MAX_SERVING: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// How long a connection of HTTP/1 may rest between exchanges before it is forgotten, in seconds.
@@ -93,7 +95,8 @@ pub struct Pipeline {
 #[derive(Debug, Default)]
 struct Process {
     connections: HashSet<ConnectionId>,
-    asked: bool,
+    /// When its facts were asked for last.
+    asked: Option<Timestamp>,
     attribution: Option<Arc<Attribution>>,
     /// What came before the facts. At most [`MAX_WAITING`].
     waiting: Vec<Made>,
@@ -295,17 +298,17 @@ impl Pipeline {
     fn apply(&mut self, id: ConnectionId, cgroup: u64, time: Timestamp, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Interesting => self.ask(id.process),
-                Effect::Call(call) => self.call(id.process, call),
+                Effect::Interesting => self.ask(id.process, time),
+                Effect::Call(call) => self.call(id.process, call, time),
                 Effect::Outcome(Outcome::Token(issued)) => self.bind(&issued, cgroup, time),
                 Effect::Outcome(Outcome::Batches(batches)) => {
                     for news in batches {
-                        self.batch(id.process, news);
+                        self.batch(id.process, news, time);
                     }
                 }
                 Effect::Outcome(Outcome::Edges(edges)) => {
                     for edge in edges {
-                        self.hand_out(id.process, Made::Edge(Box::new(edge)));
+                        self.hand_out(id.process, Made::Edge(Box::new(edge)), time);
                     }
                 }
                 Effect::Skip { until } => self.outputs.push_back(Output::Steer {
@@ -332,9 +335,12 @@ impl Pipeline {
         }
     }
 
-    fn ask(&mut self, process: ProcessKey) {
+    /// Asks for facts that aren't known or are old: what took long to find out may be known by now.
+    fn ask(&mut self, process: ProcessKey, time: Timestamp) {
         let state = self.processes.entry(process).or_default();
-        if !std::mem::replace(&mut state.asked, true) {
+        let is_old = |asked| time.duration_since(asked).as_secs() >= FACTS_SECONDS;
+        if state.asked.is_none_or(is_old) {
+            state.asked = Some(time);
             self.outputs.push_back(Output::NeedFacts(process));
         }
     }
@@ -344,7 +350,7 @@ impl Pipeline {
         self.bindings.bind(&credential, issued, cgroup, time);
     }
 
-    fn call(&mut self, process: ProcessKey, mut call: Box<ModelCall>) {
+    fn call(&mut self, process: ProcessKey, mut call: Box<ModelCall>, time: Timestamp) {
         if let Some(credential) = &mut call.credential {
             self.bindings.name(credential, call.started);
         }
@@ -352,18 +358,18 @@ impl Pipeline {
         if !self.counts {
             call.sample = None;
         }
-        self.hand_out(process, Made::Call(call));
+        self.hand_out(process, Made::Call(call), time);
     }
 
-    fn batch(&mut self, process: ProcessKey, mut news: BatchNews) {
+    fn batch(&mut self, process: ProcessKey, mut news: BatchNews, time: Timestamp) {
         if let Some(credential) = &mut news.credential {
             self.bindings.name(credential, news.time);
         }
-        self.hand_out(process, Made::Batch(Box::new(news)));
+        self.hand_out(process, Made::Batch(Box::new(news)), time);
     }
 
-    fn hand_out(&mut self, process: ProcessKey, made: Made) {
-        self.ask(process);
+    fn hand_out(&mut self, process: ProcessKey, made: Made, time: Timestamp) {
+        self.ask(process, time);
         let state = self.processes.entry(process).or_default();
         match (&state.attribution, made) {
             (Some(attribution), made) => {
@@ -479,7 +485,8 @@ pub enum Input<'a> {
 /// What is to be done about it.
 #[derive(Debug)]
 pub enum Output {
-    /// A process was seen for the first time: answer with [`Input::Facts`]. Its calls wait.
+    /// A process was seen for the first time, or a minute after its facts were asked for last: answer with
+    /// [`Input::Facts`]. The calls of a new one wait.
     NeedFacts(ProcessKey),
     /// A model call has ended.
     Call {

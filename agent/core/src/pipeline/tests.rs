@@ -5,6 +5,7 @@ mod edges;
 mod forgeries;
 mod forgotten;
 mod framings;
+mod renewal;
 mod samples;
 mod serving;
 mod sessions;
