@@ -82,6 +82,14 @@ impl fmt::Debug for FingerprintKey {
 #[serde(transparent)]
 pub struct Fingerprint(String);
 
+impl Fingerprint {
+    /// Its digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A text that is no [`Fingerprint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a fingerprint is 32 hexadecimal digits in lower case")]

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! weir-drain ──calls──▶ weir-meter ──entries──▶ weir-ledger ──▶ Reader ──▶ control socket
-//!      └───────────── losses ───────────────────────▲
+//!      └───────────── losses ───────────────────────▲              │
+//!                                        findings ──┴─ weir-detect ◀┘
 //! ```
 //!
 //! Every queue is bounded. When the ledger can't write, the queues fill from the right; what the
@@ -12,6 +13,7 @@
 mod asks;
 mod blind;
 mod changes;
+mod detect;
 mod doctor;
 mod failure;
 mod settle;
@@ -24,6 +26,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use weir_core::detect::Detect;
 use weir_core::identity::Namespace;
 use weir_core::meter::{Catalogue, Meter};
 use weir_core::pipeline::Pipeline;
@@ -33,11 +36,12 @@ use crate::capture::{self, Capture};
 use crate::config::{Config, Kubernetes, fingerprint_key};
 use crate::control::{Control, Socket, group_id, serve};
 use crate::host::{self, Host, Kubelet, KubeletHealth};
-use crate::ledger::{Entry, Ledger, Mark, Options, Probe};
+use crate::ledger::{Checkpoints, Entry, Ledger, Mark, Options, Probe};
 
 use asks::asks;
 use blind::Blind;
 use changes::Changes;
+use detect::Detecting;
 use failure::Coded;
 use settle::{Keeper, MeterQueue};
 use vitals::Vitals;
@@ -93,6 +97,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let blind =
         Blind::new(capture.clone(), &config.blind_spots, entries.clone(), Arc::clone(&vitals));
     let (changes, changed) = (Changes::default(), entries.clone());
+    let detecting = Detecting::new(
+        Detect::default,
+        &reader,
+        Checkpoints::new(&config.state_dir, "detect"),
+        entries.clone(),
+        Arc::clone(&vitals),
+    );
     let flow = Flow {
         capture: capture.clone(),
         blind,
@@ -118,7 +129,9 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let watching = spawn("weir-drain", move || watch.run())?;
     let metering = spawn("weir-meter", move || meter.run())?;
     let keeping = spawn("weir-ledger", move || keeper.run())?;
+    let detecting = spawn("weir-detect", move || detecting.run())?;
 
+    let following = reader.clone();
     let control = Control {
         reader: reader.clone(),
         state_dir: config.state_dir.clone(),
@@ -140,8 +153,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
     vitals.stop();
     waker.wake();
+    following.wake();
     let watched = joined(watching)?;
     joined(metering)?;
+    joined(detecting)?;
     let closed = joined(keeping)?;
     served?;
     watched.context("the probes could not be read")?;

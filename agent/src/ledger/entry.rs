@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use weir_core::blind::BlindSpot;
+use weir_core::detect::finding::CALLS_MAX;
+use weir_core::detect::{Finding, Subject};
 use weir_core::identity::{Agent, Assigned, Container, Pod, Workload};
 use weir_core::meter::{BatchRecord, Behalf, EdgeRecord, Payer, UsageRecord};
 use weir_core::units::Timestamp;
@@ -33,6 +35,8 @@ pub enum Entry {
     Blind(Box<BlindSpot>),
     /// An administrator said something of an identity.
     Change(Box<Change>),
+    /// Something is wrong, or isn't any more.
+    Finding(Box<Finding>),
     /// Something was lost.
     Loss(Loss),
     /// The daemon began to watch the host.
@@ -72,6 +76,7 @@ pub(super) enum Kind {
     Batch,
     Blind,
     Change,
+    Finding,
     Loss,
     Start,
     Stop,
@@ -86,6 +91,7 @@ impl Entry {
             Kind::Batch => Self::Batch(serde_json::from_slice(line)?),
             Kind::Blind => Self::Blind(serde_json::from_slice(line)?),
             Kind::Change => Self::Change(serde_json::from_slice(line)?),
+            Kind::Finding => Self::Finding(serde_json::from_slice(line)?),
             Kind::Loss => Self::Loss(serde_json::from_slice(line)?),
             Kind::Start => Self::Start(serde_json::from_slice(line)?),
             Kind::Stop => Self::Stop(serde_json::from_slice(line)?),
@@ -101,6 +107,7 @@ impl Entry {
             Self::Batch(record) => bound_batch(record),
             Self::Blind(spot) => bound_blind(spot),
             Self::Change(change) => bound_change(change),
+            Self::Finding(finding) => bound_finding(finding),
             Self::Loss(loss) => cut(&mut loss.cause),
             Self::Start(_) | Self::Stop(_) => {}
         }
@@ -119,6 +126,7 @@ impl Entry {
             Self::Batch(record) => record.time,
             Self::Blind(spot) => spot.until,
             Self::Change(change) => change.time,
+            Self::Finding(finding) => finding.time,
             Self::Loss(loss) => loss.to,
             Self::Start(mark) | Self::Stop(mark) => mark.time,
         }
@@ -207,6 +215,21 @@ fn bound_change(change: &mut Change) {
         Deed::Offboard | Deed::Restore => {}
         Deed::Rename { to } => cut(&mut to.0),
     }
+}
+
+fn bound_finding(finding: &mut Finding) {
+    cut_short(&mut finding.id.0);
+    match &mut finding.subject {
+        Subject::Identity(identity) => cut(&mut identity.0),
+        Subject::Credential(_) => {}
+        Subject::Budget(name) | Subject::Model(name) | Subject::Host(name) => cut(name),
+    }
+    let optional = [&mut finding.owner, &mut finding.team].into_iter().flatten();
+    optional.chain([&mut finding.summary, &mut finding.next_step]).for_each(cut);
+    finding.identity.iter_mut().for_each(|identity| cut(&mut identity.0));
+    finding.evidence.calls.truncate(CALLS_MAX);
+    finding.evidence.calls.iter_mut().for_each(|call| cut_short(&mut call.0));
+    finding.evidence.details = bounded_ids(std::mem::take(&mut finding.evidence.details));
 }
 
 fn bound_container(container: &mut Container) {

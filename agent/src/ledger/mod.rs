@@ -16,11 +16,13 @@
 
 mod anchor;
 mod change;
+mod checkpoint;
 mod day;
 mod dimension;
 mod entry;
 mod error;
 mod files;
+mod follow;
 mod index;
 mod inventory;
 mod line;
@@ -50,10 +52,12 @@ use log::{Log, Span};
 use reader::{Shared, Status};
 
 pub use change::{CHANGES_MAX, Change, Deed};
+pub use checkpoint::{Checkpoint, Checkpoints};
 pub use day::Day;
 pub use dimension::{Dimension, ParseDimensionError, RowKey};
 pub use entry::{Entry, Loss, Mark};
 pub use error::{IndexError, LedgerError};
+pub use follow::{Follow, Followed};
 pub use index::Gap;
 pub use index::open::{IndexReport, Rebuilt};
 pub use index::probe::{Probe, answer_probe};
@@ -174,11 +178,11 @@ impl Ledger {
             self.shared.status().health.log = Some(describe(error));
         })?;
         let committed = self.log.tail().position;
-        {
-            let mut status = self.shared.status();
+        self.shared.stir(|status| {
             status.committed = committed;
             status.health.log = None;
-        }
+            status.stirred += 1;
+        });
         self.update_index(now, &entries, &spans);
         if committed.day != before.day {
             self.expire(now);
@@ -265,6 +269,7 @@ impl Ledger {
             committed: log.tail().position,
             anchor: log.anchor(),
             health: Health::default(),
+            stirred: 0,
         };
         let shared = Arc::new(Shared::new(state_dir.to_owned(), log_dir, status));
         let now = Instant::now();

@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
+use std::time::Duration;
 
 use weir_core::blind::BlindSpot;
 use weir_core::meter::{BatchKey, BatchRecord, UsageRecord};
@@ -33,6 +36,8 @@ pub(super) struct Shared {
     pub(super) state_dir: PathBuf,
     pub(super) log_dir: PathBuf,
     status: Mutex<Status>,
+    /// Somebody may wait for [`Status::stirred`] to change.
+    stirred: Condvar,
     /// Absent while it can't be used; then readers take everything from the log.
     index: RwLock<Option<Index>>,
 }
@@ -44,17 +49,38 @@ pub(super) struct Status {
     pub(super) committed: Position,
     pub(super) anchor: Anchor,
     pub(super) health: Health,
+    /// How often there was something for those who follow the log.
+    pub(super) stirred: u64,
 }
 
 impl Shared {
     pub(super) const fn new(state_dir: PathBuf, log_dir: PathBuf, status: Status) -> Self {
-        Self { state_dir, log_dir, status: Mutex::new(status), index: RwLock::new(None) }
+        Self {
+            state_dir,
+            log_dir,
+            status: Mutex::new(status),
+            stirred: Condvar::new(),
+            index: RwLock::new(None),
+        }
     }
 
     // A panic elsewhere leaves these whole: each is replaced in one assignment.
 
     pub(super) fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and wakes those who wait for that.
+    pub(super) fn stir(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.status());
+        self.stirred.notify_all();
+    }
+
+    /// Waits while `idle` says so, but not longer than `patience`.
+    pub(super) fn wait(&self, patience: Duration, idle: impl Fn(&Status) -> bool) {
+        let waited =
+            self.stirred.wait_timeout_while(self.status(), patience, |status| idle(status));
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(super) fn index(&self) -> RwLockReadGuard<'_, Option<Index>> {
@@ -158,6 +184,7 @@ impl Reader {
                 | Entry::Batch(_)
                 | Entry::Blind(_)
                 | Entry::Change(_)
+                | Entry::Finding(_)
                 | Entry::Loss(_)
                 | Entry::Start(_)
                 | Entry::Stop(_) => None,
@@ -295,6 +322,7 @@ impl Iterator for Calls {
             | Entry::Batch(_)
             | Entry::Blind(_)
             | Entry::Change(_)
+            | Entry::Finding(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -332,6 +360,7 @@ impl Iterator for Edges {
             | Entry::Batch(_)
             | Entry::Blind(_)
             | Entry::Change(_)
+            | Entry::Finding(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -458,6 +487,7 @@ impl Found {
             Entry::Batch(_)
             | Entry::Blind(_)
             | Entry::Change(_)
+            | Entry::Finding(_)
             | Entry::Edge(_)
             | Entry::Loss(_)
             | Entry::Stop(_) => {}

@@ -65,6 +65,7 @@ impl Inventory {
             Entry::Edge(_)
             | Entry::Batch(_)
             | Entry::Blind(_)
+            | Entry::Finding(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => {}

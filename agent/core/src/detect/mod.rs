@@ -1,0 +1,107 @@
+//! Detection: what the stored records of a host show to be wrong, or about to be.
+//!
+//! Detectors see only what the log has: whatever they find can be found again by reading it from where a
+//! checkpoint was made. They read no clock. Time comes with what is seen, and with [`Detect::tick`] while
+//! nothing is.
+//!
+//! Each detector is a [`Rule`]: a state machine that is fed records and says what it finds. It says so once
+//! when something begins, again when it gets worse, and once more when it is over; a [`FindingId`] names all
+//! of these. Whom to tell, and how often, is not its business.
+
+mod block;
+mod detector;
+pub mod finding;
+mod seen;
+
+use crate::units::Timestamp;
+pub use block::{Block, Cause};
+pub use detector::Detector;
+pub use finding::{Amount, Evidence, Finding, FindingId, Severity, State, Subject};
+pub use seen::{Lost, Seen};
+
+/// Something that looks at one stored record after another and says what it finds.
+pub trait Rule: Send {
+    /// What its state is kept under. No other rule has the same.
+    fn name(&self) -> &'static str;
+
+    /// Looks at what was stored. `found` takes what it shows.
+    fn take(&mut self, seen: &Seen<'_>, found: &mut Vec<Finding>);
+
+    /// Looks at the time, about once a second. What is over by then is found to be.
+    fn tick(&mut self, now: Timestamp, found: &mut Vec<Finding>);
+
+    /// Who should be kept from model endpoints now.
+    fn blocks(&self) -> Vec<Block> {
+        Vec::new()
+    }
+
+    /// What it remembers.
+    ///
+    /// # Errors
+    /// If that can't be written down.
+    fn save(&self) -> serde_json::Result<Vec<u8>>;
+
+    /// Remembers what [`Self::save`] gave, of this version or another.
+    ///
+    /// # Errors
+    /// If it is nothing of its own. Then it remembers nothing.
+    fn restore(&mut self, saved: &[u8]) -> serde_json::Result<()>;
+}
+
+/// What all rules remember, by their names.
+pub type Memory = Vec<(String, Vec<u8>)>;
+
+/// All rules of a host.
+#[derive(Default)]
+pub struct Detect {
+    rules: Vec<Box<dyn Rule>>,
+}
+
+impl Detect {
+    /// Of these rules, which remember nothing yet.
+    #[must_use]
+    pub fn new(rules: Vec<Box<dyn Rule>>) -> Self {
+        Self { rules }
+    }
+
+    /// Looks at what was stored, in the order of the log. Says what it shows.
+    pub fn take(&mut self, seen: &Seen<'_>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        self.rules.iter_mut().for_each(|rule| rule.take(seen, &mut found));
+        found
+    }
+
+    /// Looks at the time. To be called about once a second, once all that is stored has been taken.
+    pub fn tick(&mut self, now: Timestamp) -> Vec<Finding> {
+        let mut found = Vec::new();
+        self.rules.iter_mut().for_each(|rule| rule.tick(now, &mut found));
+        found
+    }
+
+    /// Who should be kept from model endpoints now.
+    #[must_use]
+    pub fn blocks(&self) -> Vec<Block> {
+        self.rules.iter().flat_map(|rule| rule.blocks()).collect()
+    }
+
+    /// What there is to remember over a restart.
+    ///
+    /// # Errors
+    /// If a rule can't write that down.
+    pub fn save(&self) -> serde_json::Result<Memory> {
+        self.rules.iter().map(|rule| Ok((rule.name().to_owned(), rule.save()?))).collect()
+    }
+
+    /// Remembers what [`Self::save`] gave. Returns the names of rules that remember nothing, because they
+    /// are new or can't read what they gave.
+    pub fn restore(&mut self, memory: &Memory) -> Vec<&'static str> {
+        let mut without = Vec::new();
+        for rule in &mut self.rules {
+            let saved = memory.iter().find(|(name, _)| name == rule.name());
+            if saved.is_none_or(|(_, saved)| rule.restore(saved).is_err()) {
+                without.push(rule.name());
+            }
+        }
+        without
+    }
+}

@@ -1,0 +1,197 @@
+//! `weir-detect`: follows the log, shows detectors what is stored, and has what they find stored, too.
+//!
+//! What detectors remember is written down with the place of the log up to which they have seen it. After a
+//! restart they go on from there, and find again what the log has their word of already: that isn't said
+//! twice.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::{Duration, Instant};
+
+use weir_core::detect::{Detect, Finding, FindingId, Lost, Seen, Severity, State};
+use weir_core::units::Timestamp;
+
+use super::vitals::Vitals;
+use crate::ledger::{Change, Checkpoint, Checkpoints, Deed, Entry, Follow, Loss, Position, Reader};
+
+/// How often the time is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How often what detectors remember is written down. What is stored in between they see again.
+const SAVE: Duration = Duration::from_secs(300);
+
+/// The state of `weir-detect`.
+pub(super) struct Detecting {
+    detect: Detect,
+    follow: Follow,
+    /// There was nothing to remember: all of the log is read.
+    afresh: bool,
+    checkpoints: Checkpoints,
+    entries: SyncSender<Entry>,
+    vitals: Arc<Vitals>,
+    /// What there was no room for in the ledger's queue.
+    unsaid: Vec<Finding>,
+}
+
+/// What a finding says, as far as it must not be said twice.
+type Said = (FindingId, State, Severity);
+
+impl Detecting {
+    /// Goes on from the last checkpoint. If there is none, or one that a rule of `make` can't read, all of
+    /// them begin with the start of the log.
+    pub(super) fn new(
+        make: impl Fn() -> Detect,
+        ledger: &Reader,
+        checkpoints: Checkpoints,
+        entries: SyncSender<Entry>,
+        vitals: Arc<Vitals>,
+    ) -> Self {
+        let last = checkpoints.load().unwrap_or_else(|error| {
+            tracing::warn!(%error, "what detectors remember can't be read");
+            None
+        });
+        let mut detect = make();
+        let from = last.and_then(|Checkpoint { position, parts }| {
+            let without = detect.restore(&parts);
+            if !without.is_empty() {
+                tracing::info!(rules = ?without, "detectors remember nothing, and read the log again");
+                detect = make();
+                return None;
+            }
+            Some(position)
+        });
+        let follow = ledger.follow(from.unwrap_or(Position::START));
+        let afresh = from.is_none();
+        Self { detect, follow, afresh, checkpoints, entries, vitals, unsaid: Vec::new() }
+    }
+
+    /// Runs until the daemon stops.
+    pub(super) fn run(mut self) {
+        self.catch_up();
+        let mut ticked = Instant::now();
+        let mut saved = ticked;
+        while !self.vitals.is_stopping() {
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                let found = self.detect.tick(Timestamp::now());
+                self.say(found);
+            }
+            if saved.elapsed() >= SAVE {
+                saved = Instant::now();
+                self.save();
+            }
+            self.follow.wait(TICK.saturating_sub(ticked.elapsed()));
+            let found = self.read(|_said| {});
+            self.say(found);
+        }
+        self.save();
+    }
+
+    /// Reads what was stored since the last checkpoint. What is found there and was said before is not
+    /// said again; nor is, where all of the log is read, what was over before anybody looked.
+    fn catch_up(&mut self) {
+        let mut said: HashSet<Said> = HashSet::new();
+        let mut found = self.read(|finding| said.extend([key(finding)]));
+        if self.afresh {
+            let last: HashMap<_, _> =
+                found.iter().map(|finding| (finding.id.clone(), finding.state)).collect();
+            let was_said: HashSet<_> = said.iter().map(|(id, _, _)| id.clone()).collect();
+            found.retain(|Finding { id, .. }| {
+                last.get(id) == Some(&State::Firing) || was_said.contains(id)
+            });
+        }
+        found.retain(|finding| !said.contains(&key(finding)));
+        self.say(found);
+    }
+
+    /// Shows detectors what was stored meanwhile. `said` sees what was found before.
+    fn read(&mut self, mut said: impl FnMut(&Finding)) -> Vec<Finding> {
+        let Self { detect, follow, vitals, .. } = self;
+        let mut found = Vec::new();
+        let entries = match follow.read() {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(%error, "detectors can't read the log");
+                return found;
+            }
+        };
+        for entry in entries {
+            if vitals.is_stopping() {
+                break;
+            }
+            match entry {
+                Ok(Entry::Finding(finding)) => said(&finding),
+                Ok(entry) => found.extend(shown(&entry, |seen| detect.take(seen))),
+                Err(error) => {
+                    tracing::warn!(%error, "detectors can't read the log");
+                    break;
+                }
+            }
+        }
+        found
+    }
+
+    /// Has findings stored. While the ledger's queue is full they wait.
+    fn say(&mut self, found: Vec<Finding>) {
+        let mut found = std::mem::take(&mut self.unsaid).into_iter().chain(found);
+        for finding in found.by_ref() {
+            let text = (finding.detector, finding.severity, finding.state);
+            match self.entries.try_send(Entry::Finding(Box::new(finding))) {
+                Ok(()) => tracing::info!(finding = ?text, "found"),
+                Err(TrySendError::Full(Entry::Finding(finding))) => {
+                    self.unsaid.push(*finding);
+                    break;
+                }
+                // The ledger's thread outlives this one.
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => return,
+            }
+        }
+        self.unsaid.extend(found);
+    }
+
+    /// Writes down what detectors remember, unless something that they found isn't stored yet.
+    fn save(&self) {
+        if !self.unsaid.is_empty() {
+            return;
+        }
+        let position = self.follow.position();
+        let parts = match self.detect.save() {
+            Ok(parts) => parts,
+            Err(error) => {
+                tracing::warn!(%error, "what detectors remember can't be written down");
+                return;
+            }
+        };
+        if let Err(error) = self.checkpoints.save(&Checkpoint { position, parts }) {
+            tracing::warn!(%error, "what detectors remember can't be written down");
+        }
+    }
+}
+
+fn key(finding: &Finding) -> Said {
+    (finding.id.clone(), finding.state, finding.severity)
+}
+
+/// Shows `take` what a line of the log says, if it is something for detectors.
+fn shown(entry: &Entry, take: impl FnOnce(&Seen<'_>) -> Vec<Finding>) -> Vec<Finding> {
+    match entry {
+        Entry::Call(record) => take(&Seen::Call(record)),
+        Entry::Edge(record) => take(&Seen::Edge(record)),
+        Entry::Blind(spot) => take(&Seen::Blind(spot)),
+        Entry::Change(change) => {
+            let Change { identity, time, deed, .. } = change.as_ref();
+            match deed {
+                Deed::Offboard => take(&Seen::Offboarded(identity, *time)),
+                Deed::Restore => take(&Seen::Restored(identity, *time)),
+                Deed::Rename { to } => take(&Seen::Renamed(identity, to, *time)),
+            }
+        }
+        Entry::Loss(loss) => {
+            let Loss { from, to, bytes, records, cause } = loss.clone();
+            take(&Seen::Lost(&Lost { from, to, bytes, records, cause }))
+        }
+        Entry::Start(mark) => take(&Seen::Started(mark.time)),
+        Entry::Stop(mark) => take(&Seen::Stopped(mark.time)),
+        Entry::Batch(_) | Entry::Finding(_) => Vec::new(),
+    }
+}
