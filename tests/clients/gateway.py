@@ -1,6 +1,6 @@
 """A server of chat completions with TLS, on a port of its own choice, which it says. What it answers is
 what the server at `OPENAI_BASE_URL` said, as that said it (`pass`) or under an id of its own (`rename`;
-`trace` if the trace goes on), or something of its own (`answer`)."""
+`trace` if the trace goes on), or something of its own (`answer`; `work` if it asks that server first)."""
 
 import itertools
 import json
@@ -35,23 +35,28 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        if MODE == "answer":
+        if MODE == "work":
+            self.ask(body).read()
+        if MODE in ("answer", "work"):
             self.begin(200, {"content-type": "text/event-stream"})
             self.piece(answer(json.loads(body)))
         else:
             self.relay(body)
         self.wfile.write(b"0\r\n\r\n")
 
-    def relay(self, body):
+    def ask(self, body):
         headers = {
             "authorization": f"Bearer {os.environ['OPENAI_API_KEY']}",
             "content-type": "application/json",
             "accept-encoding": self.headers["accept-encoding"] if MODE == "pass" else "identity",
         }
-        if MODE == "trace":
+        if MODE in ("trace", "work"):
             headers["traceparent"] = self.headers["traceparent"]
         self.upstream.request("POST", self.path, body, headers)
-        response = self.upstream.getresponse()
+        return self.upstream.getresponse()
+
+    def relay(self, body):
+        response = self.ask(body)
         kept = ["content-type", "content-encoding"]
         self.begin(response.status, {name: response.headers[name] for name in kept})
         if MODE == "pass":

@@ -4,6 +4,7 @@ mod bindings;
 mod connection;
 #[cfg(fuzzing)]
 mod fuzzing;
+mod spans;
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +16,12 @@ use lru::LruCache;
 
 use self::bindings::Bindings;
 use self::connection::Connection;
+use self::spans::{Asked, Span, Spans};
 use crate::http::{Credential, Unreadable};
 use crate::identity::Attribution;
 use crate::provider::{BatchNews, Edge, IssuedToken, ModelCall, Outcome};
 use crate::secret::FingerprintKey;
-use crate::units::{ConnectionId, Direction, ProcessKey, Timestamp};
+use crate::units::{ConnectionId, Direction, ProcessKey, Role, Timestamp};
 
 /// Most connections that are followed at once.
 const MAX_CONNECTIONS: usize = 8192;
@@ -82,6 +84,8 @@ pub struct Pipeline {
     processes: HashMap<ProcessKey, Process>,
     /// Processes that answer requests of others.
     serving: LruCache<ProcessKey, ()>,
+    /// Requests of traces, of which one side was seen.
+    spans: Spans,
     outputs: VecDeque<Output>,
     /// What is known of tokens by their exchange.
     bindings: Bindings,
@@ -108,6 +112,11 @@ enum Made {
     Call(Box<ModelCall>),
     Batch(Box<BatchNews>),
     Edge(Box<Edge>),
+    /// It was asked by that process, for this trace.
+    Asked {
+        caller: ProcessKey,
+        trace_id: String,
+    },
 }
 
 impl Made {
@@ -130,6 +139,7 @@ impl Pipeline {
             connections: LruCache::unbounded(),
             processes: HashMap::new(),
             serving: LruCache::new(MAX_SERVING),
+            spans: Spans::default(),
             outputs: VecDeque::new(),
             bindings: Bindings::default(),
             footprint: 0,
@@ -311,6 +321,13 @@ impl Pipeline {
                         self.hand_out(id.process, Made::Edge(Box::new(edge)), time);
                     }
                 }
+                Effect::Traced { role, trace_id, parent_id } => {
+                    let span = Span::new(&trace_id, &parent_id);
+                    let asked = span.and_then(|span| self.spans.note(span, role, id.process));
+                    if let Some(Asked { caller, callee }) = asked {
+                        self.hand_out(callee, Made::Asked { caller, trace_id }, time);
+                    }
+                }
                 Effect::Skip { until } => self.outputs.push_back(Output::Steer {
                     connection: id,
                     steering: Steering::SkipReadsUntilWriteBeyond(until),
@@ -379,7 +396,7 @@ impl Pipeline {
             (None, made) if state.waiting.len() < MAX_WAITING => state.waiting.push(made.at_rest()),
             (None, Made::Call(_)) => self.stats.evicted += 1,
             (None, Made::Batch(_)) => self.stats.batches_dropped += 1,
-            (None, Made::Edge(_)) => self.stats.edges_dropped += 1,
+            (None, Made::Edge(_) | Made::Asked { .. }) => self.stats.edges_dropped += 1,
         }
     }
 
@@ -393,6 +410,12 @@ impl Pipeline {
             Made::Edge(edge) => {
                 self.stats.edges += 1;
                 Output::Edge { edge, attribution }
+            }
+            Made::Asked { caller, trace_id } => {
+                let caller =
+                    self.processes.get(&caller).and_then(|state| state.attribution.clone());
+                let Some(caller) = caller else { return };
+                Output::Asked { trace_id, caller, callee: attribution }
             }
         });
     }
@@ -413,6 +436,12 @@ enum Effect {
     Ignore(Useless),
     /// Some of it is gRPC.
     Grpc,
+    /// A request that names its place in a trace was sent or received.
+    Traced {
+        role: Role,
+        trace_id: String,
+        parent_id: String,
+    },
     /// Something was read of it, for the first time.
     Spoke {
         host: Option<String>,
@@ -510,6 +539,16 @@ pub enum Output {
         edge: Box<Edge>,
         /// Who made it.
         attribution: Arc<Attribution>,
+    },
+    /// One process has asked another, both of which were seen: with a request that names its place in a
+    /// trace. It is said before either has ended.
+    Asked {
+        /// The trace.
+        trace_id: String,
+        /// Who sent the request.
+        caller: Arc<Attribution>,
+        /// Who received it.
+        callee: Arc<Attribution>,
     },
     /// An exchange was read, the first on its connection.
     Spoke {

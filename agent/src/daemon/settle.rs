@@ -55,6 +55,9 @@ impl MeterQueue {
                     let record = EdgeRecord { on_behalf_of, ..record };
                     self.send(Entry::Edge(Box::new(record)));
                 }
+                Attributed::Asked { trace_id, caller, callee } => {
+                    memory.traces.asked(&trace_id, &caller, &callee);
+                }
                 Attributed::Batch(news, attribution) => {
                     self.batch(&news, &attribution, &mut memory.batches);
                 }

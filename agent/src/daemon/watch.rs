@@ -28,6 +28,12 @@ pub(super) enum Attributed {
     /// The last is whether its maker answers requests of others.
     Call(Box<ModelCall>, Arc<Attribution>, bool),
     Edge(Box<Edge>, Arc<Attribution>),
+    /// For this trace, one has asked the other.
+    Asked {
+        trace_id: String,
+        caller: Arc<Attribution>,
+        callee: Arc<Attribution>,
+    },
     Batch(Box<BatchNews>, Arc<Attribution>),
 }
 
@@ -142,6 +148,9 @@ impl Flow {
                 Output::Edge { edge, attribution } => {
                     self.hand_on(Attributed::Edge(edge, attribution));
                 }
+                Output::Asked { trace_id, caller, callee } => {
+                    self.hand_on(Attributed::Asked { trace_id, caller, callee });
+                }
                 Output::Batch { news, attribution } => {
                     self.hand_on(Attributed::Batch(news, attribution));
                 }
@@ -165,7 +174,7 @@ impl Flow {
         };
         let dropped = match made {
             Attributed::Call(..) => &self.vitals.calls_dropped,
-            Attributed::Edge(..) => &self.vitals.edges_dropped,
+            Attributed::Edge(..) | Attributed::Asked { .. } => &self.vitals.edges_dropped,
             Attributed::Batch(..) => &self.vitals.batches_dropped,
         };
         dropped.fetch_add(1, Ordering::Relaxed);

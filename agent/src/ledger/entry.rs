@@ -204,7 +204,8 @@ fn bound_blind(spot: &mut BlindSpot) {
 
 fn bound_behalf(behalf: &mut Behalf) {
     cut(&mut behalf.identity.0);
-    behalf.agent.iter_mut().for_each(cut_short);
+    behalf.through.truncate(IDS_MAX);
+    behalf.through.iter_mut().chain(&mut behalf.agent).for_each(cut_short);
 }
 
 fn bound_change(change: &mut Change) {

@@ -196,6 +196,8 @@ mod tests {
             identity: record.identity.clone(),
             agent: Some(worst.clone()),
             by: Linked::Gateway,
+            through: vec![worst.clone(); 100],
+            recursive: true,
         });
         record.result_of = Some(BatchResult {
             batch: Some(worst.clone()),

@@ -30,6 +30,7 @@ pub(crate) fn cases() -> Vec<Case> {
         add("one_bill_for_a_gateway_that_renames_and_passes_the_trace_on", goes_on);
         add("one_bill_each_for_a_gateway_with_ids_of_its_own", renames);
     }
+    cases.push(case("who_is_asked_in_the_middle_of_a_call_works_for_its_caller", works_for_others));
     cases
 }
 
@@ -92,8 +93,16 @@ impl Played {
             host: Some(gateway.host.clone()),
             ..Load::new("chat", CALLS)
         };
-        let load = if mode == "trace" { Load { trace: Some(TRACE), ..load } } else { load };
-        let load = if mode == "answer" { Load { stream: Stream::Yes, ..load } } else { load };
+        let load = if ["trace", "work"].contains(&mode) {
+            Load { trace: Some(TRACE), ..load }
+        } else {
+            load
+        };
+        let load = if ["answer", "work"].contains(&mode) {
+            Load { stream: Stream::Yes, ..load }
+        } else {
+            load
+        };
         let start = || Client::start(&scene, Kind::OpenAiSync, APP, &load);
         let daemon = || Daemon::start(scene.place(), &home);
         let (mut app, daemon) = if before {
@@ -229,6 +238,23 @@ fn goes_on(before: bool) -> anyhow::Result<()> {
     }
     anyhow::ensure!(paid.iter().all(|id| repeated.contains(id)), "{paid:?}, {repeated:?}");
     played.check_bills(CALLS.into(), 0)
+}
+
+/// What it asks on the way is its own, and of a call that has not ended yet.
+fn works_for_others() -> anyhow::Result<()> {
+    let played = Played::play("work", false, 2 * CALLS as usize)?;
+    let app = APP.identity().context("nobody in particular")?;
+    for call in &played.calls {
+        check(call, &[("/duplicate_of", Value::Null)])?;
+        if call["process"]["pid"] == played.app {
+            check(call, &[("/on_behalf_of", Value::Null)])?;
+        } else {
+            check(call, &[("/on_behalf_of/by", json!("trace")), ("/gateway", json!(true))])?;
+            let caller = call["on_behalf_of"]["identity"].as_str().unwrap_or_default();
+            anyhow::ensure!(caller.ends_with(&app), "{caller} isn't {app}");
+        }
+    }
+    played.check_bills(CALLS.into(), CALLS.into())
 }
 
 /// Nothing shows that the two are one, and too much can be seen where too little can't.

@@ -85,7 +85,8 @@ pub(crate) fn handle_all(pipeline: &mut Pipeline, input: Input<'_>) -> usize {
                 pipeline.handle(Input::Facts { process, attribution: nobody().into() });
             }
             Output::Call { .. } => calls += 1,
-            Output::Batch { .. }
+            Output::Asked { .. }
+            | Output::Batch { .. }
             | Output::Edge { .. }
             | Output::Spoke { .. }
             | Output::Steer { .. } => {}

@@ -66,6 +66,7 @@ impl Watch {
                     assert!(self.calls.insert(record.id.0.clone()), "counted twice: {record:?}");
                     self.edges += 1;
                 }
+                Output::Asked { trace_id, .. } => assert_eq!(trace_id.len(), 32),
                 Output::Batch { news, attribution } => {
                     assert!(!news.id.is_empty() && news.time <= self.host.now(), "{news:?}");
                     for record in self.batches.learn(&news, &attribution, |_, _| None) {

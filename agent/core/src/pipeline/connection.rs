@@ -1,7 +1,7 @@
 //! One connection on its way through the rooms: stream → http → provider.
 
 use super::{Effect, Useless};
-use crate::http::{self, BodyKind, Ending, Event, Side, Unreadable};
+use crate::http::{self, BodyKind, Ending, Event, Hints, Side, Unreadable};
 use crate::provider::{Exchange, ModelCall};
 use crate::secret::FingerprintKey;
 use crate::stream::Assembler;
@@ -192,14 +192,22 @@ impl<'a> Events<'a> {
     fn take(&mut self, event: Event<'_>) {
         match event {
             // Who serves a call is not who is billed for it.
-            Event::Request { role: Role::Server, .. }
-            | Event::Response { role: Role::Server, .. } => {
+            Event::Request { role: Role::Server, head, .. } => {
+                self.effects.extend(traced(Role::Server, &head.hints));
+                self.effects.push(Effect::Ignore(Useless::Serves));
+            }
+            Event::Response { role: Role::Server, .. } => {
                 self.effects.push(Effect::Ignore(Useless::Serves));
             }
             Event::Request { exchange, role: Role::Client, head } => {
                 self.grpc |= head.body.kind == BodyKind::Grpc;
                 self.spoke.get_or_insert_with(|| head.host.clone());
-                self.begin(exchange, Exchange::new(self.id, exchange, Some(head), self.now));
+                let traced = traced(Role::Client, &head.hints);
+                let begun = Exchange::new(self.id, exchange, Some(head), self.now);
+                // Of a request that is of no use nobody's facts are asked for.
+                let traced = traced.filter(|_| !begun.is_dull());
+                self.begin(exchange, begun);
+                self.effects.extend(traced);
             }
             Event::Response { exchange, role: Role::Client, head } => {
                 self.spoke.get_or_insert(None);
@@ -261,6 +269,12 @@ impl<'a> Events<'a> {
     fn find(&mut self, ordinal: u64) -> Option<&mut Exchange> {
         self.exchanges.iter_mut().find(|(n, _)| *n == ordinal).map(|(_, exchange)| exchange)
     }
+}
+
+/// Where a request stands in its trace, if it says so.
+fn traced(role: Role, hints: &Hints) -> Option<Effect> {
+    let (trace_id, parent_id) = (hints.trace_id.clone()?, hints.parent_id.clone()?);
+    Some(Effect::Traced { role, trace_id, parent_id })
 }
 
 fn calls(calls: Vec<ModelCall>) -> impl Iterator<Item = Effect> {

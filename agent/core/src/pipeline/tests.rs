@@ -69,6 +69,7 @@ impl Bench {
                 Output::Call { call, .. } => self.calls.push(*call),
                 Output::Edge { edge, .. } => self.edges.push(*edge),
                 Output::Batch { news, .. } => self.batches.push(*news),
+                Output::Asked { .. } => {}
                 Output::Spoke { host, .. } => self.spoken.push(host),
                 Output::Steer { steering, .. } => self.steering.push(steering),
             }

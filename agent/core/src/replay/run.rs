@@ -41,6 +41,9 @@ impl Transcript {
             Output::Edge { edge, attribution } => {
                 traces.follow(edge.trace_id.as_deref(), &attribution);
             }
+            Output::Asked { trace_id, caller, callee } => {
+                traces.asked(&trace_id, &caller, &callee);
+            }
             Output::NeedFacts(_) | Output::Spoke { .. } | Output::Steer { .. } => {}
         });
         records.extend(relays.finish().into_iter().map(|record| once.settle(record, |_none| None)));

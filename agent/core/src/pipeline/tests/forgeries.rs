@@ -23,7 +23,8 @@ fn attributed(host: &str) -> (IdentityId, Option<String>) {
                 Output::Call { call, attribution, .. } => {
                     found = Some((attribution.identity.clone(), call.host));
                 }
-                Output::Edge { .. }
+                Output::Asked { .. }
+                | Output::Edge { .. }
                 | Output::Batch { .. }
                 | Output::Spoke { .. }
                 | Output::Steer { .. } => {}

@@ -19,7 +19,8 @@ fn play(pipeline: &mut Pipeline, handle: u64, talk: &[(Direction, String)]) -> V
                     pipeline.handle(Input::Facts { process, attribution: of(process).into() });
                 }
                 Output::Call { serves: one, .. } => serves.push(one),
-                Output::Edge { .. }
+                Output::Asked { .. }
+                | Output::Edge { .. }
                 | Output::Batch { .. }
                 | Output::Steer { .. }
                 | Output::Spoke { .. } => {}
@@ -49,4 +50,48 @@ fn the_calls_of_a_process_that_serves_say_so() {
     let time = Timestamp::UNIX_EPOCH;
     pipeline.handle(Input::Exited { process: PROCESS, time });
     assert_eq!(play(&mut pipeline, 4, &call), [false], "that is another program");
+}
+
+#[test]
+fn who_is_asked_for_a_trace_is_told_apart_from_who_asks() {
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+    let asked = request("/v1/chat/completions", r#"{"model":"gpt-4o","messages":[]}"#).replacen(
+        "\r\n",
+        &format!("\r\n{trace}"),
+        1,
+    );
+    let (caller, callee) = (PROCESS, ProcessKey { pid: PROCESS.pid + 1, ..PROCESS });
+    for order in [[(caller, Write), (callee, Read)], [(callee, Read), (caller, Write)]] {
+        let mut pipeline = Pipeline::new(FingerprintKey::new([3; 32]));
+        let mut steps = Vec::new();
+        for (process, direction) in order {
+            let connection = ConnectionId { process, ..CONNECTION };
+            let (data, time) = (asked.as_bytes(), Timestamp::UNIX_EPOCH);
+            pipeline.handle(Input::Segment {
+                connection,
+                cgroup: 1,
+                direction,
+                offset: 0,
+                time,
+                data,
+            });
+            while let Some(output) = pipeline.poll() {
+                match output {
+                    Output::NeedFacts(process) => {
+                        pipeline.handle(Input::Facts { process, attribution: of(process).into() });
+                    }
+                    Output::Asked { trace_id, caller, callee } => {
+                        steps.push((trace_id, caller.process.pid, callee.process.pid));
+                    }
+                    Output::Call { .. }
+                    | Output::Edge { .. }
+                    | Output::Batch { .. }
+                    | Output::Steer { .. }
+                    | Output::Spoke { .. } => {}
+                }
+            }
+        }
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736".to_owned();
+        assert_eq!(steps, [(trace, caller.pid, callee.pid)], "{order:?}");
+    }
 }
