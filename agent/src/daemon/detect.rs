@@ -195,3 +195,168 @@ fn shown(entry: &Entry, take: impl FnOnce(&Seen<'_>) -> Vec<Finding>) -> Vec<Fin
         Entry::Batch(_) | Entry::Finding(_) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use weir_core::detect::{Detector, Evidence, Rule, Subject};
+
+    use super::*;
+    use crate::ledger::{Ledger, Mark, Options};
+
+    /// Finds that the host was started, each time, and that it no longer is when it was stopped.
+    #[derive(Default)]
+    struct Starts {
+        since: Option<Timestamp>,
+    }
+
+    impl Starts {
+        fn found(since: Timestamp, time: Timestamp, state: State) -> Finding {
+            let subject = Subject::Host("h".to_owned());
+            Finding {
+                id: FindingId::new(Detector::Loss, &subject, since),
+                time,
+                since,
+                state,
+                detector: Detector::Loss,
+                severity: Severity::Low,
+                subject,
+                identity: None,
+                owner: None,
+                team: None,
+                summary: String::new(),
+                evidence: Evidence::default(),
+                next_step: String::new(),
+            }
+        }
+    }
+
+    impl Rule for Starts {
+        fn name(&self) -> &'static str {
+            "starts"
+        }
+
+        fn take(&mut self, seen: &Seen<'_>, found: &mut Vec<Finding>) {
+            match (seen, self.since) {
+                (Seen::Started(time), _) => {
+                    self.since = Some(*time);
+                    found.push(Self::found(*time, *time, State::Firing));
+                }
+                (Seen::Stopped(time), Some(since)) => {
+                    found.push(Self::found(since, *time, State::Resolved));
+                }
+                _ => {}
+            }
+        }
+
+        fn tick(&mut self, _now: Timestamp, _found: &mut Vec<Finding>) {}
+
+        fn save(&self) -> serde_json::Result<Vec<u8>> {
+            serde_json::to_vec(&self.since)
+        }
+
+        fn restore(&mut self, saved: &[u8]) -> serde_json::Result<()> {
+            self.since = serde_json::from_slice(saved)?;
+            Ok(())
+        }
+    }
+
+    struct Bench {
+        dir: tempfile::TempDir,
+        ledger: Ledger,
+        entries: SyncSender<Entry>,
+        kept: Receiver<Entry>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let options = Options { retain_days: None, probe: None };
+            let (ledger, _report) = Ledger::open(dir.path(), time(0), options).unwrap();
+            let (entries, kept) = sync_channel(2);
+            Self { dir, ledger, entries, kept }
+        }
+
+        fn detecting(&self) -> Detecting {
+            Detecting::new(
+                || Detect::new(vec![Box::new(Starts::default())]),
+                &self.ledger.reader(),
+                Checkpoints::new(self.dir.path(), "detect"),
+                self.entries.clone(),
+                Arc::new(Vitals::default()),
+            )
+        }
+
+        /// Stores what was found, and says what that is.
+        fn store(&mut self) -> Vec<(i64, State)> {
+            let found: Vec<Entry> = self.kept.try_iter().collect();
+            self.ledger.append(time(9), &found).unwrap();
+            let said = found.into_iter().map(|entry| match entry {
+                Entry::Finding(finding) => (finding.since.as_second(), finding.state),
+                other => panic!("{other:?}"),
+            });
+            said.collect()
+        }
+
+        fn append(&mut self, entries: &[Entry]) {
+            self.ledger.append(time(9), entries).unwrap();
+        }
+    }
+
+    fn time(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn start(second: i64) -> Entry {
+        Entry::Start(Mark { time: time(second) })
+    }
+
+    fn stop(second: i64) -> Entry {
+        Entry::Stop(Mark { time: time(second) })
+    }
+
+    #[test]
+    fn what_is_found_again_is_not_said_again() {
+        let mut bench = Bench::new();
+        bench.append(&[start(1)]);
+        let mut first = bench.detecting();
+        first.catch_up();
+        assert_eq!(bench.store(), [(1, State::Firing)]);
+        // It ends without a checkpoint: the next one finds the same, and what came meanwhile.
+        drop(first);
+        bench.append(&[stop(2)]);
+        let mut second = bench.detecting();
+        second.catch_up();
+        assert_eq!(bench.store(), [(1, State::Resolved)]);
+        second.save();
+        bench.append(&[start(3), stop(4)]);
+        let mut third = bench.detecting();
+        third.catch_up();
+        assert_eq!(bench.store(), [(3, State::Firing), (3, State::Resolved)]);
+    }
+
+    #[test]
+    fn what_was_over_before_anybody_looked_is_not_said() {
+        let mut bench = Bench::new();
+        bench.append(&[start(1), stop(2), start(3)]);
+        bench.detecting().catch_up();
+        assert_eq!(bench.store(), [(3, State::Firing)]);
+    }
+
+    #[test]
+    fn what_the_ledger_has_no_room_for_waits() {
+        let mut bench = Bench::new();
+        bench.append(&[start(1)]);
+        let mut detecting = bench.detecting();
+        detecting.catch_up();
+        bench.append(&[stop(2), start(3)]);
+        let found = detecting.read(|_said| {});
+        detecting.say(found);
+        detecting.save();
+        assert_eq!(Checkpoints::new(bench.dir.path(), "detect").load().unwrap(), None);
+        assert_eq!(bench.store(), [(1, State::Firing), (1, State::Resolved)]);
+        detecting.say(Vec::new());
+        assert_eq!(bench.store(), [(3, State::Firing)]);
+    }
+}

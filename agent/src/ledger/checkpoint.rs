@@ -36,11 +36,17 @@ pub struct Checkpoint {
 /// The first line of a file. The parts follow in this order.
 #[derive(Serialize, Deserialize)]
 struct Head {
+    #[serde(flatten)]
+    contents: Contents,
+    /// SHA-256 of the contents and the parts, in hexadecimal digits.
+    sha256: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Contents {
     position: Position,
     /// Names, and lengths in bytes.
     parts: Vec<(String, u64)>,
-    /// SHA-256 of the position and the parts, in hexadecimal digits.
-    sha256: String,
 }
 
 impl Checkpoints {
@@ -59,10 +65,11 @@ impl Checkpoints {
         let Checkpoint { position, parts } = checkpoint;
         let body: Vec<u8> = parts.iter().flat_map(|(_, part)| part).copied().collect();
         let lengths = parts.iter().map(|(name, part)| (name.clone(), part.len() as u64)).collect();
-        let head = Head { position: *position, parts: lengths, sha256: digest(*position, &body) };
+        let contents = Contents { position: *position, parts: lengths };
         let path = self.dir.join(self.name);
-        let mut content =
-            serde_json::to_vec(&head).map_err(std::io::Error::from).at("write", &path)?;
+        let head = digest(&contents, &body).map(|sha256| Head { contents, sha256 });
+        let head = head.and_then(|head| serde_json::to_vec(&head));
+        let mut content = head.map_err(std::io::Error::from).at("write", &path)?;
         content.push(b'\n');
         content.extend_from_slice(&body);
         files::replace(&self.dir, self.name, &content).at("write", &path)
@@ -94,25 +101,24 @@ impl Checkpoints {
 
 fn read(content: &[u8]) -> Option<Checkpoint> {
     let end = content.iter().position(|byte| *byte == b'\n')?;
-    let head: Head = serde_json::from_slice(&content[..end]).ok()?;
+    let Head { contents, sha256 } = serde_json::from_slice(&content[..end]).ok()?;
     let mut body = content.get(end + 1..)?;
-    if head.sha256 != digest(head.position, body) || head.parts.len() > PARTS_MAX {
+    if digest(&contents, body).ok()? != sha256 || contents.parts.len() > PARTS_MAX {
         return None;
     }
     let mut parts = Vec::new();
-    for (name, length) in head.parts {
+    for (name, length) in contents.parts {
         let (part, rest) = body.split_at_checked(usize::try_from(length).ok()?)?;
         parts.push((name, part.to_vec()));
         body = rest;
     }
-    body.is_empty().then_some(Checkpoint { position: head.position, parts })
+    body.is_empty().then_some(Checkpoint { position: contents.position, parts })
 }
 
-fn digest(position: Position, body: &[u8]) -> String {
-    let Position { day, offset, seq } = position;
-    let place = format!("{} {offset} {seq}\n", day.file_name());
-    let digest = Sha256::new().chain_update(place).chain_update(body).finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+fn digest(contents: &Contents, body: &[u8]) -> serde_json::Result<String> {
+    let contents = serde_json::to_vec(contents)?;
+    let digest = Sha256::new().chain_update(contents).chain_update(body).finalize();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
