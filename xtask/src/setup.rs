@@ -21,7 +21,7 @@ use crate::workspace::{Workspace, as_root, output, step, succeeds};
 const BPF_LINKER: &str = "0.13.0";
 
 /// Programs that the build and the tests call, and the Debian package that has each.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("cc", "build-essential"),
     ("curl", "curl"),
     ("debootstrap", "debootstrap"),
@@ -31,6 +31,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("podman", "podman"),
     ("runc", "runc"),
     ("setpriv", "util-linux"),
+    ("systemd-analyze", "systemd"),
 ];
 
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {

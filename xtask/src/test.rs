@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::workspace::{Workspace, is_root, output, step, step_watched, succeeds};
-use crate::{setup, tidy};
+use crate::{setup, tidy, unit};
 
 /// How lines of the test runner begin that sum up a test program.
 const SUMMARY: &str = "test result:";
@@ -14,6 +14,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     setup::run(workspace)?;
     step("formatting", &mut workspace.cargo(["fmt", "--all", "--check"]))?;
     tidy::run(workspace)?;
+    unit::run(workspace)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     step("clippy", &mut workspace.cargo(clippy))?;
     let doc = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];

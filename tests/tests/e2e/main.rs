@@ -17,6 +17,7 @@ mod rest;
 mod roles;
 mod runtimes;
 mod rustls;
+mod service;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         identity::cases(),
         rustls::cases(),
         blind_spots::cases(),
+        service::cases(),
     ];
     let trials = cases
         .into_iter()
