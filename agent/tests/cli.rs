@@ -322,3 +322,16 @@ fn damage(state_dir: &Path) {
         std::fs::write(&path, text.replacen("user/ann", "user/bob", 1)).unwrap();
     }
 }
+
+#[test]
+fn the_manual_has_a_page_for_each_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = weir(&["manual", folder.path().to_str().unwrap()]).output().unwrap();
+    assert!(output.status.success(), "{}", shown(&output));
+    for (page, word) in
+        [("weir.1", "ledger"), ("weir-run.1", "WEIR_SOCKET"), ("weir-usage.1", "since")]
+    {
+        let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.starts_with(".ie") && text.contains(word), "{page}: {text}");
+    }
+}

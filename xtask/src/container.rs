@@ -35,12 +35,7 @@ pub(crate) fn image(workspace: &Workspace) -> anyhow::Result<()> {
     }
     let folder = workspace.tools.join("container");
     remove(&folder)?;
-    fs::create_dir_all(&folder)?;
-    let mut debootstrap = as_root("debootstrap")?;
-    debootstrap.args(["--variant=minbase", &format!("--include={PACKAGES}"), RELEASE]);
-    // It says a line for each package.
-    let made = debootstrap.arg(folder.join("root")).stdout(Stdio::null());
-    step(&format!("Debian {RELEASE} (about a minute)"), made)?;
+    root(&folder.join("root"), PACKAGES)?;
     let archive = folder.join("root.tar");
     let mut pack = as_root("tar")?;
     pack.args(LEFT_OUT.map(|left_out| format!("--exclude={left_out}")));
@@ -50,8 +45,18 @@ pub(crate) fn image(workspace: &Workspace) -> anyhow::Result<()> {
     remove(&folder)
 }
 
+/// The least of the release that runs, and `packages`, in a new folder of root's.
+pub(crate) fn root(folder: &Path, packages: &str) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut debootstrap = as_root("debootstrap")?;
+    debootstrap.args(["--variant=minbase", &format!("--include={packages}"), RELEASE]);
+    // It says a line for each package.
+    let made = debootstrap.arg(folder).stdout(Stdio::null());
+    step(&format!("Debian {RELEASE} (about a minute)"), made)
+}
+
 /// Removes a folder of root's.
-fn remove(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
     let mut remove: Command = as_root("rm")?;
     let status = remove.args(["--recursive", "--force", "--one-file-system"]).arg(folder).status();
     let status = status.with_context(|| format!("can't remove {}", folder.display()))?;

@@ -4,11 +4,13 @@ mod bench;
 mod build;
 mod container;
 mod demo;
+mod dist;
 mod fuzz;
 mod prices;
 mod setup;
 mod test;
 mod tidy;
+mod unit;
 mod workspace;
 
 use std::process::ExitCode;
@@ -44,6 +46,9 @@ enum Task {
     /// The end-to-end tests that need root run as root; otherwise they are skipped, with the reason
     /// printed. With WEIR_E2E=require they are run through sudo, and can't be skipped.
     Test,
+    /// What is given to users: a Debian package in target/dist, with manual and completions, and the proof
+    /// that it installs on a new Debian. Needs root for that, and asks sudo for it.
+    Dist,
     /// The rules of the code base that no other tool checks: which room may import which, the
     /// length of files, leftovers.
     Tidy,
@@ -70,6 +75,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Build => build::run(&workspace),
         Task::Demo => demo::run(&workspace),
         Task::Test => test::run(&workspace),
+        Task::Dist => dist::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
         Task::Bench => bench::run(&workspace),
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),

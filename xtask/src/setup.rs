@@ -11,6 +11,7 @@ mod unread;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use anyhow::Context as _;
 
@@ -20,7 +21,7 @@ use crate::workspace::{Workspace, as_root, output, step, succeeds};
 const BPF_LINKER: &str = "0.13.0";
 
 /// Programs that the build and the tests call, and the Debian package that has each.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("cc", "build-essential"),
     ("curl", "curl"),
     ("debootstrap", "debootstrap"),
@@ -30,20 +31,30 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("podman", "podman"),
     ("runc", "runc"),
     ("setpriv", "util-linux"),
+    ("systemd-analyze", "systemd"),
 ];
 
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     fs::create_dir_all(&workspace.tools)?;
     packages()?;
     components(workspace)?;
-    bpf_linker(workspace)?;
+    // What is waited for, downloads above all, goes beside what is computed.
+    thread::scope(|scope| {
+        let others = scope.spawn(|| others(workspace));
+        bpf_linker(workspace)?;
+        rust(workspace)?;
+        others.join().map_err(|_panic| anyhow::anyhow!("the set-up has panicked"))?
+    })
+}
+
+/// What isn't built by cargo.
+fn others(workspace: &Workspace) -> anyhow::Result<()> {
     python(workspace)?;
     node(workspace)?;
+    container::image(workspace)?;
     go(workspace)?;
-    rust(workspace)?;
     openssl(workspace)?;
-    unread::run(workspace)?;
-    container::image(workspace)
+    unread::run(workspace)
 }
 
 fn packages() -> anyhow::Result<()> {
@@ -220,18 +231,22 @@ fn go(workspace: &Workspace) -> anyhow::Result<()> {
     stamp.write()
 }
 
-/// How the client that is written in Rust is built: the name of what comes of it, what rustc is told, which
-/// symbols are left out, and cargo's arguments.
-type RustClient = (&'static str, &'static str, &'static str, &'static [&'static str]);
+/// How the client that is written in Rust is built: the name of what comes of it, how the program itself is
+/// linked, and cargo's arguments.
+type RustClient = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-/// With rustls on AWS-LC, with symbols and the system's C library, and with neither; with rustls on ring; and with
-/// rustls 0.21.
+/// With rustls on AWS-LC, with the system's C library and with its own; with rustls on ring; and with
+/// rustls 0.21. What they are made of is compiled once where it is the same, so a flag is for the program alone.
 const RUST_CLIENTS: [RustClient; 4] = [
-    ("client", "", "none", &[]),
-    ("client-stripped", "-C target-feature=+crt-static", "symbols", &[]),
-    ("client-ring", "", "none", &["--no-default-features", "--features", "ring"]),
-    ("client-old", "", "none", &["--no-default-features", "--features", "old"]),
+    ("client", &[], &[]),
+    ("client-static", &["-C", "target-feature=+crt-static"], &[]),
+    ("client-ring", &[], &["--no-default-features", "--features", "ring"]),
+    ("client-old", &[], &["--no-default-features", "--features", "old"]),
 ];
+
+/// What these are called without their symbols.
+const RUST_STRIPPED: [(&str, &str); 2] =
+    [("client-static", "client-stripped"), ("client-ring", "client-ring-stripped")];
 
 /// The clients that are written in Rust.
 fn rust(workspace: &Workspace) -> anyhow::Result<()> {
@@ -244,20 +259,22 @@ fn rust(workspace: &Workspace) -> anyhow::Result<()> {
         return Ok(());
     }
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    for (name, flags, strip, features) in RUST_CLIENTS {
-        let mut build = workspace.cargo(["build", "--release", "--locked", "--target", &target]);
-        build.args(features).current_dir(&source);
-        build.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
-        build.env("CARGO_PROFILE_RELEASE_STRIP", strip);
+    for (name, flags, features) in RUST_CLIENTS {
+        let mut build = workspace.cargo(["rustc", "--release", "--locked", "--target", &target]);
+        build.args(features).arg("--").args(flags).current_dir(&source);
+        build.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        build.env("CARGO_PROFILE_RELEASE_STRIP", "none");
         build.env("CARGO_TARGET_DIR", folder.join("build"));
-        step(&format!("Rust {name} (about two minutes)"), &mut build)?;
+        step(&format!("Rust {name} (a minute or two)"), &mut build)?;
         let built = folder.join("build").join(&target).join("release/rust-client");
         fs::copy(&built, folder.join(name))
             .with_context(|| format!("can't copy {}", built.display()))?;
     }
-    let mut strip = Command::new("strip");
-    strip.arg("-o").arg(folder.join("client-ring-stripped")).arg(folder.join("client-ring"));
-    step("Rust client-ring-stripped", &mut strip)?;
+    for (name, stripped) in RUST_STRIPPED {
+        let mut strip = Command::new("strip");
+        strip.arg("-o").arg(folder.join(stripped)).arg(folder.join(name));
+        step(&format!("Rust {stripped}"), &mut strip)?;
+    }
     fs::remove_dir_all(folder.join("build"))
         .context("can't remove what the clients were built in")?;
     stamp.write()

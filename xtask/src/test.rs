@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::workspace::{Workspace, is_root, output, step, step_watched, succeeds};
-use crate::{setup, tidy};
+use crate::{setup, tidy, unit};
 
 /// How lines of the test runner begin that sum up a test program.
 const SUMMARY: &str = "test result:";
@@ -14,6 +14,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     setup::run(workspace)?;
     step("formatting", &mut workspace.cargo(["fmt", "--all", "--check"]))?;
     tidy::run(workspace)?;
+    unit::run(workspace)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     step("clippy", &mut workspace.cargo(clippy))?;
     let doc = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
@@ -24,23 +25,23 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
             summary.push(line.to_owned());
         }
     };
-    let mut plain = workspace.cargo(["test", "--workspace", "--exclude", "weir-tests"]);
-    let plain = step_watched("unit, property, snapshot and doc tests", &mut plain, &mut keep);
-    let mut end_to_end = workspace.cargo(["test", "--package", "weir-tests", "--no-fail-fast"]);
-    // Built for the tests before, with every check that a release has no time for.
-    end_to_end.env("WEIR_BIN", workspace.checked_weir());
-    let skipped = privilege(&mut end_to_end)?;
-    let end_to_end = step_watched("end-to-end tests", &mut end_to_end, &mut keep);
+    // One command for all, the end-to-end tests with the others: cargo builds what they have in common once.
+    let mut tests = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
+    // Built for the tests, with every check that a release has no time for.
+    tests.env("WEIR_BIN", workspace.checked_weir());
+    let skipped = privilege(&mut tests)?;
+    let tests =
+        step_watched("unit, property, snapshot, doc and end-to-end tests", &mut tests, &mut keep);
 
     println!("\nformatting, tidy, clippy and documentation: ok");
     summary.iter().for_each(|line| println!("{line}"));
     if let Some(reason) = skipped {
         println!("the end-to-end tests that need root were skipped: {reason}");
     }
-    plain.and(end_to_end)
+    tests
 }
 
-/// Sees to it that the end-to-end tests run as root if they are to. Says why not, if not.
+/// Sees to it that the tests run as root if the end-to-end tests are to. Says why not, if not.
 fn privilege(tests: &mut Command) -> anyhow::Result<Option<&'static str>> {
     if is_root() {
         return Ok(None);

@@ -10,6 +10,7 @@ mod doctor;
 mod identities;
 mod identity;
 mod ledger;
+mod manual;
 mod metrics;
 mod name;
 mod output;
@@ -54,6 +55,7 @@ enum Command {
     Ledger(ledger::Arguments),
     Replay(replay::Arguments),
     Completions(completions::Arguments),
+    Manual(manual::Arguments),
 }
 
 /// Does what the process's arguments ask for and says how to exit. `daemon` is what `weir run`
@@ -89,6 +91,7 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
         Command::Ledger(arguments) => arguments.run(),
         Command::Replay(arguments) => arguments.run(),
         Command::Completions(arguments) => arguments.run(),
+        Command::Manual(arguments) => arguments.run(),
     }
 }
 

@@ -58,6 +58,9 @@ pub struct Capture {
     pub ring_bytes: ByteSize,
     /// Programs that are looked at before anybody runs them.
     pub programs: Vec<PathBuf>,
+    /// How often all processes are searched for what no event told of, and programs that nobody runs any
+    /// more are let go of; from 1 to 3,600 seconds.
+    pub sweep_seconds: Seconds,
 }
 
 /// `[blind_spots]`
@@ -143,7 +146,11 @@ impl Default for Config {
             socket: PathBuf::from("/run/weir/weir.sock"),
             host: hostname(),
             trust_domain: "weir.local".to_owned(),
-            capture: Capture { ring_bytes: ByteSize(8 << 20), programs: Vec::new() },
+            capture: Capture {
+                ring_bytes: ByteSize(8 << 20),
+                programs: Vec::new(),
+                sweep_seconds: Seconds(60),
+            },
             blind_spots: BlindSpots { watch: true, hosts: Vec::new(), after_seconds: Seconds(5) },
             ledger: Ledger { retention_days: Days(400) },
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },

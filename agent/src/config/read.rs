@@ -27,6 +27,7 @@ pub(super) struct Draft {
     trust_domain: Option<String>,
     ring_bytes: Option<ByteSize>,
     programs: Option<Vec<PathBuf>>,
+    sweep_seconds: Option<Seconds>,
     watch: Option<bool>,
     hosts: Option<Vec<HostPattern>>,
     after_seconds: Option<Seconds>,
@@ -82,6 +83,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.trust_domain, draft.trust_domain);
     set(&mut config.capture.ring_bytes, draft.ring_bytes);
     set(&mut config.capture.programs, draft.programs);
+    set(&mut config.capture.sweep_seconds, draft.sweep_seconds);
     set(&mut config.blind_spots.watch, draft.watch);
     set(&mut config.blind_spots.hosts, draft.hosts);
     set(&mut config.blind_spots.after_seconds, draft.after_seconds);
@@ -116,8 +118,9 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
         trust_domain: top.take("trust_domain", trust_domain),
         ..Draft::default()
     };
-    (draft.ring_bytes, draft.programs) = top.table("capture", |section| {
-        (section.take("ring_bytes", ring_bytes), section.take("programs", programs))
+    (draft.ring_bytes, draft.programs, draft.sweep_seconds) = top.table("capture", |section| {
+        let bytes = section.take("ring_bytes", ring_bytes);
+        (bytes, section.take("programs", programs), section.take("sweep_seconds", seconds))
     });
     (draft.watch, draft.hosts, draft.after_seconds) = top.table("blind_spots", |section| {
         let watch = section.take("watch", switch);

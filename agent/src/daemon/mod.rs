@@ -16,6 +16,7 @@ mod changes;
 mod detect;
 mod doctor;
 mod failure;
+mod notify;
 mod settle;
 mod vitals;
 mod watch;
@@ -23,6 +24,7 @@ mod watch;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,6 +45,7 @@ use blind::Blind;
 use changes::Changes;
 use detect::Detecting;
 use failure::Coded;
+use notify::Manager;
 use settle::{Keeper, MeterQueue};
 use vitals::Vitals;
 use watch::{Flow, LossTeller, Watch};
@@ -61,6 +64,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     forbid_core_dumps()?;
     give_back_large_buffers();
     let started = Timestamp::now();
+    let manager = Manager::of_environment();
+    manager.status("reading the usage log");
     let options =
         Options { retain_days: Some(config.ledger.retention_days.0), probe: Some(Probe::itself()) };
     // The ledger's lock comes first: a second daemon must not probe anything.
@@ -73,10 +78,12 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let options = capture::Options {
         ring_bytes: u32::try_from(config.capture.ring_bytes.0)?,
         programs: config.capture.programs,
+        sweep: Duration::from_secs(config.capture.sweep_seconds.0.into()),
         watch_connections: config.blind_spots.watch,
         ..capture::Options::default()
     };
     let (host, kubelet) = observed(namespace.clone(), config.kubernetes)?;
+    manager.status("attaching probes");
     let mut host = host.with_rules(config.rules.clone());
     host.look_around();
     let (capture, drain) = Capture::start(&options).coded()?;
@@ -114,7 +121,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         losses: LossTeller::new(capture.clone(), entries.clone(), Arc::clone(&vitals)),
         vitals: Arc::clone(&vitals),
     };
-    let watch = Watch::new(drain, flow);
+    let watch = Watch::new(drain, flow, manager.turn());
     let meter = MeterQueue {
         meter: Meter::new(Catalogue::builtin()?),
         boot,
@@ -123,8 +130,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         ledger: reader.clone(),
         vitals: Arc::clone(&vitals),
     };
-    let keeper =
-        Keeper { ledger, entries: kept, changes: changes.clone(), vitals: Arc::clone(&vitals) };
+    let keeper = Keeper {
+        ledger,
+        entries: kept,
+        changes: changes.clone(),
+        vitals: Arc::clone(&vitals),
+        turn: manager.turn(),
+    };
 
     let watching = spawn("weir-drain", move || watch.run())?;
     let metering = spawn("weir-meter", move || meter.run())?;
@@ -149,7 +161,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         }),
     };
     tracing::info!(socket = %config.socket.display(), "watching");
-    let served = answer(socket, control);
+    let served = answer(socket, control, manager, &vitals);
+    manager.stopping();
 
     vitals.stop();
     waker.wake();
@@ -178,7 +191,12 @@ fn observed(
 }
 
 /// Answers on the socket until a signal says to stop.
-fn answer(socket: Socket, control: Control) -> anyhow::Result<()> {
+fn answer(
+    socket: Socket,
+    control: Control,
+    manager: Manager,
+    vitals: &Vitals,
+) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("weir-control")
@@ -193,8 +211,12 @@ fn answer(socket: Socket, control: Control) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
             }
         };
-        serve(socket, control, stop).await?;
-        Ok(())
+        manager.ready();
+        // Here and not on the runtime's own thread, which answers questions.
+        tokio::select! {
+            served = serve(socket, control, stop) => Ok(served?),
+            never = manager.keep_told(vitals) => match never {},
+        }
     })
 }
 

@@ -162,6 +162,8 @@ pub(super) struct Keeper {
     pub(super) entries: Receiver<Entry>,
     pub(super) changes: Changes,
     pub(super) vitals: Arc<Vitals>,
+    /// How long to wait for an entry at most, before waiting on.
+    pub(super) turn: Option<Duration>,
 }
 
 impl Keeper {
@@ -180,7 +182,7 @@ impl Keeper {
 
     /// Waits for an entry and gathers what comes soon after.
     fn batch(&self) -> Option<Vec<Entry>> {
-        let mut batch = vec![self.entries.recv().ok()?];
+        let mut batch = vec![self.first()?];
         let deadline = Instant::now() + BATCH_TIME;
         while batch.len() < BATCH_MAX {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -190,6 +192,21 @@ impl Keeper {
             }
         }
         Some(batch)
+    }
+
+    fn first(&self) -> Option<Entry> {
+        loop {
+            let received = match self.turn {
+                None => self.entries.recv().map_err(|_closed| RecvTimeoutError::Disconnected),
+                Some(turn) => self.entries.recv_timeout(turn),
+            };
+            self.vitals.kept.fetch_add(1, Ordering::Relaxed);
+            match received {
+                Ok(entry) => return Some(entry),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 
     /// Writes a batch, however long it takes: what it can't hold waits in the queue. Only a daemon
@@ -214,6 +231,8 @@ impl Keeper {
                     if !std::mem::replace(&mut failed, true) {
                         tracing::error!(%error, "the ledger can't be written; trying again until it can");
                     }
+                    // A full disk isn't made better by starting anew.
+                    self.vitals.kept.fetch_add(1, Ordering::Relaxed);
                     sleep(RETRY_EVERY);
                 }
             }

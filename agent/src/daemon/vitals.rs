@@ -21,6 +21,10 @@ type BlindKey = (IdentityId, String, Transport, Reason);
 #[derive(Debug, Default)]
 pub(super) struct Vitals {
     stopping: AtomicBool,
+    /// Turns of the loop that reads the ring; it makes one at least every [`super::notify::Manager::turn`].
+    pub(super) drained: AtomicU64,
+    /// Turns of the loop that writes the ledger, likewise.
+    pub(super) kept: AtomicU64,
     pipeline: Mutex<Stats>,
     unpriced: Mutex<BTreeMap<String, u64>>,
     /// Calls that the meter's queue had no room for.

@@ -41,6 +41,8 @@ pub(super) enum Attributed {
 pub(super) struct Watch {
     drain: Drain,
     flow: Flow,
+    /// How long to wait for the ring at most.
+    turn: Option<Duration>,
 }
 
 /// Everything that an event goes through.
@@ -67,8 +69,8 @@ pub(super) struct LossTeller {
 }
 
 impl Watch {
-    pub(super) const fn new(drain: Drain, flow: Flow) -> Self {
-        Self { drain, flow }
+    pub(super) const fn new(drain: Drain, flow: Flow, turn: Option<Duration>) -> Self {
+        Self { drain, flow, turn }
     }
 
     /// Runs until the daemon stops.
@@ -76,13 +78,15 @@ impl Watch {
     /// # Errors
     /// If the ring can't be waited for.
     pub(super) fn run(self) -> io::Result<()> {
-        let Self { mut drain, mut flow } = self;
+        let Self { mut drain, mut flow, turn } = self;
         let mut upkeep = Instant::now();
         let mut waited = Ok(());
         while waited.is_ok() && !flow.vitals.is_stopping() {
             let open = flow.pipeline.stats().connections > 0;
             let patience = flow.blind.patience();
-            waited = drain.wait(patience.or(open.then_some(SILENCE_CHECK)));
+            let silence = patience.or(open.then_some(SILENCE_CHECK));
+            waited = drain.wait(silence.into_iter().chain(turn).min());
+            flow.vitals.drained.fetch_add(1, Ordering::Relaxed);
             let events = drain.drain(|event| flow.take(event));
             let events = events + drain.drain_flows(|event| flow.blind.take(event, &mut flow.host));
             flow.asks.answer(&mut flow.host);

@@ -1,5 +1,6 @@
 //! The daemon under test: `weir run` with a state directory, a socket and a log of its own.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Place, wait_until};
+use super::{Place, unit, wait_until};
 
 /// How long the daemon may take to be ready, or to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,7 +63,7 @@ impl Daemon {
         let path = home.join("weir.toml");
         fs::write(&path, config)?;
         let log = File::options().create(true).append(true).open(home.join("log"))?;
-        let mut child = command(&place.weir, home)
+        let mut child = command(place, home)?
             .arg("--config")
             .arg(path)
             .stdin(Stdio::null())
@@ -214,11 +215,19 @@ impl Drop for Daemon {
 /// The socket's name in the home of a daemon.
 pub const SOCKET: &str = "weir.sock";
 
-/// `weir run` with everything in `home`.
+/// `weir run` with everything in `home`, and the privileges that the unit which is shipped leaves it.
+///
+/// # Errors
+/// If the unit can't be read.
+pub fn command(place: &Place, home: &Path) -> anyhow::Result<Command> {
+    let mut command = unit::confined(&place.packaging, &place.weir)?;
+    command.args(arguments(home)).env_remove("WEIR_SOCKET");
+    Ok(command)
+}
+
+/// The arguments of `weir run` with everything in `home`.
 #[must_use]
-pub fn command(weir: &Path, home: &Path) -> Command {
-    let mut command = Command::new(weir);
-    command.arg("run").arg("--state-dir").arg(home.join("state"));
-    command.arg("--socket").arg(home.join(SOCKET)).env_remove("WEIR_SOCKET");
-    command
+pub fn arguments(home: &Path) -> [OsString; 5] {
+    let (state, socket) = (home.join("state"), home.join(SOCKET));
+    ["run".into(), "--state-dir".into(), state.into(), "--socket".into(), socket.into()]
 }

@@ -7,6 +7,7 @@ pub mod container;
 pub mod daemon;
 pub mod kind;
 mod place;
+mod unit;
 pub mod who;
 
 use std::path::Path;

@@ -42,10 +42,9 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn no_privilege() -> anyhow::Result<()> {
     let (place, home) = (Place::find()?, tempfile::tempdir()?);
-    let run = daemon::command(&place.weir, home.path());
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--"]);
-    command.arg(run.get_program()).args(run.get_args());
+    command.arg(&place.weir).args(daemon::arguments(home.path()));
     refused(&mut command, NOT_PRIVILEGED, &["CAP_"])
 }
 
@@ -56,13 +55,13 @@ fn wrong_configuration() -> anyhow::Result<()> {
     let keys = ["state_dir", "sokcet", "ring_bytes", "retention_days", "level"];
     let mut check = Command::new(&place.weir);
     refused(check.args(["config", "check"]).arg(&file), CONFIG_INVALID, &keys)?;
-    let mut run = daemon::command(&place.weir, home.path());
+    let mut run = daemon::command(&place, home.path())?;
     refused(run.arg("--config").arg(&file), CONFIG_INVALID, &keys)
 }
 
 fn absent_configuration() -> anyhow::Result<()> {
     let (place, home) = (Place::find()?, tempfile::tempdir()?);
-    let mut run = daemon::command(&place.weir, home.path());
+    let mut run = daemon::command(&place, home.path())?;
     refused(run.args(["--config", "/nowhere/weir.toml"]), CONFIG_INVALID, &["/nowhere/weir.toml"])
 }
 
@@ -79,7 +78,7 @@ fn no_daemon() -> anyhow::Result<()> {
 fn second_daemon() -> anyhow::Result<()> {
     let (place, home) = (Place::find()?, tempfile::tempdir()?);
     let first = Daemon::start(&place, home.path())?;
-    refused(&mut daemon::command(&place.weir, home.path()), ALREADY_RUNNING, &[])?;
+    refused(&mut daemon::command(&place, home.path())?, ALREADY_RUNNING, &[])?;
     first.said(&["usage"]).context("the first daemon was disturbed")?;
     let status = first.stop()?;
     anyhow::ensure!(status.success(), "the first daemon stopped with {status}");

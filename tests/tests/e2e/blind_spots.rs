@@ -259,19 +259,19 @@ fn stripped_ring() -> anyhow::Result<()> {
 fn read() -> anyhow::Result<()> {
     const CALLS: u32 = 6;
     let mut play = begin()?;
-    let mut calls = 0;
+    let mut clients = Vec::new();
     for (number, kind) in (0..).zip(Kind::ALL) {
         for api in kind.apis() {
             let stream = if number % 2 == 0 { Stream::Mixed } else { Stream::No };
             let load = Load { stream, concurrency: 3, ..Load::new(api, CALLS) };
-            play.run(kind, Who::Myself, &load)?;
-            calls += CALLS as usize;
+            clients.push((kind, Who::Myself, load));
         }
     }
+    play.run_all(&clients)?;
     sleep(Duration::from_secs(8));
     let spots = play.spots()?;
     anyhow::ensure!(spots.is_empty(), "said to be unread: {spots:?}");
-    play.check(calls)
+    play.check(CALLS as usize * clients.len())
 }
 
 /// A process that is read and one that isn't make calls to one server at one time.

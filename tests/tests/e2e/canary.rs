@@ -20,7 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn canary() -> anyhow::Result<()> {
     let mut play = Play::begin()?;
-    let mut calls = 0;
+    let mut clients = Vec::new();
     for kind in Kind::ALL {
         for api in kind.apis() {
             for fail in [None, Some(Failure::Unauthorized), Some(Failure::InStream)] {
@@ -35,11 +35,12 @@ fn canary() -> anyhow::Result<()> {
                     ask_usage: false,
                     ..Load::new(api, 2)
                 };
-                play.run(kind, Who::User("www-data"), &load)?;
-                calls += 2;
+                clients.push((kind, Who::User("www-data"), load));
             }
         }
     }
+    play.run_all(&clients)?;
+    let calls = 2 * clients.len();
     let said = play.daemon.settled_calls(&play.scene.server.host(), calls)?;
     anyhow::ensure!(said.len() == calls, "{} calls were metered, not {calls}", said.len());
 

@@ -28,8 +28,10 @@ const CALLS: usize = 3;
 /// How long it takes at most until such a program has been looked at: it is 4 MiB, or 10.
 const LOOKED_AT: Duration = Duration::from_secs(10);
 
-/// How long it takes at most until files that nobody uses are let go of: they are looked for once a minute.
-const LET_GO: Duration = Duration::from_secs(90);
+/// How often the daemon looks for files that nobody uses, and how long it takes at most until they are let go
+/// of.
+const SWEEP: &str = "[capture]\nsweep_seconds = 10\n";
+const LET_GO: Duration = Duration::from_secs(30);
 
 /// By how much the daemon may grow: what it remembers of the latest calls and processes has room in
 /// [`RESIDENT_KIB`].
@@ -73,7 +75,7 @@ fn five_hundred() -> anyhow::Result<()> {
 /// A daemon that no program has been named to.
 fn begin() -> anyhow::Result<Play> {
     let scene = Scene::start()?;
-    let daemon = Daemon::start_with(scene.place(), &scene.directory().join("weir"), "")?;
+    let daemon = Daemon::start_with(scene.place(), &scene.directory().join("weir"), SWEEP)?;
     Ok(Play { scene, daemon, callers: Vec::new(), unseen: 0 })
 }
 

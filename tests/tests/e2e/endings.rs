@@ -29,14 +29,16 @@ fn refused() -> anyhow::Result<()> {
     let mut play = Play::begin()?;
     let failures =
         [Failure::BadRequest, Failure::Unauthorized, Failure::RateLimited, Failure::Overloaded];
+    let mut clients = Vec::new();
     for kind in SOME {
         for fail in failures {
             let play_of = Directions { fail: Some(fail), ..Directions::default() };
             let load =
                 Load { stream: Stream::Mixed, play: play_of, ..Load::new(kind.apis()[0], 2) };
-            play.run(kind, WHO, &load)?;
+            clients.push((kind, WHO, load));
         }
     }
+    play.run_all(&clients)?;
     play.check(SOME.len() * failures.len() * 2)
 }
 
@@ -55,7 +57,7 @@ fn left_streams() -> anyhow::Result<()> {
 
 fn streams(directions: &Directions, leave_after: u32) -> anyhow::Result<()> {
     let mut play = Play::begin()?;
-    let mut calls = 0;
+    let mut clients = Vec::new();
     for kind in SOME {
         for api in kind.apis().iter().filter(|api| **api != "embeddings") {
             let load = Load {
@@ -64,24 +66,26 @@ fn streams(directions: &Directions, leave_after: u32) -> anyhow::Result<()> {
                 leave_after,
                 ..Load::new(api, 2)
             };
-            play.run(kind, WHO, &load)?;
-            calls += 2;
+            clients.push((kind, WHO, load));
         }
     }
-    play.check(calls)
+    play.run_all(&clients)?;
+    play.check(2 * clients.len())
 }
 
 fn cut_bodies() -> anyhow::Result<()> {
     let mut play = Play::begin()?;
+    let mut clients = Vec::new();
     for chunked in [false, true] {
         let directions =
             Directions { cut_after: Some(0), chunked: Some(chunked), ..Directions::default() };
         for kind in SOME {
             let load = Load { play: directions.clone(), ..Load::new(kind.apis()[0], 1) };
-            play.run(kind, WHO, &load)?;
+            clients.push((kind, WHO, load));
         }
     }
-    play.check(2 * SOME.len())
+    play.run_all(&clients)?;
+    play.check(clients.len())
 }
 
 /// Each word of the server is one token of the model's own tokenizer, so the count has to be exact.

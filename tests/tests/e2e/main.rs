@@ -17,6 +17,7 @@ mod rest;
 mod roles;
 mod runtimes;
 mod rustls;
+mod service;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,6 +28,9 @@ use weir_tests::harness::client::Caller;
 use weir_tests::harness::compare::compare;
 use weir_tests::harness::{Client, Daemon, Kind, Load, Scene, Who, who};
 use weir_tests::truth::Truth;
+
+/// How many clients run at a time where each only has to be run: one alone leaves a processor idle.
+const AT_ONCE: usize = 4;
 
 /// A case: its name, and what it does.
 type Case = (String, Box<dyn FnOnce() -> anyhow::Result<()> + Send>);
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         identity::cases(),
         rustls::cases(),
         blind_spots::cases(),
+        service::cases(),
     ];
     let trials = cases
         .into_iter()
@@ -116,6 +121,20 @@ impl Play {
     /// Runs one client to its end.
     fn run(&mut self, kind: Kind, who: Who, load: &Load) -> anyhow::Result<()> {
         self.start(kind, who, load)?.finish()?;
+        Ok(())
+    }
+
+    /// Runs clients to their ends, some at a time: nothing may depend on their order.
+    fn run_all(&mut self, clients: &[(Kind, Who, Load)]) -> anyhow::Result<()> {
+        for together in clients.chunks(AT_ONCE) {
+            let started: Vec<Client> = together
+                .iter()
+                .map(|(kind, who, load)| self.start(*kind, *who, load))
+                .collect::<anyhow::Result<_>>()?;
+            for client in started {
+                client.finish()?;
+            }
+        }
         Ok(())
     }
 
