@@ -26,8 +26,8 @@ const ROOMS: [Rooms; 2] = [
     Rooms {
         folder: "agent/core/src",
         order: &[
-            "units", "secret", "stream", "http", "provider", "identity", "meter", "detect",
-            "pipeline", "replay",
+            "units", "secret", "stream", "http", "provider", "plain", "identity", "meter",
+            "detect", "pipeline", "replay",
         ],
     },
     Rooms { folder: "agent/src", order: &["capture", "host", "ledger", "alert", "control", "cli"] },

@@ -4,7 +4,8 @@
 //! The rooms, in the order data flows through them (`agent/ARCHITECTURE.md` has the picture):
 //! [`stream`] → [`http`] → [`provider`] → [`identity`] → [`meter`], and [`pipeline`] is the only
 //! file that knows that order. A room imports only [`units`], [`secret`] and earlier rooms.
-//! [`blind`] says which connections nothing was read of, by what [`greeting`] reads of how they begin.
+//! [`blind`] says which connections nothing was read of, by what [`greeting`] and [`plain`] read of how
+//! they begin.
 //! [`replay`] runs transcripts through all of them.
 
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ pub mod http;
 pub mod identity;
 pub mod meter;
 pub mod pipeline;
+pub mod plain;
 pub mod provider;
 pub mod replay;
 pub mod secret;
