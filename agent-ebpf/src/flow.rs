@@ -1,5 +1,5 @@
 //! What is told of connections that are watched without being read: who opened one, to where, with
-//! which TLS greeting, and how much went each way. These records have a ring of their own, so that a
+//! which TLS greeting or first request in plain HTTP, and how much went each way. These records have a ring of their own, so that a
 //! storm of connections can't displace what is read.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -14,14 +14,20 @@ pub mod kind {
     pub const QUIC: u32 = 10;
     /// A [`super::Flow`]: the socket of a connection that had greeted was closed.
     pub const RELEASED: u32 = 11;
+    /// A [`super::Flow`], and bytes of the request of HTTP that a client begins with, without TLS.
+    pub const PLAIN: u32 = 12;
 }
 
 /// Bytes of a greeting that are copied at most. One with a key of the new kind has about 1,700; what
 /// is longer has a ticket in it, or is no greeting.
 pub const GREETING_MAX: usize = 4096;
 
-/// Data bytes of the smaller of the two sizes of a greeting's record.
+/// Data bytes of the smallest of the three sizes of a record with data.
 pub const GREETING_SMALL: usize = 1024;
+
+/// Bytes of a request that are copied at most, and data bytes of the size between. What is of interest is
+/// its head, whose longest part is a token of up to some 1,500 bytes.
+pub const REQUEST_MAX: usize = 2048;
 
 /// Segments with data that are looked at for a greeting, from the first on. A proxy is asked for a
 /// tunnel before.
@@ -37,8 +43,8 @@ pub const FLOW_RING_BYTES: u32 = 512 * 1024;
 pub const QUIC_PORT: u16 = 443;
 
 /// One connection. `head` names who opened it, and when what is told happened. In a record of
-/// [`kind::GREETED`] the data follows, in a space of one of the two sizes; what is beyond `length`
-/// means nothing.
+/// [`kind::GREETED`] or [`kind::PLAIN`] the data follows, in a space of one of the three sizes; what is
+/// beyond `length` means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Flow {
@@ -46,8 +52,8 @@ pub struct Flow {
     pub head: Head,
     /// The kernel's name of the socket, which no other socket of this boot has.
     pub cookie: u64,
-    /// Bytes sent since the connection greeted, the greeting included; of QUIC, those of the
-    /// datagrams that take an answer's keys.
+    /// Bytes sent since the connection greeted or its first request began, these included; of QUIC, those
+    /// of the datagrams that take an answer's keys.
     pub written: u64,
     /// Bytes received since then, as far as the process has acknowledged them; of QUIC always 0.
     pub read: u64,
@@ -55,7 +61,7 @@ pub struct Flow {
     pub address: [u8; 16],
     /// Its port.
     pub port: u32,
-    /// Position of the data in the greeting.
+    /// Position of the data in the greeting; of a request always 0.
     pub offset: u32,
     /// Bytes of data.
     pub length: u32,
@@ -80,9 +86,9 @@ pub struct Watched {
     pub state: u32,
     /// Segments with data that were looked at.
     pub looked_at: u32,
-    /// TCP: sequence number of the greeting's first byte.
+    /// TCP: sequence number of the first byte of the greeting, or of the request.
     pub greeting: u32,
-    /// TCP: bytes of the greeting that are wanted; `wanted <= GREETING_MAX`.
+    /// TCP: bytes of it that are wanted; `wanted <= GREETING_MAX`, of a request `<= REQUEST_MAX`.
     pub wanted: u32,
     /// TCP: sequence number after the last byte sent.
     pub sent: u32,
@@ -92,11 +98,11 @@ pub struct Watched {
 
 /// Values of [`Watched::state`].
 pub mod state {
-    /// TCP: no greeting was seen yet.
+    /// TCP: neither a greeting nor a request was seen yet.
     pub const NEW: u32 = 0;
     /// TCP: the greeting goes on in another segment.
     pub const GREETING: u32 = 1;
-    /// TCP: the greeting is over, and bytes are counted.
+    /// TCP: the greeting is over, or was a request, and bytes are counted.
     pub const COUNTED: u32 = 2;
     /// UDP to the port of HTTP/3.
     pub const DATAGRAMS: u32 = 3;
@@ -106,5 +112,6 @@ const _: () = {
     assert!(size_of::<Flow>() == 48 + 24 + 16 + 16);
     assert!(size_of::<Watched>() == 48 + 16 + 16 + 24);
     assert!(align_of::<Flow>() == 8 && align_of::<Watched>() == 8);
-    assert!(GREETING_MAX.is_power_of_two() && GREETING_SMALL < GREETING_MAX);
+    assert!(GREETING_MAX.is_power_of_two() && GREETING_SMALL < REQUEST_MAX);
+    assert!(REQUEST_MAX < GREETING_MAX);
 };

@@ -26,7 +26,7 @@ const ROOMS: [Rooms; 2] = [
     Rooms {
         folder: "agent/core/src",
         order: &[
-            "units", "secret", "stream", "http", "provider", "identity", "meter", "blind",
+            "units", "secret", "stream", "http", "provider", "plain", "identity", "meter", "blind",
             "detect", "pipeline", "replay",
         ],
     },

@@ -4,8 +4,8 @@
 //! The rooms, in the order data flows through them (`agent/ARCHITECTURE.md` has the picture):
 //! [`stream`] → [`http`] → [`provider`] → [`identity`] → [`meter`], and [`pipeline`] is the only
 //! file that knows that order. A room imports only [`units`], [`secret`] and earlier rooms.
-//! [`blind`] says which connections nothing was read of, by what [`greeting`] reads of how they begin.
-//! [`detect`] reads what was stored, and says what is wrong.
+//! [`blind`] says which connections nothing was read of, by what [`greeting`] and [`plain`] read of how
+//! they begin. [`detect`] reads what was stored, and says what is wrong.
 //! [`replay`] runs transcripts through all of them.
 
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ pub mod http;
 pub mod identity;
 pub mod meter;
 pub mod pipeline;
+pub mod plain;
 pub mod provider;
 pub mod replay;
 pub mod secret;

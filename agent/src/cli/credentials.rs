@@ -8,10 +8,10 @@
 //! ```
 //!
 //! A fingerprint stands for a credential, which can't be found from it. AGE is since it was first seen
-//! here: it may be older. A credential in a URL is also in the logs of proxies. What isn't encrypted
-//! isn't read, so no credential here has travelled over plain HTTP.
+//! here: it may be older. A credential in a URL is also in the logs of proxies. One in plain HTTP could be
+//! read by whoever was on the way, unless it was on loopback.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use comfy_table::Cell;
@@ -107,7 +107,7 @@ fn table(report: &KnownCredentials, names: &Names) -> String {
             Cell::new(age(credential.age_seconds)),
             Cell::new(day(credential.last_seen)),
             Cell::new(grouped(credential.usage.calls)),
-            Cell::new(places(credential, ", ")),
+            Cell::new(places(credential, ", ", ["plain HTTP", "plain HTTP on loopback"])),
             Cell::new(listed(&identities)),
         ]);
     }
@@ -144,7 +144,7 @@ fn csv(report: &KnownCredentials) -> anyhow::Result<String> {
             credential.first_seen.to_string(),
             credential.last_seen.to_string(),
             credential.age_seconds.to_string(),
-            places(credential, " "),
+            places(credential, " ", ["plain_http", "plain_http_loopback"]),
             joined(&credential.identities),
             credential.usage.calls.to_string(),
             credential.usage.cost.to_string(),
@@ -164,12 +164,17 @@ fn account(ids: &BTreeMap<String, String>) -> String {
     id.map_or_else(|| "-".to_owned(), |id| printable(id))
 }
 
-fn places(credential: &KnownCredential, between: &str) -> String {
-    let places = credential.places.keys().map(|place| match place {
+/// Where it was, and how it was seen to travel without encryption.
+fn places(credential: &KnownCredential, between: &str, ways: [&'static str; 2]) -> String {
+    let plain = &credential.plain_http;
+    let places: BTreeSet<_> = credential.places.keys().copied().chain(plain.places()).collect();
+    let places = places.into_iter().map(|place| match place {
         CredentialPlace::Header => "header",
         CredentialPlace::Url => "url",
     });
-    places.collect::<Vec<_>>().join(between)
+    let seen = [plain.network.is_some(), plain.loopback.is_some()];
+    let ways = ways.into_iter().zip(seen).filter_map(|(way, is_seen)| is_seen.then_some(way));
+    places.chain(ways).collect::<Vec<_>>().join(between)
 }
 
 /// In the largest unit that fits.

@@ -14,6 +14,8 @@ use weir_core::blind::{
     Table, Transport,
 };
 use weir_core::identity::Attribution;
+use weir_core::plain::Request;
+use weir_core::secret::FingerprintKey;
 use weir_core::units::{ProcessKey, Timestamp};
 
 use super::vitals::Vitals;
@@ -42,6 +44,8 @@ pub(super) struct Blind {
     looked: LruCache<FlowId, Looked>,
     /// What was seen of processes lately, and when.
     seen: LruCache<ProcessKey, (Instant, Seen)>,
+    /// Credentials in plain HTTP have the fingerprints that they have elsewhere.
+    key: FingerprintKey,
     entries: SyncSender<Entry>,
     vitals: Arc<Vitals>,
 }
@@ -63,6 +67,7 @@ impl Blind {
     pub(super) fn new(
         capture: Capture,
         config: &BlindSpots,
+        key: FingerprintKey,
         entries: SyncSender<Entry>,
         vitals: Arc<Vitals>,
     ) -> Self {
@@ -73,6 +78,7 @@ impl Blind {
             rows: Rows::default(),
             looked: LruCache::new(LOOKED_MAX),
             seen: LruCache::new(SEEN_MAX),
+            key,
             entries,
             vitals,
         }
@@ -88,6 +94,16 @@ impl Blind {
             FlowEvent::Quic { flow, stamp } => {
                 self.table.handle(Input::Quic { flow });
                 self.settle(Some((stamp, host)));
+            }
+            FlowEvent::Plain { flow, carried, data, stamp } => {
+                let request = Request::read(data, &self.key);
+                match request {
+                    Some(request) => {
+                        self.table.handle(Input::Plain { flow, carried, request: &request });
+                        self.settle(Some((stamp, host)));
+                    }
+                    None => self.capture.forget(flow.id),
+                }
             }
             FlowEvent::Released { id, carried, time } => {
                 self.table.handle(Input::Released { id, carried, time });
@@ -168,6 +184,22 @@ impl Blind {
                     let status = status.get_or_insert_with(|| self.capture.status());
                     self.blind(flow, &endpoint, carried, is_closed, status);
                 }
+                Output::Plain { flow, endpoint, carried, request } => {
+                    if let Some((stamp, host)) = &mut opener {
+                        self.look(flow, *stamp, host);
+                    }
+                    let Some(looked) = self.looked.pop(&flow.id) else { continue };
+                    self.told_of(&Sighting {
+                        flow,
+                        endpoint: &endpoint,
+                        attribution: &looked.process.attribution,
+                        reason: Reason::PlainHttp,
+                        carried,
+                        time: Timestamp::now(),
+                        is_closed: false,
+                        request: Some(&request),
+                    });
+                }
                 Output::More { id, carried, time, is_closed } => {
                     self.rows.more(id, carried, time, is_closed);
                 }
@@ -202,12 +234,23 @@ impl Blind {
         let Some(looked) = self.looked.pop(&flow.id) else { return };
         let reason = match endpoint.transport {
             Transport::Quic => Reason::Quic,
+            Transport::Http => Reason::PlainHttp,
             Transport::Tcp => reason(flow, &looked, status, self.capture.lost()),
         };
-        let time = Timestamp::now();
-        let attribution = &looked.process.attribution;
-        let sighting = Sighting { flow, endpoint, attribution, reason, carried, time, is_closed };
-        let row = self.rows.add(&sighting);
+        self.told_of(&Sighting {
+            flow,
+            endpoint,
+            attribution: &looked.process.attribution,
+            reason,
+            carried,
+            time: Timestamp::now(),
+            is_closed,
+            request: None,
+        });
+    }
+
+    fn told_of(&mut self, sighting: &Sighting<'_>) {
+        let row = self.rows.add(sighting);
         self.tell(row);
     }
 

@@ -101,8 +101,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let reader = ledger.reader();
     let (made, metered) = sync_channel(CALLS_MAX);
     let (entries, kept) = sync_channel(ENTRIES_MAX);
-    let blind =
-        Blind::new(capture.clone(), &config.blind_spots, entries.clone(), Arc::clone(&vitals));
+    let blind = Blind::new(
+        capture.clone(),
+        &config.blind_spots,
+        key.clone(),
+        entries.clone(),
+        Arc::clone(&vitals),
+    );
     let (changes, changed) = (Changes::default(), entries.clone());
     let detecting = Detecting::new(
         Detect::default,

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use weir_core::blind::{BlindSpot, Reason, Transport};
 use weir_core::identity::IdentityId;
 use weir_core::pipeline::Stats;
+use weir_core::secret::Fingerprint;
 
 /// Most unpriced models that are told apart; the others are counted together.
 const UNPRICED_MAX: usize = 100;
@@ -14,8 +15,8 @@ const UNPRICED_MAX: usize = 100;
 /// Most blind spots that are told apart.
 const BLIND_MAX: usize = 128;
 
-/// Who, where, how and why.
-type BlindKey = (IdentityId, String, Transport, Reason);
+/// Who, where, how and why; and in plain HTTP, with what.
+type BlindKey = (IdentityId, String, Transport, Reason, Option<Fingerprint>);
 
 /// Counters and states, written by one thread each.
 #[derive(Debug, Default)]
@@ -71,7 +72,9 @@ impl Vitals {
     pub(super) fn blind(&self, spot: &BlindSpot) {
         *locked(&self.blind_connections).entry(spot.reason).or_default() += spot.connections;
         let mut known = locked(&self.blind);
-        let key = (spot.identity.clone(), spot.host.clone(), spot.transport, spot.reason);
+        let credential = spot.plain_http.as_ref().and_then(|said| said.credential.clone());
+        let BlindSpot { identity, host, transport, reason, .. } = spot;
+        let key = (identity.clone(), host.clone(), *transport, *reason, credential);
         if let Some(sum) = known.get_mut(&key) {
             sum.until = spot.until;
             sum.connections = sum.connections.saturating_add(spot.connections);

@@ -200,6 +200,11 @@ fn bound_blind(spot: &mut BlindSpot) {
     let optional = [&mut spot.process.exe, &mut spot.unit].into_iter().flatten();
     optional.chain([&mut spot.identity.0, &mut spot.host]).for_each(cut);
     spot.container.iter_mut().for_each(bound_container);
+    if let Some(said) = &mut spot.plain_http {
+        said.provider.iter_mut().for_each(cut_short);
+        said.credential_ids = bounded_ids(std::mem::take(&mut said.credential_ids));
+        said.assigned.iter_mut().for_each(bound_assigned);
+    }
 }
 
 fn bound_behalf(behalf: &mut Behalf) {
@@ -246,20 +251,21 @@ fn bound_workload(workload: &mut Workload) {
         cut_short(uid);
         [name, namespace, service_account].into_iter().flatten().for_each(cut_short);
     }
-    if let Some(assigned) = assigned {
-        let Assigned { rule, owner, team, product_line, cost_center, environment, labels } =
-            assigned;
-        cut_short(rule);
-        let optional = [owner, team, product_line, cost_center, environment];
-        optional.into_iter().flatten().for_each(cut_short);
-        *labels = bounded_ids(std::mem::take(labels));
-    }
+    assigned.iter_mut().for_each(bound_assigned);
     if let Some(Agent { name, pid: _, depth: _, through, recursive: _ }) = agent {
         through.truncate(IDS_MAX);
         through.iter_mut().chain([name]).for_each(cut_short);
     }
     disputed.truncate(IDS_MAX);
     disputed.iter_mut().for_each(cut_short);
+}
+
+fn bound_assigned(assigned: &mut Assigned) {
+    let Assigned { rule, owner, team, product_line, cost_center, environment, labels } = assigned;
+    cut_short(rule);
+    let optional = [owner, team, product_line, cost_center, environment];
+    optional.into_iter().flatten().for_each(cut_short);
+    *labels = bounded_ids(std::mem::take(labels));
 }
 
 fn bounded_ids(ids: BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -63,7 +63,8 @@ pub use index::open::{IndexReport, Rebuilt};
 pub use index::probe::{Probe, answer_probe};
 pub use inventory::{
     DORMANT_AFTER_DAYS, IdentitiesReport, IdentityDetail, IdentityKind, IdentityQuery,
-    KnownCredential, KnownCredentials, KnownIdentity, Offboarding, Standing, Values,
+    KnownCredential, KnownCredentials, KnownIdentity, Offboarding, PlainHttp, Sightings, Standing,
+    Values,
 };
 pub use line::Damage;
 pub use log::Cut;

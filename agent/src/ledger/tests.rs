@@ -5,6 +5,7 @@ mod batches;
 mod blind;
 mod edges;
 mod inventory;
+mod plain;
 
 use std::collections::BTreeMap;
 use std::fs;

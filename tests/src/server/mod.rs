@@ -1,5 +1,5 @@
-//! The model server: TLS with a certificate made at start, HTTP/1.1, HTTP/2 and WebSocket, and
-//! answers in the exact forms of the providers. It decides the numbers of each answer and keeps them as the [`Journal`].
+//! The model server: TLS with a certificate made at start, or nothing to a client that begins without;
+//! HTTP/1.1, HTTP/2 and WebSocket, and answers in the exact forms of the providers. It decides the numbers of each answer and keeps them as the [`Journal`].
 //!
 //! It runs on a thread of its own and speaks TLS through `rustls` on `ring`, which nothing probes:
 //! whatever `weir` sees is the clients' side.
@@ -22,6 +22,7 @@ use anyhow::Context as _;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::watch;
@@ -128,7 +129,23 @@ async fn serve(socket: TcpStream, acceptor: TlsAcceptor, stage: Arc<reply::Stage
     if socket.set_nodelay(true).is_err() {
         return;
     }
+    // Every record of a handshake begins so, and no request does.
+    const HANDSHAKE: u8 = 22;
+    let mut first = [0; 1];
+    if !matches!(socket.peek(&mut first).await, Ok(1)) {
+        return;
+    }
+    if first != [HANDSHAKE] {
+        return converse(socket, stage).await;
+    }
     let Ok(stream) = acceptor.accept(socket).await else { return };
+    converse(stream, stage).await;
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stage: Arc<reply::Stage>,
+) {
     let service = service_fn(|request| {
         let stage = Arc::clone(&stage);
         async move { Ok::<_, Infallible>(stage.answer(request).await) }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use weir_tests::harness::client::Stream;
 use weir_tests::harness::{Daemon, Kind, Load, Scene, Who, wait_until};
 
+use crate::canary::{KEY, PROMPT, clean, clean_files};
 use crate::{Case, Play, case};
 
 /// How long after its last byte a connection may go unmentioned.
@@ -29,6 +30,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("what_is_read_hides_no_blind_spot", beside),
         case("quic_is_a_blind_spot", || quic("connected")),
         case("quic_from_any_socket_is_a_blind_spot", || quic("unconnected")),
+        case("plain_http_is_a_blind_spot", plain_http),
         case("without_the_watch_no_blind_spot_is_told_of", off),
     ]
 }
@@ -320,6 +322,72 @@ fn quic(form: &str) -> anyhow::Result<()> {
         ],
     )?;
     play.check(1)
+}
+
+/// A call in plain HTTP with a key, after a request to no model with another.
+fn plain_http() -> anyhow::Result<()> {
+    let play = Play::begin()?;
+    let host = play.scene.server.host();
+    let (_, port) = host.rsplit_once(':').context("no port")?;
+    let who = Who::User("backup");
+    let body = format!(
+        "{{\"model\":\"gpt-4o\",\"messages\":[{{\"role\":\"user\",\"content\":\"{PROMPT}\"}}]}}"
+    );
+    let ask = |path: &str, key: &str| {
+        let url = format!("http://127.0.0.1:{port}{path}");
+        let key = format!("Authorization: Bearer {key}");
+        let arguments = ["-sS", "-o", "/dev/null", "-H", &key, "-d", &body, &url];
+        let client = Unread::start(&play, who, Path::new("/usr/bin/curl"), &arguments)?;
+        let pid = client.pid();
+        client.finish()?;
+        anyhow::Ok(pid)
+    };
+    ask("/login", "sk-of-no-model")?;
+    let pid = ask("/v1/chat/completions", KEY)?;
+    let spot = wait_for(&play.daemon, pid)?;
+    check(
+        &spot,
+        &[
+            ("/process/uid", who.uid()?.into()),
+            ("/host", "127.0.0.1".into()),
+            ("/known_by", "request".into()),
+            ("/remote", format!("127.0.0.1:{port}").into()),
+            ("/transport", "http".into()),
+            ("/reason", "plain_http".into()),
+            ("/connections", 1.into()),
+            ("/plain_http/loopback", true.into()),
+            ("/plain_http/provider", "openai".into()),
+            ("/plain_http/api", "chat_completions".into()),
+            ("/plain_http/credential_in", "header".into()),
+        ],
+    )?;
+    let identity = spot["identity"].as_str().unwrap_or_default();
+    anyhow::ensure!(identity.ends_with("/user/backup"), "{identity}");
+    let written = spot["written"].as_u64();
+    anyhow::ensure!(written > Some(200) && written < Some(2_000), "{spot}");
+    anyhow::ensure!(play.spots()?.len() == 1, "{:?}", play.spots());
+    play.check_none(pid)?;
+
+    let fingerprint = spot["plain_http"]["credential"].as_str().context("no credential")?;
+    wait_until("the inventory to have it", TOLD_WITHIN, || {
+        let said = play.daemon.said(&["credentials"])?;
+        let rows: Vec<_> = said.lines().filter(|line| line.contains("user/backup")).collect();
+        let is_row = |row: &&str| row.contains("header, plain HTTP on loopback");
+        Ok(rows.len() == 1 && rows.iter().all(is_row) && rows[0].starts_with(fingerprint))
+    })?;
+    let shown = play.daemon.said(&["identity", "show", "user/backup"])?;
+    anyhow::ensure!(shown.contains("1 connection on loopback, not metered"), "{shown}");
+    let said = play.daemon.said(&["usage"])?;
+    anyhow::ensure!(said.contains("in plain HTTP: not metered"), "{said}");
+    let doctor = play.daemon.said(&["doctor"])?;
+    anyhow::ensure!(doctor.contains("plain_http, on loopback, with a credential"), "{doctor}");
+    let credentials = play.daemon.said(&["credentials", "--format", "json"])?;
+    for said in [shown, said, doctor, credentials] {
+        clean("what weir says", said.as_bytes())?;
+    }
+    let home = play.scene.directory().join("weir");
+    play.daemon.stop()?;
+    clean_files(&home)
 }
 
 fn off() -> anyhow::Result<()> {

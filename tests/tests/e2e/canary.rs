@@ -10,9 +10,9 @@ use weir_tests::play::{Failure, Play as Directions};
 
 use crate::{Case, Play, case};
 
-const PROMPT: &str = "canary-prompt-4f1b9c3e7a";
+pub(crate) const PROMPT: &str = "canary-prompt-4f1b9c3e7a";
 const COMPLETION: &str = "canary-completion-83d02e6c55";
-const KEY: &str = "canary-key-b7719f20ad";
+pub(crate) const KEY: &str = "canary-key-b7719f20ad";
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![case("no_secret_and_no_payload_is_kept_or_said", canary)]
@@ -59,19 +59,22 @@ fn canary() -> anyhow::Result<()> {
         clean(&what, &output.stderr)?;
     }
     let home = play.scene.directory().join("weir");
-    let written = files(&home)?;
-    anyhow::ensure!(written.len() > 2, "the daemon wrote no files: {written:?}");
-    for file in &written {
-        clean(&file.display().to_string(), &fs::read(file)?)?;
-    }
+    clean_files(&home)?;
     play.daemon.stop()?;
-    for file in files(&home)? {
-        clean(&file.display().to_string(), &fs::read(file)?)?;
+    clean_files(&home)
+}
+
+/// Fails if a secret is in any file that the daemon wrote.
+pub(crate) fn clean_files(home: &Path) -> anyhow::Result<()> {
+    let written = files(home)?;
+    anyhow::ensure!(written.len() > 2, "the daemon wrote no files: {written:?}");
+    for file in written {
+        clean(&file.display().to_string(), &fs::read(&file)?)?;
     }
     Ok(())
 }
 
-fn clean(what: &str, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn clean(what: &str, bytes: &[u8]) -> anyhow::Result<()> {
     for secret in [PROMPT, COMPLETION, KEY] {
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         anyhow::ensure!(!found, "{secret} is in {what}");

@@ -1,7 +1,7 @@
 //! Connections, whoever reads them: who opens one, and what can be seen of it from outside. A socket
 //! is noted when it is connected, in the name of whoever does it, and found again by its cookie when
-//! its packets leave. What is not TLS after some segments is forgotten, so that its packets cost one
-//! look into a table and no more.
+//! its packets leave. What is neither TLS after some segments nor began with a request in plain HTTP is
+//! forgotten, so that its packets cost one look into a table and no more.
 
 mod datagram;
 mod packet;

@@ -7,7 +7,7 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use aya_ebpf::programs::SkBuffContext;
 use weir_ebpf::flow::{
-    Flow, GREETING_MAX, GREETING_SMALL, SEGMENTS_LOOKED_AT, Watched, kind, state,
+    Flow, GREETING_MAX, GREETING_SMALL, REQUEST_MAX, SEGMENTS_LOOKED_AT, Watched, kind, state,
 };
 use weir_ebpf::loss::Cause;
 
@@ -15,7 +15,7 @@ use super::flow;
 use super::packet::Network;
 use crate::maps::{FLOW_RING, FLOWS, count_lost};
 
-/// A greeting's record with room for `N` bytes.
+/// A record with room for `N` bytes of a greeting or a request.
 #[repr(C)]
 struct Slot<const N: usize> {
     flow: Flow,
@@ -26,7 +26,7 @@ struct Slot<const N: usize> {
 const HEADER: usize = 20;
 const SYN: u8 = 2;
 
-/// Bytes that tell a greeting: the head of a TLS record and of the message in it.
+/// Bytes that tell a greeting: the head of a TLS record and of the message in it. No request is shorter.
 const TESTED: usize = 9;
 const TLS_HANDSHAKE: u8 = 0x16;
 const TLS_MAJOR: u8 = 3;
@@ -35,6 +35,11 @@ const CLIENT_HELLO: u8 = 1;
 const RECORD_HEAD: u32 = 5;
 /// The head of a message of the handshake.
 const MESSAGE_HEAD: u32 = 4;
+
+/// How requests begin that a model may be asked by: those of HTTP/1.1 by their method, HTTP/2 by its
+/// preface (RFC 9113, section 3.4). What asks a proxy for a tunnel is not among them.
+const REQUESTS: [[u8; 4]; 7] =
+    [*b"POST", *b"GET ", *b"PUT ", *b"PATC", *b"DELE", *b"HEAD", *b"PRI "];
 
 /// What a segment's header says of it.
 struct Segment {
@@ -66,18 +71,28 @@ impl Segment {
     }
 }
 
-/// Looks for a greeting, and counts what is sent from there on.
+/// What a segment begins that is told of.
+struct Opening {
+    /// [`kind::GREETED`] or [`kind::PLAIN`].
+    kind: u32,
+    /// Bytes of it that are wanted, from this segment on.
+    wanted: u32,
+}
+
+/// Looks for a greeting, or for a request where the first segment begins; and counts what is sent from
+/// there on.
 #[inline(always)]
 pub(super) fn look(ctx: &SkBuffContext, network: &Network, cookie: u64, watched: &mut Watched) {
     let Some(segment) = Segment::of(ctx, network) else {
         return;
     };
+    let mut kind = kind::GREETED;
     if watched.state == state::NEW {
         if segment.length == 0 {
             return;
         }
         watched.looked_at += 1;
-        let Some(wanted) = greeting(ctx, &segment) else {
+        let Some(opening) = opening(ctx, &segment, watched.looked_at == 1) else {
             if watched.looked_at >= SEGMENTS_LOOKED_AT {
                 let _present = FLOWS.remove(cookie);
             }
@@ -86,12 +101,13 @@ pub(super) fn look(ctx: &SkBuffContext, network: &Network, cookie: u64, watched:
         watched.greeting = segment.sequence;
         watched.sent = segment.sequence;
         watched.acknowledged = segment.acknowledged;
-        watched.wanted = wanted;
+        watched.wanted = opening.wanted;
         watched.state = state::GREETING;
+        kind = opening.kind;
     }
     count(&segment, watched);
     if watched.state == state::GREETING {
-        copy(ctx, network, &segment, cookie, watched);
+        copy(ctx, network, &segment, cookie, watched, kind);
     }
 }
 
@@ -115,14 +131,30 @@ fn advance(position: &mut u32, to: u32) -> u64 {
     u64::from(ahead)
 }
 
-/// How many bytes of greeting there are from this segment on, if it begins one.
+/// What this segment begins, if it is anything that is told of. Only the first is looked at for a
+/// request, and only as much of it as is in that segment is wanted.
 #[inline(always)]
-fn greeting(ctx: &SkBuffContext, segment: &Segment) -> Option<u32> {
+fn opening(ctx: &SkBuffContext, segment: &Segment, is_first: bool) -> Option<Opening> {
     if segment.length < TESTED as u32 {
         return None;
     }
-    let [kind, major, _, high, low, message, most, middle, least] =
-        ctx.load::<[u8; TESTED]>(segment.data as usize).ok()?;
+    let first: [u8; TESTED] = ctx.load(segment.data as usize).ok()?;
+    if let Some(wanted) = greeting(first) {
+        return Some(Opening { kind: kind::GREETED, wanted });
+    }
+    let word = [first[0], first[1], first[2], first[3]];
+    if !is_first || !REQUESTS.contains(&word) {
+        return None;
+    }
+    let most = REQUEST_MAX as u32;
+    let wanted = if segment.length < most { segment.length } else { most };
+    Some(Opening { kind: kind::PLAIN, wanted })
+}
+
+/// How many bytes of greeting there are from here on, if one begins so.
+#[inline(always)]
+fn greeting(first: [u8; TESTED]) -> Option<u32> {
+    let [kind, major, _, high, low, message, most, middle, least] = first;
     if kind != TLS_HANDSHAKE || major != TLS_MAJOR || message != CLIENT_HELLO {
         return None;
     }
@@ -134,7 +166,7 @@ fn greeting(ctx: &SkBuffContext, segment: &Segment) -> Option<u32> {
     Some(if wanted < GREETING_MAX as u32 { wanted } else { GREETING_MAX as u32 })
 }
 
-/// Copies as much of the greeting as is in this segment.
+/// Copies as much of what is wanted as is in this segment.
 #[inline(always)]
 fn copy(
     ctx: &SkBuffContext,
@@ -142,6 +174,7 @@ fn copy(
     segment: &Segment,
     cookie: u64,
     watched: &mut Watched,
+    kind: u32,
 ) {
     let offset = segment.sequence.wrapping_sub(watched.greeting);
     if segment.length == 0 || offset >= watched.wanted {
@@ -153,12 +186,14 @@ fn copy(
     if length == left || watched.looked_at >= SEGMENTS_LOOKED_AT {
         watched.state = state::COUNTED;
     }
-    let mut told = flow(kind::GREETED, cookie, watched);
+    let mut told = flow(kind, cookie, watched);
     told.address = network.destination;
     told.port = u32::from(segment.port);
     told.offset = offset;
     if length <= GREETING_SMALL as u32 {
         hand_over::<GREETING_SMALL>(ctx, told, segment.data, length);
+    } else if length <= REQUEST_MAX as u32 {
+        hand_over::<REQUEST_MAX>(ctx, told, segment.data, length);
     } else {
         hand_over::<GREETING_MAX>(ctx, told, segment.data, length);
     }

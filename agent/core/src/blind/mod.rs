@@ -6,6 +6,8 @@
 //! connections left over. A connection that is left over, that has carried enough for a request, and
 //! of which nothing was read for a while, is a blind spot ([`Table`]); what there is to say of blind
 //! spots is gathered into rows of which there are few, however many connections there are ([`Rows`]).
+//!
+//! A model call that goes by plain HTTP is one too: no TLS library will ever show it.
 
 mod hosts;
 mod record;
@@ -16,11 +18,12 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::plain::Request;
 use crate::units::{ProcessKey, Timestamp};
 
 pub use hosts::{HostPattern, Hosts, ParseHostError};
-pub use record::{BlindSpot, KnownBy, Reason, Transport};
-pub use rows::{Rows, Sighting};
+pub use record::{BlindSpot, KnownBy, PlainRequest, Reason, Transport};
+pub use rows::{OTHERS, Rows, Sighting};
 pub use table::Table;
 
 /// Names a connection: the kernel's cookie of its socket, which no other socket of a boot has.
@@ -36,14 +39,15 @@ pub struct Flow {
     pub process: ProcessKey,
     /// To where.
     pub remote: SocketAddr,
-    /// When its greeting, or its first packet, was sent.
+    /// When its greeting, its first packet or its first request was sent.
     pub time: Timestamp,
 }
 
 /// How much went each way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
-    /// Bytes that the process sent, from the greeting on; of QUIC, once it had an answer.
+    /// Bytes that the process sent, from the greeting or the first request on; of QUIC, once it had an
+    /// answer.
     pub written: u64,
     /// Bytes that it received; of QUIC always 0, for they are not looked at.
     pub read: u64,
@@ -65,6 +69,15 @@ pub enum Input<'a> {
     Quic {
         /// Which connection.
         flow: Flow,
+    },
+    /// A connection began with a request in plain HTTP.
+    Plain {
+        /// Which connection.
+        flow: Flow,
+        /// How much it has carried so far.
+        carried: Carried,
+        /// The request.
+        request: &'a Request,
     },
     /// How much a connection has carried so far.
     Counted {
@@ -124,6 +137,18 @@ pub enum Output {
         carried: Carried,
         /// It was closed.
         is_closed: bool,
+    },
+    /// This connection carries a request to a model endpoint, or a model call, in plain HTTP. Its
+    /// process is to be looked at now.
+    Plain {
+        /// Which.
+        flow: Flow,
+        /// Where it goes.
+        endpoint: Endpoint,
+        /// How much it has carried so far.
+        carried: Carried,
+        /// The request that it began with.
+        request: Box<Request>,
     },
     /// A connection of which that was said has carried more since.
     More {

@@ -1,11 +1,15 @@
 //! What the ledger keeps of blind spots.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{Container, IdentityId, Process};
+use crate::http::{CredentialKind, CredentialPlace};
+use crate::identity::{Assigned, Container, IdentityId, Process};
+use crate::provider::Api;
+use crate::secret::Fingerprint;
 use crate::units::Timestamp;
 
 /// Connections of one identity to one model endpoint of which nothing was read, for one reason. The
@@ -44,6 +48,38 @@ pub struct BlindSpot {
     /// Bytes that were received, encryption included; absent if that was not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<u64>,
+    /// What their first requests said, if they are plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_http: Option<Box<PlainRequest>>,
+}
+
+/// What the first request of a connection said in plain HTTP: its credential is that of each connection
+/// of the row, the rest is of the first. All of it are claims of the caller.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainRequest {
+    /// The other end is a loopback address, so that none of it has left the host.
+    pub loopback: bool,
+    /// Whose endpoint its host is, or who made the form that it speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The form; absent if it is no model call, though it goes to a model endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<Api>,
+    /// Stands for the credential that it carried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Fingerprint>,
+    /// What kind of credential it is, by its form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_kind: Option<CredentialKind>,
+    /// Where the request carried it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_in: Option<CredentialPlace>,
+    /// Ids beside or inside the credential that are no secrets, as in records of calls.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub credential_ids: BTreeMap<String, String>,
+    /// What the configuration's rule says of the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<Assigned>,
 }
 
 /// Why nothing was read of a connection. Derived from what could be found out, the first that fits:
@@ -53,6 +89,8 @@ pub struct BlindSpot {
 pub enum Reason {
     /// It is QUIC, whose TLS has no function that could be probed.
     Quic,
+    /// It isn't encrypted, so no TLS library sees it.
+    PlainHttp,
     /// The process is a Java virtual machine, whose TLS is made of Java.
     Jvm,
     /// The kernel refused a probe on a file that the process runs.
@@ -76,8 +114,9 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Quic,
+        Self::PlainHttp,
         Self::Jvm,
         Self::Refused,
         Self::NoSymbols,
@@ -94,6 +133,7 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Quic => "quic",
+            Self::PlainHttp => "plain_http",
             Self::Jvm => "jvm",
             Self::Refused => "refused",
             Self::NoSymbols => "no_symbols",
@@ -117,11 +157,13 @@ impl fmt::Display for Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KnownBy {
-    /// Its greeting names it.
+    /// Its greeting, or its request in plain HTTP, names it.
     Name,
     /// Its address was configured, or is one at which another connection asked for that name. Many
     /// hosts may share an address.
     Address,
+    /// What is asked for in plain HTTP is a model call, whoever's host it is.
+    Request,
 }
 
 /// What a connection is made of.
@@ -132,4 +174,6 @@ pub enum Transport {
     Tcp,
     /// QUIC, over UDP.
     Quic,
+    /// HTTP over TCP, without TLS.
+    Http,
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{BlindSpot, Carried, Endpoint, Flow, FlowId, Reason, Transport};
+use super::{BlindSpot, Carried, Endpoint, Flow, FlowId, PlainRequest, Reason, Transport, plain};
 use crate::identity::{Attribution, IdentityId};
+use crate::plain::Request;
+use crate::secret::Fingerprint;
 use crate::units::Timestamp;
 
 /// Most rows that are gathered at once.
@@ -12,7 +14,7 @@ const ROWS_MAX: usize = 512;
 /// host is [`OTHERS`].
 const ROWS_OF_ONE: usize = 32;
 /// The host of what one identity has too many of.
-const OTHERS: &str = "(others)";
+pub const OTHERS: &str = "(others)";
 /// How long a row is gathered, in seconds: a report may be so late to know of what came after the
 /// first connection.
 const GATHER: i64 = 300;
@@ -34,6 +36,8 @@ pub struct Sighting<'a> {
     pub time: Timestamp,
     /// There will be no more.
     pub is_closed: bool,
+    /// What it began with, if it is plain HTTP.
+    pub request: Option<&'a Request>,
 }
 
 /// Rows that are being gathered.
@@ -48,9 +52,13 @@ pub struct Rows {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     identity: IdentityId,
+    /// What a user may see are the rows of that user.
+    uid: u32,
     host: String,
     transport: Transport,
     reason: Reason,
+    loopback: bool,
+    credential: Option<Fingerprint>,
 }
 
 #[derive(Debug)]
@@ -66,17 +74,29 @@ struct Row {
 impl Rows {
     /// Takes a blind spot in. The first of its kind for a while is a row right away.
     pub fn add(&mut self, sighting: &Sighting<'_>) -> Option<BlindSpot> {
-        let Sighting { flow, endpoint, attribution, reason, carried, time, is_closed } = *sighting;
+        let Sighting { flow, endpoint, attribution, reason, carried, time, is_closed, request } =
+            *sighting;
+        let mut plain_http = request.map(|request| said(request, flow, attribution));
+        let credential = plain_http.as_ref().and_then(|said| said.credential.clone());
         let mut key = Key {
-            identity: attribution.identity.clone(),
+            identity: attribution.of_call(credential.as_ref()).0.clone(),
+            uid: attribution.process.uid,
             host: endpoint.host.clone(),
             transport: endpoint.transport,
             reason,
+            loopback: plain_http.as_ref().is_some_and(|said| said.loopback),
+            credential,
         };
         if !self.rows.contains_key(&key) {
             let mut of_one = self.rows.keys().filter(|known| known.identity == key.identity);
             if of_one.nth(ROWS_OF_ONE - 1).is_some() {
                 OTHERS.clone_into(&mut key.host);
+                key.credential = None;
+                plain_http = plain_http.map(|said| PlainRequest {
+                    loopback: said.loopback,
+                    assigned: said.assigned,
+                    ..PlainRequest::default()
+                });
             }
         }
         if !self.rows.contains_key(&key) && self.rows.len() >= ROWS_MAX {
@@ -92,7 +112,7 @@ impl Rows {
             pending: BlindSpot {
                 time: flow.time,
                 until: time,
-                identity: attribution.identity.clone(),
+                identity: key.identity,
                 process: attribution.process.clone(),
                 unit: attribution.unit.clone(),
                 container: attribution.container.clone(),
@@ -103,7 +123,8 @@ impl Rows {
                 reason,
                 connections: 0,
                 written: 0,
-                read: (endpoint.transport == Transport::Tcp).then_some(0),
+                read: (endpoint.transport != Transport::Quic).then_some(0),
+                plain_http: plain_http.map(Box::new),
             },
         });
         row.take(1, carried, flow.time, time);
@@ -178,5 +199,24 @@ impl Row {
         (spot.time, spot.connections, spot.written) = (now, 0, 0);
         spot.read = spot.read.map(|_| 0);
         given
+    }
+}
+
+/// What a row keeps of a request in plain HTTP.
+fn said(request: &Request, flow: Flow, attribution: &Attribution) -> PlainRequest {
+    let Request { host: _, provider, api, is_to_provider: _, credential } = request;
+    let fingerprint = credential.as_ref().map(|used| used.fingerprint.clone());
+    let (_identity, workload) = attribution.of_call(fingerprint.as_ref());
+    let (kind, place) = credential.as_ref().map(|used| (used.kind, used.place)).unzip();
+    let ids = credential.iter().flat_map(|used| &used.ids);
+    PlainRequest {
+        loopback: plain(flow.remote.ip()).is_loopback(),
+        provider: provider.map(str::to_owned),
+        api: *api,
+        credential: fingerprint,
+        credential_kind: kind,
+        credential_in: place,
+        credential_ids: ids.map(|(name, id)| ((*name).to_owned(), id.clone())).collect(),
+        assigned: workload.assigned,
     }
 }

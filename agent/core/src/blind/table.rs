@@ -9,6 +9,8 @@ use lru::LruCache;
 
 use super::{Carried, Endpoint, Flow, FlowId, Hosts, Input, KnownBy, Output, Transport, plain};
 use crate::greeting::Greeting;
+use crate::plain::Request;
+use crate::provider::provider_of;
 use crate::units::{ProcessKey, Timestamp};
 
 /// Most connections that are followed at once.
@@ -98,6 +100,7 @@ impl Table {
                 }
                 None => self.outputs.push_back(Output::Forget { id: flow.id }),
             },
+            Input::Plain { flow, carried, request } => self.plain(flow, carried, request),
             Input::Counted { id, carried, time } => self.counted(id, carried, time, false),
             Input::Released { id, carried, time } => self.counted(id, carried, time, true),
             Input::Spoke { process, host, time } => self.spoke(process, host, time),
@@ -185,6 +188,33 @@ impl Table {
         }
     }
 
+    /// A connection whose first request could be seen is judged at once.
+    fn plain(&mut self, flow: Flow, carried: Carried, request: &Request) {
+        let Some(endpoint) = self.plain_endpoint(flow.remote, request) else {
+            self.outputs.push_back(Output::Forget { id: flow.id });
+            return;
+        };
+        let entry = Entry { told: Some(carried), ..Entry::new(flow, endpoint.clone(), 0) };
+        self.keep(entry);
+        let request = Box::new(request.clone());
+        self.outputs.push_back(Output::Plain { flow, endpoint, carried, request });
+    }
+
+    /// Where a request in plain HTTP goes, if it is to a model endpoint or a model call.
+    fn plain_endpoint(&self, remote: SocketAddr, request: &Request) -> Option<Endpoint> {
+        let name = request.host.as_deref().map(without_port);
+        let at_known_port = || provider_of(&remote.to_string()).is_some();
+        let known_by = if request.is_to_provider || name.is_some_and(|it| self.hosts.has_name(it)) {
+            KnownBy::Name
+        } else if self.hosts.has_address(plain(remote.ip())) || at_known_port() {
+            KnownBy::Address
+        } else {
+            request.api.map(|_api| KnownBy::Request)?
+        };
+        let host = name.map_or_else(|| plain(remote.ip()).to_string(), str::to_owned);
+        Some(Endpoint { host, known_by, transport: Transport::Http })
+    }
+
     /// The name of the endpoint at an address.
     fn known_address(&mut self, remote: SocketAddr) -> Option<String> {
         let address = plain(remote.ip());
@@ -193,21 +223,17 @@ impl Table {
     }
 
     fn follow(&mut self, flow: Flow, endpoint: Endpoint, greeting: u64) {
-        let entry = Entry {
-            flow,
-            endpoint,
-            greeting,
-            carried: Carried::default(),
-            active: None,
-            is_closed: false,
-            told: None,
-        };
         self.outputs.push_back(Output::Look { flow });
-        if let Some((id, old)) = self.flows.push(flow.id, entry)
-            && id != flow.id
+        self.keep(Entry::new(flow, endpoint, greeting));
+    }
+
+    fn keep(&mut self, entry: Entry) {
+        let id = entry.flow.id;
+        if let Some((pushed_out, old)) = self.flows.push(id, entry)
+            && pushed_out != id
         {
             self.evicted += u64::from(old.told.is_none());
-            self.outputs.push_back(Output::Forget { id });
+            self.outputs.push_back(Output::Forget { id: pushed_out });
         }
     }
 
@@ -309,11 +335,25 @@ impl Table {
 }
 
 impl Entry {
+    const fn new(flow: Flow, endpoint: Endpoint, greeting: u64) -> Self {
+        Self {
+            flow,
+            endpoint,
+            greeting,
+            carried: Carried { written: 0, read: 0 },
+            active: None,
+            is_closed: false,
+            told: None,
+        }
+    }
+
     /// Whether it has carried enough for a request.
     fn is_active(&self) -> bool {
         match self.endpoint.transport {
             Transport::Tcp => self.carried.written >= self.greeting + REQUEST_MIN,
             Transport::Quic => self.carried.written >= QUIC_REQUEST_MIN,
+            // It began with one.
+            Transport::Http => true,
         }
     }
 

@@ -1,3 +1,5 @@
+mod plain;
+
 use super::*;
 use crate::identity::{Attribution, IdentityId, Process};
 use jiff::SignedDuration;
@@ -318,6 +320,7 @@ fn add(rows: &mut Rows, number: u64, who: &str, host: &str, seconds: i64) -> Opt
         carried: Carried { written: 100, read: 200 },
         time: at(seconds * 1000),
         is_closed: false,
+        request: None,
     })
 }
 

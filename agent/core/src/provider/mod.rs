@@ -23,6 +23,7 @@ mod gemini_content;
 mod gemini_embed;
 mod gemini_interactions;
 mod gemini_live;
+mod glance;
 mod google_usage;
 mod json;
 mod llama_completion;
@@ -52,6 +53,7 @@ pub use aside::Outcome;
 pub use batch::BatchNews;
 pub use edge::{Edge, Protocol};
 pub use exchange::Exchange;
+pub use glance::{Glance, Glanced};
 pub use token_exchange::IssuedToken;
 
 use crate::http::{Credential, Hints};

@@ -30,6 +30,18 @@ pub enum FlowEvent<'a> {
         /// In the name of whom it was opened.
         stamp: Stamp,
     },
+    /// A process began a connection with a request of HTTP, without TLS.
+    Plain {
+        /// Which connection.
+        flow: Flow,
+        /// How much it has carried so far.
+        carried: Carried,
+        /// As much of the request as is in the first segment, and no more than
+        /// [`REQUEST_MAX`](weir_ebpf::flow::REQUEST_MAX) bytes. May hold a secret.
+        data: &'a [u8],
+        /// In the name of whom the connection was opened.
+        stamp: Stamp,
+    },
     /// A connection was closed.
     Released {
         /// Which.
@@ -61,18 +73,18 @@ fn decode_kind<'a>(record: &Record, data: &'a [u8], boot: BootTime) -> Option<Fl
     let address = IpAddr::V6(Ipv6Addr::from(record.address)).to_canonical();
     let remote = SocketAddr::new(address, u16::try_from(record.port).ok()?);
     let flow = Flow { id, process, remote, time };
+    let carried = Carried { written: record.written, read: record.read };
+    let data = || data.get(..usize::try_from(record.length).ok()?);
     match head.kind {
         kind::GREETED => Some(FlowEvent::Greeted {
             flow,
             offset: usize::try_from(record.offset).ok()?,
-            data: data.get(..usize::try_from(record.length).ok()?)?,
+            data: data()?,
             stamp,
         }),
         kind::QUIC => Some(FlowEvent::Quic { flow, stamp }),
-        kind::RELEASED => {
-            let carried = Carried { written: record.written, read: record.read };
-            Some(FlowEvent::Released { id, carried, time })
-        }
+        kind::PLAIN => Some(FlowEvent::Plain { flow, carried, data: data()?, stamp }),
+        kind::RELEASED => Some(FlowEvent::Released { id, carried, time }),
         _unknown => None,
     }
 }
@@ -129,9 +141,20 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_as_long_as_it_says() {
+        let bytes = record(kind::PLAIN, 80, 64);
+        let Ok(FlowEvent::Plain { flow, carried, data, .. }) = decode(&bytes, BOOT) else {
+            panic!("not a request")
+        };
+        assert_eq!((flow.id, data), (FlowId(42), &[9; 64][..]));
+        assert_eq!(carried, Carried { written: 517, read: 6 });
+    }
+
+    #[test]
     fn what_contradicts_itself_is_refused() {
         for bytes in [
             record(kind::GREETED, 443, 65),
+            record(kind::PLAIN, 80, 65),
             record(kind::GREETED, 65_536, 1),
             record(1, 443, 0),
             vec![0; 8],
@@ -142,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_record_panics(kind in 0u32..12, rest in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn no_record_panics(kind in 0u32..14, rest in prop::collection::vec(any::<u8>(), 0..300)) {
             let mut bytes = kind.to_ne_bytes().to_vec();
             bytes.extend(rest);
             let _any = decode(&bytes, BOOT);

@@ -81,8 +81,14 @@ fn unread(spot: &BlindSpot) -> String {
     let sent = counted(*written, "byte", "bytes");
     let received = read.map(|read| format!(", {} received", grouped(read))).unwrap_or_default();
     let pid = process.pid;
+    let plain = spot.plain_http.iter().flat_map(|said| {
+        let loopback = said.loopback.then_some(", on loopback");
+        let credential = said.credential_in.is_some().then_some(", with a credential");
+        loopback.into_iter().chain(credential)
+    });
+    let plain: String = plain.collect();
     format!(
-        "{identity} (pid {pid}) → {host} ({remote}): {connections}, {sent} sent{received}: {reason}"
+        "{identity} (pid {pid}) → {host} ({remote}): {connections}, {sent} sent{received}: {reason}{plain}"
     )
 }
 
@@ -116,7 +122,8 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_core::blind::{KnownBy, Reason, Transport};
+    use weir_core::blind::{KnownBy, PlainRequest, Reason, Transport};
+    use weir_core::http::CredentialPlace;
     use weir_core::identity::{IdentityId, Process};
     use weir_core::units::Timestamp;
 
@@ -148,7 +155,11 @@ mod tests {
             reason,
             connections: 2,
             written: 5_000,
-            read: (transport == Transport::Tcp).then_some(9_000),
+            read: (transport != Transport::Quic).then_some(9_000),
+            plain_http: (transport == Transport::Http).then(|| {
+                let credential_in = Some(CredentialPlace::Header);
+                Box::new(PlainRequest { loopback: true, credential_in, ..PlainRequest::default() })
+            }),
         }
     }
 
@@ -174,6 +185,7 @@ mod tests {
             blind_spots: vec![
                 spot(Reason::UnknownTls, Transport::Tcp),
                 spot(Reason::Quic, Transport::Quic),
+                spot(Reason::PlainHttp, Transport::Http),
             ],
             blind_connections: [("unknown_tls".to_owned(), 2), ("quic".to_owned(), 2)].into(),
             losses: [("ring_full".to_owned(), 0), ("truncated".to_owned(), 1024)].into(),

@@ -17,10 +17,10 @@ use super::say::sentence;
 use crate::cli::connection::{Connection, converse, explain, health, read};
 use crate::cli::identities::{owner, spent, state};
 use crate::cli::name::{Names, printable};
-use crate::cli::output::grouped;
+use crate::cli::output::{counted, grouped};
 use crate::cli::span::target;
 use crate::exit::Exit;
-use crate::ledger::{IdentityDetail, Values};
+use crate::ledger::{IdentityDetail, Sightings, Values};
 
 /// Show all that is known of one identity, and what was said of it.
 #[derive(Debug, clap::Args)]
@@ -101,6 +101,8 @@ fn text(detail: &IdentityDetail, names: &Names) -> String {
     line("endpoints", &all(&identity.endpoints));
     line("models", &all(&identity.models));
     line("credentials", &all(&identity.credentials));
+    line("plain HTTP", &plain(identity.plain_http.network.as_ref(), ""));
+    line("plain HTTP", &plain(identity.plain_http.loopback.as_ref(), " on loopback"));
     line("calls", &grouped(identity.usage.calls));
     line("errors", &grouped(identity.usage.errors));
     line("input", &grouped(identity.usage.tokens.input_total()));
@@ -125,6 +127,16 @@ fn all(values: &Values) -> String {
         all.push("and others".to_owned());
     }
     all.join(", ")
+}
+
+/// `3 connections on loopback, not metered, from … to …`; empty if there were none.
+fn plain(sightings: Option<&Sightings>, place: &str) -> String {
+    let Some(Sightings { connections, first_seen, last_seen, places: _ }) = sightings else {
+        return String::new();
+    };
+    let connections = counted(*connections, "connection", "connections");
+    let (first, last) = (second(*first_seen), second(*last_seen));
+    format!("{connections}{place}, not metered, from {first} to {last}")
 }
 
 fn second(time: Timestamp) -> String {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use comfy_table::Cell;
+use weir_core::blind::Transport;
 use weir_core::units::Timestamp;
 
 use super::report::{Report, Sums};
@@ -119,11 +120,18 @@ fn footer(report: &Report) -> String {
     for gap in &report.gaps {
         note(format!("the daemon was not running from {} to {}", second(gap.from), second(gap.to)));
     }
-    if !report.blind_spots.is_empty() {
+    let connections = |is_plain: bool| {
         let spots = report.blind_spots.iter();
-        let connections = spots.map(|spot| spot.connections).fold(0, u64::saturating_add);
-        let connections = counted(connections, "connection", "connections");
-        note(format!("nothing was read of {connections} to model endpoints: see `weir doctor`"));
+        let spots = spots.filter(|spot| (spot.transport == Transport::Http) == is_plain);
+        spots.map(|spot| spot.connections).reduce(u64::saturating_add)
+    };
+    if let Some(unread) = connections(false) {
+        let unread = counted(unread, "connection", "connections");
+        note(format!("nothing was read of {unread} to model endpoints: see `weir doctor`"));
+    }
+    if let Some(plain) = connections(true) {
+        let plain = counted(plain, "connection", "connections");
+        note(format!("{plain} in plain HTTP: not metered, see `weir doctor`"));
     }
     if report.omitted > 0 {
         note(format!("and {}", counted(report.omitted, "more interval", "more intervals")));
@@ -219,6 +227,13 @@ mod tests {
             "process": {"pid": 7, "exe": null, "uid": 1000}, "host": "api.openai.com",
             "known_by": "name", "remote": "192.0.2.1:443", "transport": "tcp", "reason": "jvm",
             "connections": 12, "written": 1, "read": 2
+        }, {
+            "time": "2026-11-23T01:00:00Z", "until": "2026-11-23T01:01:00Z",
+            "identity": "spiffe://weir.local/host/a/user/ann",
+            "process": {"pid": 7, "exe": null, "uid": 1000}, "host": "localhost",
+            "known_by": "request", "remote": "127.0.0.1:8000", "transport": "http",
+            "reason": "plain_http", "connections": 2, "written": 1, "read": 2,
+            "plain_http": {"loopback": true, "provider": "openai", "api": "chat_completions"}
         }]);
         report["gaps"] = json!([{"from": "2026-11-22T20:00:00Z", "to": "2026-11-22T20:05:00Z"}]);
         report["omitted"] = json!(1);

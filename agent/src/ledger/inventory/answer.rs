@@ -8,6 +8,7 @@ use weir_core::http::{CredentialKind, CredentialPlace};
 use weir_core::identity::{Assigned, IdentityId};
 use weir_core::units::Timestamp;
 
+use super::plain::PlainHttp;
 use super::rows::{CredentialRow, IdentityRow};
 use super::values::Values;
 use crate::ledger::change::{Change, Registry};
@@ -106,9 +107,9 @@ pub struct KnownIdentity {
     /// Since when and why it should make no calls any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offboarded: Option<Offboarding>,
-    /// When its first call began.
+    /// When its first call began, or its first connection in plain HTTP.
     pub first_seen: Timestamp,
-    /// When its last call began.
+    /// When its last call began, or when it was last seen in plain HTTP.
     pub last_seen: Timestamp,
     /// The hosts that it was seen on.
     pub hosts: Vec<String>,
@@ -125,6 +126,9 @@ pub struct KnownIdentity {
     pub endpoints: Values,
     /// The fingerprints of the credentials that it used.
     pub credentials: Values,
+    /// What it asked in plain HTTP, which was not metered.
+    #[serde(default, skip_serializing_if = "PlainHttp::is_empty")]
+    pub plain_http: PlainHttp,
     /// The sums of all its calls, also of those whose lines are gone.
     #[serde(flatten)]
     pub usage: Usage,
@@ -166,9 +170,9 @@ pub struct KnownCredential {
     /// Organisation, project and other ids beside or inside it, as in records.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ids: BTreeMap<String, String>,
-    /// When the first call with it began.
+    /// When the first call with it began, or the first connection that carried it in plain HTTP.
     pub first_seen: Timestamp,
-    /// When the last call with it began.
+    /// When the last call with it began, or when it was last seen in plain HTTP.
     pub last_seen: Timestamp,
     /// Seconds since it was first seen. It may be older.
     pub age_seconds: u64,
@@ -176,8 +180,11 @@ pub struct KnownCredential {
     pub identities: Values,
     /// The users whose processes used it.
     pub uids: BTreeSet<u32>,
-    /// How many calls carried it where. All of them were encrypted: nothing else is read.
+    /// How many calls carried it where. All of them were encrypted.
     pub places: BTreeMap<CredentialPlace, u64>,
+    /// What carried it in plain HTTP.
+    #[serde(default, skip_serializing_if = "PlainHttp::is_empty")]
+    pub plain_http: PlainHttp,
     /// The sums of all calls with it.
     #[serde(flatten)]
     pub usage: Usage,
@@ -229,6 +236,7 @@ impl KnownIdentity {
             providers: row.providers,
             endpoints: row.endpoints,
             credentials: row.credentials,
+            plain_http: row.plain_http,
             usage: row.usage,
         };
         if row.name != current {
@@ -255,6 +263,7 @@ impl KnownIdentity {
         self.providers.add(&other.providers);
         self.endpoints.add(&other.endpoints);
         self.credentials.add(&other.credentials);
+        self.plain_http.add(&other.plain_http);
         self.usage.add(&other.usage);
         self.judge(now);
     }
@@ -287,6 +296,7 @@ impl KnownCredential {
             identities,
             uids: [row.uid].into(),
             places: row.places,
+            plain_http: row.plain_http,
             usage: row.usage,
         };
         credential.date(now);
@@ -310,6 +320,7 @@ impl KnownCredential {
             let sum = self.places.entry(place).or_default();
             *sum = sum.saturating_add(calls);
         }
+        self.plain_http.add(&other.plain_http);
         self.usage.add(&other.usage);
         self.date(now);
     }

@@ -8,6 +8,7 @@
 mod answer;
 mod ask;
 pub(super) mod known;
+mod plain;
 mod rows;
 mod values;
 
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use weir_core::blind::{BlindSpot, PlainRequest};
 use weir_core::meter::UsageRecord;
 use weir_core::units::{Role, Timestamp};
 
@@ -26,6 +28,7 @@ pub use answer::{
     KnownCredentials, KnownIdentity, Offboarding, Standing,
 };
 pub use ask::IdentityQuery;
+pub use plain::{PlainHttp, Sightings};
 pub(super) use rows::{CredentialRow, IdentityRow, RowKey};
 pub use values::Values;
 
@@ -62,9 +65,14 @@ impl Inventory {
                 Role::Server => {}
             },
             Entry::Change(change) => Arc::make_mut(&mut self.registry).take(seq, change),
+            Entry::Blind(spot) => {
+                // One without a connection only says how much more others have carried.
+                if let Some(said) = spot.plain_http.as_ref().filter(|_| spot.connections > 0) {
+                    self.note_plain(spot, said);
+                }
+            }
             Entry::Edge(_)
             | Entry::Batch(_)
-            | Entry::Blind(_)
             | Entry::Finding(_)
             | Entry::Loss(_)
             | Entry::Start(_)
@@ -105,19 +113,40 @@ impl Inventory {
     /// A call that somebody on this host made.
     fn note(&mut self, record: &UsageRecord) {
         let uid = record.process.uid;
-        let key = (uid, rows::name_of(record).to_owned());
+        let key = (uid, rows::name_of(&record.identity).to_owned());
         let current = self.registry.current(&key.1);
         let offboarded = self.registry.offboarded(current).map(|(seq, _change)| seq);
         let before = self.identities.get(&key).map_or(0, IdentityRow::weight);
-        let row = self.identities.entry(key).or_insert_with(|| IdentityRow::new(record));
+        let row = self.identities.entry(key);
+        let row = row.or_insert_with_key(|key| IdentityRow::new(key, record.time));
         row.take(record, offboarded);
         self.bytes = self.bytes.saturating_sub(before).saturating_add(row.weight());
         if let Some(print) = record.credential.as_ref().map(ToString::to_string) {
-            let key = (uid, print.clone());
+            let key = (uid, print);
             let before = self.credentials.get(&key).map_or(0, CredentialRow::weight);
             let row = self.credentials.entry(key);
-            let row = row.or_insert_with(|| CredentialRow::new(record, &print));
+            let row = row.or_insert_with_key(|key| CredentialRow::new(key, record.time));
             row.take(record);
+            self.bytes = self.bytes.saturating_sub(before).saturating_add(row.weight());
+        }
+        self.make_room();
+    }
+
+    /// Requests that somebody on this host made in plain HTTP.
+    fn note_plain(&mut self, spot: &BlindSpot, said: &PlainRequest) {
+        let uid = spot.process.uid;
+        let key = (uid, rows::name_of(&spot.identity).to_owned());
+        let before = self.identities.get(&key).map_or(0, IdentityRow::weight);
+        let row = self.identities.entry(key);
+        let row = row.or_insert_with_key(|key| IdentityRow::new(key, spot.time));
+        row.take_plain(spot, said);
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(row.weight());
+        if let Some(print) = said.credential.as_ref().map(ToString::to_string) {
+            let key = (uid, print);
+            let before = self.credentials.get(&key).map_or(0, CredentialRow::weight);
+            let row = self.credentials.entry(key);
+            let row = row.or_insert_with_key(|key| CredentialRow::new(key, spot.time));
+            row.take_plain(spot, said);
             self.bytes = self.bytes.saturating_sub(before).saturating_add(row.weight());
         }
         self.make_room();

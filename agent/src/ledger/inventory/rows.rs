@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use weir_core::blind::{self, BlindSpot, PlainRequest};
 use weir_core::http::{CredentialKind, CredentialPlace};
-use weir_core::identity::Assigned;
+use weir_core::identity::{Assigned, IdentityId};
 use weir_core::meter::UsageRecord;
 use weir_core::units::Timestamp;
 
+use super::plain::PlainHttp;
 use super::values::{ENTRY, Values, cut};
 use crate::ledger::dimension::VALUE_MAX;
 use crate::ledger::usage::{Usage, compact};
@@ -41,6 +43,8 @@ pub(in crate::ledger) struct IdentityRow {
     /// What was seen of it after it was offboarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::ledger) after: Option<After>,
+    #[serde(default, skip_serializing_if = "PlainHttp::is_empty")]
+    pub(in crate::ledger) plain_http: PlainHttp,
 }
 
 /// Calls of an identity that should make none.
@@ -68,6 +72,8 @@ pub(in crate::ledger) struct CredentialRow {
     pub(in crate::ledger) ids: BTreeMap<String, String>,
     /// How many calls carried it where.
     pub(in crate::ledger) places: BTreeMap<CredentialPlace, u64>,
+    #[serde(default, skip_serializing_if = "PlainHttp::is_empty")]
+    pub(in crate::ledger) plain_http: PlainHttp,
 }
 
 impl IdentityRow {
@@ -76,13 +82,13 @@ impl IdentityRow {
         (self.uid, self.name.clone())
     }
 
-    /// Of an identity that was never seen before `record`.
-    pub(super) fn new(record: &UsageRecord) -> Self {
+    /// Of an identity that was never seen before.
+    pub(super) fn new((uid, name): &RowKey, time: Timestamp) -> Self {
         Self {
-            uid: record.process.uid,
-            name: name_of(record).to_owned(),
-            first_seen: record.time,
-            last_seen: record.time,
+            uid: *uid,
+            name: name.clone(),
+            first_seen: time,
+            last_seen: time,
             usage: Usage::default(),
             models: Values::default(),
             providers: Values::default(),
@@ -90,6 +96,7 @@ impl IdentityRow {
             credentials: Values::default(),
             assigned: None,
             after: None,
+            plain_http: PlainHttp::default(),
         }
     }
 
@@ -103,8 +110,9 @@ impl IdentityRow {
             let texts = optional.into_iter().flatten().map(String::len);
             rule.len() + texts.sum::<usize>() + weight(labels) + size_of::<Assigned>()
         });
-        let sets = sets.into_iter().map(Values::weight);
-        2 * (self.name.len() + ENTRY) + sets.sum::<usize>() + assigned + size_of::<Self>()
+        let sets = sets.into_iter().map(Values::weight).sum::<usize>();
+        let more = self.plain_http.weight() + size_of::<Self>();
+        2 * (self.name.len() + ENTRY) + sets + assigned + more
     }
 
     /// Takes a call. `offboarded` is the change by which the identity should make none.
@@ -127,25 +135,40 @@ impl IdentityRow {
     }
 }
 
+impl IdentityRow {
+    /// Takes requests in plain HTTP. Nobody knows how many calls they are, so they are none here.
+    pub(super) fn take_plain(&mut self, spot: &BlindSpot, said: &PlainRequest) {
+        self.first_seen = self.first_seen.min(spot.time);
+        self.last_seen = self.last_seen.max(spot.until);
+        self.providers.note(said.provider.as_deref());
+        self.endpoints.note(Some(spot.host.as_str()).filter(|host| *host != blind::OTHERS));
+        let credential = said.credential.as_ref().map(ToString::to_string);
+        self.credentials.note(credential.as_deref());
+        self.assigned = said.assigned.as_ref().map(|assigned| Box::new(kept(assigned)));
+        self.plain_http.note(spot, said);
+    }
+}
+
 impl CredentialRow {
     /// What it is found by.
     pub(in crate::ledger) fn key(&self) -> RowKey {
         (self.uid, self.fingerprint.clone())
     }
 
-    /// Of a credential that was never seen before `record`.
-    pub(super) fn new(record: &UsageRecord, fingerprint: &str) -> Self {
+    /// Of a credential that was never seen before.
+    pub(super) fn new((uid, fingerprint): &RowKey, time: Timestamp) -> Self {
         Self {
-            uid: record.process.uid,
+            uid: *uid,
             fingerprint: cut(fingerprint, VALUE_MAX).to_owned(),
             kind: None,
-            first_seen: record.time,
-            last_seen: record.time,
+            first_seen: time,
+            last_seen: time,
             usage: Usage::default(),
             providers: Values::default(),
             identities: Values::default(),
             ids: BTreeMap::new(),
             places: BTreeMap::new(),
+            plain_http: PlainHttp::default(),
         }
     }
 
@@ -155,6 +178,7 @@ impl CredentialRow {
             + self.providers.weight()
             + self.identities.weight()
             + weight(&self.ids)
+            + self.plain_http.weight()
             + size_of::<Self>()
     }
 
@@ -174,11 +198,24 @@ impl CredentialRow {
             *calls = calls.saturating_add(1);
         }
     }
+
+    /// Takes requests in plain HTTP that carried it.
+    pub(super) fn take_plain(&mut self, spot: &BlindSpot, said: &PlainRequest) {
+        self.first_seen = self.first_seen.min(spot.time);
+        self.last_seen = self.last_seen.max(spot.until);
+        self.kind = said.credential_kind.or(self.kind);
+        self.providers.note(said.provider.as_deref());
+        self.identities.note(Some(&spot.identity.0));
+        if !said.credential_ids.is_empty() {
+            self.ids = bounded(&said.credential_ids);
+        }
+        self.plain_http.note(spot, said);
+    }
 }
 
 /// The name of the identity as far as a row keeps it.
-pub(super) fn name_of(record: &UsageRecord) -> &str {
-    cut(&record.identity.0, VALUE_MAX)
+pub(super) fn name_of(identity: &IdentityId) -> &str {
+    cut(&identity.0, VALUE_MAX)
 }
 
 fn kept(assigned: &Assigned) -> Assigned {

@@ -1,8 +1,9 @@
 //! Blind spots in the ledger.
 
-use weir_core::blind::{BlindSpot, KnownBy, Reason, Transport};
-use weir_core::identity::Container;
+use weir_core::blind::{BlindSpot, KnownBy, PlainRequest, Reason, Transport};
+use weir_core::identity::{Assigned, Container};
 
+use super::super::line::LINE_MAX;
 use super::super::testing::{call, time};
 use super::super::{CallsQuery, Entry, Ledger, verify};
 use super::{open, query};
@@ -24,6 +25,7 @@ fn spot(from: i64, until: i64) -> BlindSpot {
         connections: 3,
         written: 1000,
         read: Some(2000),
+        plain_http: None,
     }
 }
 
@@ -70,8 +72,16 @@ fn the_longest_texts_fit_a_line() {
         id: worst.clone(),
         name: Some(worst.clone()),
         image: Some(worst.clone()),
-        runtime: Some(worst),
+        runtime: Some(worst.clone()),
     });
+    let ids = (0..100).map(|number| (format!("{number}{worst}"), worst.clone())).collect();
+    let assigned = Assigned { rule: worst.clone(), labels: ids, ..Assigned::default() };
+    spot.plain_http = Some(Box::new(PlainRequest {
+        provider: Some(worst.clone()),
+        credential_ids: assigned.labels.clone(),
+        assigned: Some(assigned),
+        ..PlainRequest::default()
+    }));
     let line = serde_json::to_vec(&Entry::Blind(Box::new(spot)).bounded()).unwrap();
-    assert!(line.len() <= 1 << 18, "{}", line.len());
+    assert!(line.len() <= LINE_MAX, "{}", line.len());
 }

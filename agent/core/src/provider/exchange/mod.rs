@@ -531,7 +531,7 @@ fn add_remarks(call: &mut ModelCall, remarks: &Remarks) {
 }
 
 /// What a request could want, by its head alone.
-const fn verb(head: &RequestHead) -> Option<Verb> {
+pub(super) const fn verb(head: &RequestHead) -> Option<Verb> {
     match head.method {
         Method::Post => Some(Verb::Ask),
         Method::Get | Method::Connect if head.websocket => Some(Verb::Converse),
