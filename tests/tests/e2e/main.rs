@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod blind_spots;
+mod budget;
 mod canary;
 mod crash;
 mod discovery;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         identity::cases(),
         rustls::cases(),
         blind_spots::cases(),
+        budget::cases(),
     ];
     let trials = cases
         .into_iter()
