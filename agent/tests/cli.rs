@@ -41,6 +41,7 @@ fn help_teaches() {
         "",
         "run",
         "usage",
+        "budget",
         "calls",
         "identities",
         "identity show",
@@ -88,6 +89,18 @@ fn the_table_of_a_daemon() {
     insta::assert_snapshot!(rows.join("\n"));
     assert!(text.contains(", complete"), "{text}");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn budgets_are_shown() {
+    let daemon = Daemon::start();
+    insta::assert_snapshot!("budgets", shown(&asked(&daemon, &["budget"])));
+    let csv = asked(&daemon, &["budget", "teams", "--format", "csv"]);
+    insta::assert_snapshot!("budgets_csv", shown(&csv));
+    let json = asked(&daemon, &["budget", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(report["rows"][0]["used"]["usd"], "20.50");
+    insta::assert_snapshot!("budget_unknown", shown(&asked(&daemon, &["budget", "nobody's"])));
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use weir::config::{ByteSize, Config, Days, LogFormat, LogLevel, Overrides, Seconds};
+use weir_core::detect::budget::{Enforce, Limit, Measure, Window};
+use weir_core::meter::Dimension;
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(text, Path::new("weir.toml"), Overrides::default())
@@ -52,6 +54,40 @@ fn everything_can_be_said() {
     assert_eq!(bot.spec().approved_models, ["gpt-5*"]);
     assert_eq!(people.label(), "unix:user:*, unix:gid:100");
     assert_eq!(people.spec().assigned.team.as_deref(), Some("people"));
+}
+
+#[test]
+fn the_smallest_budget_has_a_name_a_window_and_a_limit() {
+    let text = "[[budget]]\nname = 'everything'\nwindow = 'hour'\nlimit_usd = 25.0";
+    let budgets = parse(text).unwrap().budgets;
+    let [budget] = budgets.as_slice() else { panic!("{budgets:?}") };
+    assert_eq!(budget.name, "everything");
+    assert_eq!((budget.all.len(), budget.per, budget.enforce), (0, None, Enforce::Off));
+    assert_eq!((budget.warn_at.as_slice(), budget.zone.name.as_str()), (&[800][..], "UTC"));
+    let most = 25_000_000_000_000;
+    assert_eq!(budget.limits, [Limit { window: Window::Hour, measure: Measure::Usd, most }]);
+}
+
+#[test]
+fn a_budget_can_have_several_windows() {
+    let budgets = parse(include_str!("data/config/good/budgets.toml")).unwrap().budgets;
+    let [all, teams] = budgets.as_slice() else { panic!("{budgets:?}") };
+    assert_eq!(all.limits.len(), 1);
+    assert_eq!(teams.all.len(), 3);
+    assert_eq!(teams.per, Some(Dimension::Team));
+    assert_eq!(teams.warn_at, [500, 800, 955]);
+    assert_eq!(teams.enforce, Enforce::DryRun);
+    assert_eq!(teams.zone.name, "UTC");
+    let limit = |window, measure, most| Limit { window, measure, most };
+    assert_eq!(
+        teams.limits,
+        [
+            limit(Window::Day, Measure::Usd, 500_000_000),
+            limit(Window::Day, Measure::Calls, 1_000),
+            limit(Window::Month, Measure::Usd, 300_000_000_000_000),
+            limit(Window::Rolling(168), Measure::Tokens, 2_000_000),
+        ]
+    );
 }
 
 #[test]
@@ -108,6 +144,7 @@ fn all_errors_are_reported_at_once() {
     let bad = |text| parse(text).unwrap_err();
     insta::assert_snapshot!("many_errors", bad(include_str!("data/config/bad/many_errors.toml")));
     insta::assert_snapshot!("rules", bad(include_str!("data/config/bad/rules.toml")));
+    insta::assert_snapshot!("budgets", bad(include_str!("data/config/bad/budgets.toml")));
     insta::assert_snapshot!("syntax", bad(include_str!("data/config/bad/syntax.toml")));
     insta::assert_snapshot!("wrong_shapes", bad(include_str!("data/config/bad/wrong_shapes.toml")));
     insta::assert_snapshot!(
@@ -162,7 +199,7 @@ proptest! {
     fn nothing_like_a_configuration_makes_it_panic(
         pieces in prop::collection::vec(prop::sample::select(&[
             "[", "]", "[[", "]]", "=", "==", ".", ",", "\n", " ", "\"", "'", "\"\"\"", "{", "}",
-            "#", "rule", "match", "name", "labels", "\"unix:uid:7\"", "ledger", "log", "host", "retention_days", "ring_bytes", "level", "1", "-1", "0x",
+            "#", "rule", "match", "name", "labels", "budget", "window", "\"day\"", "limit_usd", "warn_at", "\"unix:uid:7\"", "ledger", "log", "host", "retention_days", "ring_bytes", "level", "1", "-1", "0x",
             "1e9", "2026-11-23", "true", "\"16MiB\"", "\\u0000", "ö",
         ][..]), 0..40)
     ) {

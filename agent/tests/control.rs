@@ -61,6 +61,7 @@ fn what_is_asked_wrongly_is_refused_with_the_reason() {
         "/v1/calls?follow=yes",
         "/v1/calls?follow=true&until=now",
         "/v1/health?verbose=1",
+        "/v1/budgets?name=unknown",
         "/v1/identity/explain",
         "/v1/identity/explain?pid=1&name=a",
         "/v1/identity/explain?pid=x",
@@ -227,7 +228,7 @@ fn a_viewer_sees_what_concerns_the_own_user_and_nothing_else() {
         let refused = ask_as(&daemon, 1002, None, &target).unwrap();
         assert!(refused.starts_with("HTTP/1.1 403 "), "{asked}: {refused}");
     }
-    for path in ["/v1/metrics", "/v1/ledger/verify"] {
+    for path in ["/v1/budgets", "/v1/metrics", "/v1/ledger/verify"] {
         let refused = ask_as(&daemon, 1000, None, &format!("GET {path}")).unwrap();
         assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
         assert!(refused.contains(r#"{"error":{"code":"forbidden","message":"#), "{refused}");

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, whose own documentation is its manual. All but `run`
 //! ask a running daemon, or do without one; none looks at a probe.
 
+mod budget;
 mod calls;
 mod completions;
 mod config;
@@ -45,6 +46,7 @@ struct Cli {
 enum Command {
     Run(run::Arguments),
     Usage(usage::Arguments),
+    Budget(budget::Arguments),
     Calls(calls::Arguments),
     Identities(identities::Arguments),
     Identity(identity::Arguments),
@@ -81,6 +83,7 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
     match command {
         Command::Run(arguments) => arguments.run(daemon),
         Command::Usage(arguments) => arguments.run(),
+        Command::Budget(arguments) => arguments.run(),
         Command::Calls(arguments) => arguments.run(),
         Command::Identities(arguments) => arguments.run(),
         Command::Identity(arguments) => arguments.run(),

@@ -2,6 +2,7 @@
 //! error, and all errors are reported at once, each with its place. `packaging/weir.toml` explains
 //! every key.
 
+mod budget;
 mod fingerprint_key;
 mod kubernetes;
 mod problem;
@@ -17,13 +18,14 @@ pub use kubernetes::{ClientCertificate, KubeletAddress, Kubernetes};
 pub use problem::{ConfigError, Problem};
 pub use units::{ByteSize, Days, ParseByteSizeError, Seconds};
 use weir_core::blind::HostPattern;
+use weir_core::detect::budget::Budget;
 use weir_core::identity::Rules;
 
 /// Where the configuration is looked for when no file is named. It need not exist.
 pub const DEFAULT_FILE: &str = "/etc/weir/weir.toml";
 
 /// Everything that can be set. Values are checked: paths are absolute, numbers within their bounds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where the ledger and the fingerprint key are kept. 0700, the daemon's own.
     pub state_dir: PathBuf,
@@ -49,6 +51,8 @@ pub struct Config {
     pub log: Log,
     /// Who is called what, and who pays: `[[rule]]`, in the order of the file.
     pub rules: Rules,
+    /// How much may be used up: `[[budget]]`, in the order of the file. Each has another name.
+    pub budgets: Vec<Budget>,
 }
 
 /// `[capture]`
@@ -161,6 +165,7 @@ impl Default for Config {
             },
             log: Log { level: LogLevel::Info, format: LogFormat::Text },
             rules: Rules::default(),
+            budgets: Vec::new(),
             state_dir,
         }
     }

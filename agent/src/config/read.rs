@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 use weir_core::blind::HostPattern;
+use weir_core::detect::budget::Budget;
 use weir_core::identity::Rules;
 
+use super::budget::budgets;
 use super::kubernetes::{self, Kubernetes};
 use super::problem::{ConfigError, Found};
 use super::rules::rules;
@@ -39,6 +41,7 @@ pub(super) struct Draft {
     level: Option<LogLevel>,
     format: Option<LogFormat>,
     rules: Rules,
+    budgets: Vec<Budget>,
 }
 
 pub(super) fn file(path: &Path, overrides: Overrides) -> Result<Config, ConfigError> {
@@ -94,6 +97,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.log.level, draft.level);
     set(&mut config.log.format, draft.format);
     config.rules = draft.rules;
+    config.budgets = draft.budgets;
     config
 }
 
@@ -137,6 +141,7 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
         (section.take("level", log_level), section.take("format", log_format))
     });
     draft.rules = rules(&mut top);
+    draft.budgets = budgets(&mut top);
     top.finish();
     draft
 }

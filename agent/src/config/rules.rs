@@ -74,7 +74,8 @@ fn labels(section: &mut Section<'_, '_>) -> BTreeMap<String, String> {
     section.map("labels", label).into_iter().collect()
 }
 
-fn text(value: &DeValue<'_>) -> Result<String, String> {
+/// A line that isn't empty.
+pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
     string(value)
         .filter(|text| is_text(text))
         .map(str::to_owned)

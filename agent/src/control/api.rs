@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
+use weir_core::detect::budget::BudgetReport;
 use weir_core::units::Timestamp;
 
 use super::calls::{CallsStream, Follow};
@@ -38,6 +39,7 @@ pub(super) fn router(control: Arc<Control>) -> Router {
         .route("/v1/identity/restore", post(inventory::restore))
         .route("/v1/identity/rename", post(inventory::rename))
         .route("/v1/credentials", get(inventory::credentials))
+        .route("/v1/budgets", get(budgets))
         .route("/v1/doctor", get(doctor))
         .route("/v1/metrics", get(metrics))
         .route("/v1/ledger/verify", get(verify))
@@ -74,6 +76,12 @@ struct CallsParameters {
 #[serde(deny_unknown_fields)]
 struct ExplainParameters {
     pid: Option<u32>,
+    name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BudgetsParameters {
     name: Option<String>,
 }
 
@@ -173,6 +181,29 @@ async fn explain_identity(
     }
 }
 
+/// They are about what others use, so not everybody may ask for them.
+async fn budgets(
+    State(control): State<Arc<Control>>,
+    Extension(peer): Extension<Peer>,
+    parameters: Parameters<BudgetsParameters>,
+) -> Answer<BudgetReport> {
+    let Query(parameters) = parameters.map_err(bad_parameters)?;
+    match peer.role {
+        Role::Auditor | Role::Admin => {}
+        Role::Viewer => return Err(ApiError::NotForViewers),
+    }
+    let mut report = blocking(move || (control.budgets)()).await?;
+    if let Some(name) = parameters.name {
+        report.rows.retain(|row| row.budget == name);
+        if report.rows.is_empty() {
+            return Err(ApiError::Unknown(format!(
+                "no budget has the name {name:?}, or nobody an account of it"
+            )));
+        }
+    }
+    Ok(Json(report))
+}
+
 async fn doctor(
     State(control): State<Arc<Control>>,
     Extension(peer): Extension<Peer>,
@@ -198,8 +229,9 @@ async fn metrics(
         Role::Viewer => return Err(ApiError::NotForViewers),
     }
     let started = control.started;
-    let report = blocking(move || (control.doctor)()).await?;
-    let text = metrics::text(&report, started);
+    let answers = blocking(move || ((control.doctor)(), (control.budgets)()));
+    let (report, budgets) = answers.await?;
+    let text = metrics::text(&report, &budgets, started);
     Ok(([(CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
 }
 

@@ -12,6 +12,7 @@
 //! | `POST /v1/identity/restore` | `identity`, `reason` | the same |
 //! | `POST /v1/identity/rename` | `identity`, `to`, `reason` | the same |
 //! | `GET /v1/credentials` | `provider`, `identity` | [`crate::ledger::KnownCredentials`] |
+//! | `GET /v1/budgets` | `name` | [`BudgetReport`]; not for viewers |
 //! | `GET /v1/identity/explain` | `pid` or `name` | [`Explanation`] or [`NamedIdentity`] |
 //! | `GET /v1/doctor` | | [`DoctorReport`] |
 //! | `GET /v1/metrics` | | OpenMetrics text, which Prometheus reads; not for viewers |
@@ -25,6 +26,7 @@
 //! auditors' group may read everything, and what they read is logged. Everybody else is a viewer, and
 //! every answer is about the calls and processes of the own user alone.
 //!
+//! [`BudgetReport`]: weir_core::detect::budget::BudgetReport
 //! [`Explanation`]: weir_core::identity::Explanation
 
 mod api;

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
+use weir_core::detect::budget::BudgetReport;
 use weir_core::identity::{Explanation, Namespace, Rules};
 use weir_core::units::Timestamp;
 
@@ -52,6 +53,8 @@ pub struct Control {
     pub auditors: Option<u32>,
     /// Puts a change into the log. Returns when it is on the disk, or after some seconds.
     pub say: Box<dyn Fn(Change) -> Result<(), ChangeError> + Send + Sync>,
+    /// Says how the budgets stand.
+    pub budgets: Box<dyn Fn() -> BudgetReport + Send + Sync>,
     /// Says how the daemon is. May block for some milliseconds.
     pub doctor: Box<dyn Fn() -> DoctorReport + Send + Sync>,
 }

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use weir_core::detect::Detect;
+use weir_core::detect::{Budgets, Detect};
 use weir_core::identity::Namespace;
 use weir_core::meter::{Catalogue, Meter};
 use weir_core::pipeline::Pipeline;
@@ -109,8 +109,9 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         Arc::clone(&vitals),
     );
     let (changes, changed) = (Changes::default(), entries.clone());
+    let budgets = Budgets::new(config.budgets);
     let detecting = Detecting::new(
-        Detect::default,
+        || Detect::new(vec![Box::new(budgets.afresh())]),
         &reader,
         Checkpoints::new(&config.state_dir, "detect"),
         entries.clone(),
@@ -160,6 +161,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         started,
         auditors: group_id(&config.control.auditor_group),
         say: Box::new(move |change| changes.say(change, &changed)),
+        budgets: Box::new(move || budgets.report(Timestamp::now())),
         doctor: Box::new({
             let vitals = Arc::clone(&vitals);
             move || doctor::report(&capture, &reader, &vitals, kubelet.as_ref())

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use weir_core::identity::IdentityId;
+use weir_core::identity::{Aliases, IdentityId};
 use weir_core::units::Timestamp;
 
 /// Most changes that are taken. Who asks for more is refused: they are held in memory.
@@ -52,8 +52,7 @@ pub enum Deed {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Registry {
     changes: BTreeMap<u64, Change>,
-    /// From a name to the one that took its place. No chain of them ends where it began.
-    aliases: HashMap<String, String>,
+    aliases: Aliases,
     /// The last word on each identity that is offboarded, by its name of today.
     offboarded: HashMap<String, u64>,
 }
@@ -62,7 +61,7 @@ impl Registry {
     /// Takes the change in the line of that number.
     pub(super) fn take(&mut self, seq: u64, change: &Change) {
         if let Deed::Rename { to } = &change.deed {
-            self.rename(&change.identity.0, &to.0);
+            self.aliases.rename(&change.identity.0, &to.0);
         }
         self.changes.insert(seq, change.clone());
         match &change.deed {
@@ -81,18 +80,12 @@ impl Registry {
 
     /// The name of today.
     pub(super) fn current<'a>(&'a self, name: &'a str) -> &'a str {
-        let mut name = name;
-        while let Some(next) = self.aliases.get(name) {
-            name = next;
-        }
-        name
+        self.aliases.current(name)
     }
 
     /// All names that stand for the same identity as `name` does.
     pub(super) fn names(&self, name: &str) -> HashSet<String> {
-        let current = self.current(name);
-        let old = self.aliases.keys().filter(|alias| self.current(alias) == current);
-        old.cloned().chain([current.to_owned()]).collect()
+        self.aliases.names(name)
     }
 
     /// The change by which the identity of this name, today's, is offboarded.
@@ -104,22 +97,6 @@ impl Registry {
     /// Each change with the number of its line.
     pub(super) const fn changes(&self) -> &BTreeMap<u64, Change> {
         &self.changes
-    }
-
-    /// Calls what is known as `old` by the name `new`, whatever else it was called before. A name that is
-    /// given back to itself stands for nothing else any more.
-    fn rename(&mut self, old: &str, new: &str) {
-        if old == new {
-            self.aliases.remove(old);
-            return;
-        }
-        let current = self.current(old).to_owned();
-        if self.current(new) == current {
-            self.aliases.remove(new);
-        }
-        if current != new {
-            self.aliases.insert(current, new.to_owned());
-        }
     }
 
     fn weigh_anew(&mut self) {

@@ -1,113 +1,12 @@
 //! What usage can be broken down by.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize};
-use weir_core::identity::Assigned;
-use weir_core::meter::UsageRecord;
+use weir_core::meter::{Dimension, UsageRecord};
 use weir_core::units::Role;
 
 /// Bytes kept of each value. Two values that are the same so far count as one.
 pub(super) const VALUE_MAX: usize = 1024;
-
-/// One way to break usage down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dimension {
-    /// Who is billed.
-    Identity,
-    /// The model that served.
-    Model,
-    /// The provider.
-    Provider,
-    /// The fingerprint of the credential.
-    Credential,
-    /// The wire form.
-    Api,
-    /// The path of the program.
-    Process,
-    /// What an interpreter runs.
-    Script,
-    /// The agent at the root of the process's lineage.
-    Agent,
-    /// The rule of the configuration that applied.
-    Rule,
-    /// Whom that rule says to ask.
-    Owner,
-    /// The team.
-    Team,
-    /// The product line.
-    ProductLine,
-    /// The cost centre.
-    CostCenter,
-    /// The environment.
-    Environment,
-}
-
-impl Dimension {
-    /// Each of them.
-    pub const ALL: [Self; 14] = [
-        Self::Identity,
-        Self::Model,
-        Self::Provider,
-        Self::Credential,
-        Self::Api,
-        Self::Process,
-        Self::Script,
-        Self::Agent,
-        Self::Rule,
-        Self::Owner,
-        Self::Team,
-        Self::ProductLine,
-        Self::CostCenter,
-        Self::Environment,
-    ];
-
-    /// Its name in queries and in rows.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Model => "model",
-            Self::Provider => "provider",
-            Self::Credential => "credential",
-            Self::Api => "api",
-            Self::Process => "process",
-            Self::Script => "script",
-            Self::Agent => "agent",
-            Self::Rule => "rule",
-            Self::Owner => "owner",
-            Self::Team => "team",
-            Self::ProductLine => "product_line",
-            Self::CostCenter => "cost_center",
-            Self::Environment => "environment",
-        }
-    }
-}
-
-impl fmt::Display for Dimension {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A word that is no [`Dimension`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("can't break usage down by {0:?}: use {all}", all = Dimension::ALL.map(Dimension::as_str).join(", "))]
-pub struct ParseDimensionError(String);
-
-impl FromStr for Dimension {
-    type Err = ParseDimensionError;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|dimension| dimension.as_str() == word)
-            .ok_or_else(|| ParseDimensionError(word.to_owned()))
-    }
-}
 
 /// The values by which one row of a report differs from the others. Serialises as one field for
 /// each dimension, a string or null.
@@ -153,18 +52,28 @@ struct Assignment {
 
 impl Traits {
     pub(super) fn of(record: &UsageRecord) -> Self {
+        let value = |dimension: Dimension| dimension.of(record).map(kept);
+        let always = |dimension| value(dimension).unwrap_or_default();
+        let assigned = value(Dimension::Rule).map(|rule| Assignment {
+            rule,
+            owner: value(Dimension::Owner),
+            team: value(Dimension::Team),
+            product_line: value(Dimension::ProductLine),
+            cost_center: value(Dimension::CostCenter),
+            environment: value(Dimension::Environment),
+        });
         Self {
             role: record.role,
             uid: record.process.uid,
-            identity: kept(&record.identity.0),
-            model: record.model.as_deref().map(kept),
-            provider: kept(&record.provider),
-            credential: record.credential.as_ref().map(|print| kept(&print.to_string())),
-            api: record.api.as_str().to_owned(),
-            exe: record.process.exe.as_deref().map(kept),
-            script: record.workload.script.as_deref().map(kept),
-            agent: record.workload.agent.as_ref().map(|agent| kept(&agent.name)),
-            assigned: record.workload.assigned.as_ref().map(Assignment::of).map(Box::new),
+            identity: always(Dimension::Identity),
+            model: value(Dimension::Model),
+            provider: always(Dimension::Provider),
+            credential: value(Dimension::Credential),
+            api: always(Dimension::Api),
+            exe: value(Dimension::Process),
+            script: value(Dimension::Script),
+            agent: value(Dimension::Agent),
+            assigned: assigned.map(Box::new),
         }
     }
 
@@ -190,34 +99,6 @@ impl Traits {
     }
 }
 
-impl Assignment {
-    fn of(assigned: &Assigned) -> Self {
-        let kept = |text: &Option<String>| text.as_deref().map(kept);
-        Self {
-            rule: self::kept(&assigned.rule),
-            owner: kept(&assigned.owner),
-            team: kept(&assigned.team),
-            product_line: kept(&assigned.product_line),
-            cost_center: kept(&assigned.cost_center),
-            environment: kept(&assigned.environment),
-        }
-    }
-}
-
 fn kept(text: &str) -> String {
     text[..text.floor_char_boundary(VALUE_MAX)].to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_dimension_is_read_by_its_name() {
-        for dimension in Dimension::ALL {
-            assert_eq!(dimension.as_str().parse(), Ok(dimension));
-            assert_eq!(serde_json::to_value(dimension).unwrap(), dimension.as_str());
-        }
-        assert!("Model".parse::<Dimension>().is_err());
-    }
 }

@@ -44,6 +44,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use weir_core::meter::{Dimension, ParseDimensionError};
 use weir_core::units::Timestamp;
 
 use index::open::{Opening, mark_closed};
@@ -54,7 +55,7 @@ use reader::{Shared, Status};
 pub use change::{CHANGES_MAX, Change, Deed};
 pub use checkpoint::{Checkpoint, Checkpoints};
 pub use day::Day;
-pub use dimension::{Dimension, ParseDimensionError, RowKey};
+pub use dimension::RowKey;
 pub use entry::{Entry, Loss, Mark};
 pub use error::{IndexError, LedgerError};
 pub use follow::{Follow, Followed};

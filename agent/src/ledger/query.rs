@@ -5,7 +5,8 @@ use weir_core::blind::BlindSpot;
 use weir_core::meter::{EdgeRecord, UsageRecord};
 use weir_core::units::Timestamp;
 
-use super::dimension::{Dimension, RowKey};
+use super::Dimension;
+use super::dimension::RowKey;
 use super::entry::Loss;
 use super::index::Gap;
 use super::position::Position;

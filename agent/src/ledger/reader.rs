@@ -12,10 +12,11 @@ use weir_core::blind::BlindSpot;
 use weir_core::meter::{BatchKey, BatchRecord, UsageRecord};
 use weir_core::units::{Role, Timestamp};
 
+use super::Dimension;
 use super::anchor::Anchor;
 use super::change::Registry;
 use super::day::Day;
-use super::dimension::{Dimension, RowKey, Traits};
+use super::dimension::{RowKey, Traits};
 use super::entry::{Entry, Loss};
 use super::error::{IndexError, LedgerError};
 use super::index::{Extent, Gap, Hour, Index, touches};

@@ -9,8 +9,8 @@ use weir_core::meter::{
 use weir_core::provider::{Api, CallState, Protocol};
 use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 
+use super::Dimension;
 use super::change::{Change, Deed};
-use super::dimension::Dimension;
 
 /// What an administrator says of an identity.
 pub(super) fn change(number: u64, identity: &str, deed: Deed, time: Timestamp) -> Change {

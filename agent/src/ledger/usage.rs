@@ -1,7 +1,7 @@
 //! Sums over calls, and their compact form in the index.
 
 use serde::{Deserialize, Serialize};
-use weir_core::meter::{CostSource, UsageRecord};
+use weir_core::meter::{Added, UsageRecord};
 use weir_core::provider::CallState;
 use weir_core::units::{PicoUsd, Tokens};
 
@@ -28,21 +28,16 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// One call. Of a repeat there is nothing to add, and a record that settles another one adds to
-    /// what that used, but is no further call.
+    /// What a record adds ([`Added::by`]).
     #[must_use]
     pub fn of(record: &UsageRecord) -> Option<Self> {
-        if record.duplicate_of.is_some() {
-            return None;
-        }
-        let is_partial = record.cost_usd.is_none() || record.cost_source == CostSource::Partial;
-        let is_new = record.settles.is_none();
+        let Added { is_call, is_unpriced, tokens, cost } = Added::by(record)?;
         Some(Self {
-            calls: u64::from(is_new),
-            errors: u64::from(is_new && record.state == CallState::Error),
-            tokens: record.tokens,
-            cost: record.cost_usd.unwrap_or(PicoUsd::ZERO),
-            unpriced_calls: u64::from(is_new && is_partial),
+            calls: u64::from(is_call),
+            errors: u64::from(is_call && record.state == CallState::Error),
+            tokens,
+            cost,
+            unpriced_calls: u64::from(is_unpriced),
             lost_bytes: record.lost_bytes,
         })
     }

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 use weir::control::{Busy, ChangeError, Check, Control, DoctorReport, Socket, serve};
 use weir::ledger::{Entry, Ledger, Options};
+use weir_core::detect::budget::BudgetReport;
 use weir_core::identity::{
     Assigned, Explanation, IdentityId, Namespace, Pod, Process, ProcessFacts, Rule, RuleSpec,
     Rules, Workload,
@@ -60,6 +61,7 @@ impl Daemon {
                     appended.map(drop).map_err(|_error| ChangeError::Busy)
                 }
             }),
+            budgets: Box::new(budgets),
             doctor: Box::new(|| DoctorReport {
                 checks: vec![Check::fail("ring", "the reader has stopped", "restart the daemon")],
                 ..DoctorReport::default()
@@ -122,6 +124,12 @@ fn rules() -> Rules {
         rule("crawler", &["container:name:crawler"]),
         rule("bot", &["systemd:id:bot.service", "process:script:bot.py"]),
     ])
+}
+
+/// Two budgets, one of them with an account for each team.
+fn budgets() -> BudgetReport {
+    let report = include_str!("../data/budgets.json");
+    serde_json::from_str(report).unwrap()
 }
 
 /// A daemon that knows one process, 812 of uid 1000, and is too busy for 813.

@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod blind_spots;
+mod budget;
 mod canary;
 mod crash;
 mod discovery;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         rustls::cases(),
         blind_spots::cases(),
         service::cases(),
+        budget::cases(),
     ];
     let trials = cases
         .into_iter()

@@ -9,12 +9,14 @@
 //! of these. Whom to tell, and how often, is not its business.
 
 mod block;
+pub mod budget;
 mod detector;
 pub mod finding;
 mod seen;
 
 use crate::units::Timestamp;
 pub use block::{Block, Cause};
+pub use budget::Budgets;
 pub use detector::Detector;
 pub use finding::{Amount, Evidence, Finding, FindingId, Severity, State, Subject};
 pub use seen::{Lost, Seen};

@@ -3,6 +3,7 @@
 //! The shell gathers [`ProcessFacts`]; [`resolve()`] is a pure function of them, and [`Rules`] give names
 //! and owners to what it finds.
 
+mod aliases;
 mod container;
 mod explain;
 mod fact;
@@ -22,6 +23,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
+pub use aliases::Aliases;
 pub use container::{ContainerId, ContainerRef, PodUid, Runtime};
 pub use explain::{Explanation, Outcome, Told, Tried};
 pub use fact::{Fact, Selector, Source};

@@ -3,11 +3,13 @@
 //!
 //! Not for the path that captured bytes take: counting may load a tokenizer and read megabytes.
 
+mod added;
 mod batch;
 mod behalf;
 mod calibrate;
 pub mod catalogue;
 mod count;
+mod dimension;
 mod edge;
 mod estimate;
 mod habit;
@@ -21,9 +23,11 @@ use sha2::{Digest, Sha256};
 use crate::identity::Attribution;
 use crate::provider::{Api, ModelCall, Usage};
 use crate::units::{ConnectionId, Counts, PicoUsd, Timestamp, Tokens, Unit};
+pub use added::Added;
 pub use batch::{BatchKey, BatchRecord, BatchResult, Batches, Creator};
 pub use behalf::{Behalf, Linked, Traces};
 pub use catalogue::Catalogue;
+pub use dimension::{Dimension, ParseDimensionError};
 pub use edge::{EdgeId, EdgeRecord};
 use estimate::{Ends, Estimate, failed_before_output};
 pub use habit::Habits;
