@@ -2,6 +2,7 @@
 //! error, and all errors are reported at once, each with its place. `packaging/weir.toml` explains
 //! every key.
 
+mod endpoint;
 mod fingerprint_key;
 mod kubernetes;
 mod problem;
@@ -9,13 +10,17 @@ mod read;
 mod rules;
 mod section;
 mod units;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 
+pub use endpoint::{Endpoint, ParseEndpointError, Scheme};
 pub use fingerprint_key::{FingerprintKeyError, fingerprint_key};
 pub use kubernetes::{ClientCertificate, KubeletAddress, Kubernetes};
 pub use problem::{ConfigError, Problem};
 pub use units::{ByteSize, Days, ParseByteSizeError, Seconds};
+pub use webhook::{Format, Place, Webhook};
+use weir_core::alert::Settings;
 use weir_core::blind::HostPattern;
 use weir_core::identity::Rules;
 
@@ -49,6 +54,10 @@ pub struct Config {
     pub log: Log,
     /// Who is called what, and who pays: `[[rule]]`, in the order of the file.
     pub rules: Rules,
+    /// How findings are put together: `[alerts]`, with a route to each webhook.
+    pub alerts: Settings,
+    /// Who is told of findings: `[[webhook]]`, in the order of the file.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// `[capture]`
@@ -154,6 +163,8 @@ impl Default for Config {
             },
             log: Log { level: LogLevel::Info, format: LogFormat::Text },
             rules: Rules::default(),
+            alerts: Settings::default(),
+            webhooks: Vec::new(),
             state_dir,
         }
     }

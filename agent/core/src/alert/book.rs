@@ -200,9 +200,11 @@ impl Book {
             What::Delivered(tried) => {
                 self.tried(tried, time, |receiver, id| receiver.delivered(id, time));
             }
-            What::Failed { tried, problem, not_before } => self.tried(tried, time, |receiver, id| {
-                receiver.failed(id, *problem, *not_before, time);
-            }),
+            What::Failed { tried, problem, not_before } => {
+                self.tried(tried, time, |receiver, id| {
+                    receiver.failed(id, *problem, *not_before, time);
+                })
+            }
             What::Dead { tried, problem } => {
                 self.tried(tried, time, |receiver, id| receiver.died(id, *problem, time));
             }
@@ -426,11 +428,7 @@ struct GroupView<'a> {
 
 impl GroupView<'_> {
     /// What the webhook is to be told of it now.
-    fn notification(
-        &self,
-        muted: &dyn Fn(&Known) -> bool,
-        now: Timestamp,
-    ) -> Option<Notification> {
+    fn notification(&self, muted: &dyn Fn(&Known) -> bool, now: Timestamp) -> Option<Notification> {
         let told = self.receiver.groups.get(self.group);
         let mut news: Vec<&Finding> = self.news(muted).collect();
         let first = news.iter().map(|finding| finding.time).min();

@@ -223,9 +223,8 @@ impl Receiver {
     /// Dead notifications, or one of them, are to be told after all. What waits is tried at once, too, for
     /// whoever asks believes that the receiver is back.
     pub(super) fn replay(&mut self, wanted: Option<&NotificationId>, time: Timestamp) {
-        let is_meant = |letter: &Letter| {
-            wanted.is_none_or(|wanted| letter.notification.id == *wanted)
-        };
+        let is_meant =
+            |letter: &Letter| wanted.is_none_or(|wanted| letter.notification.id == *wanted);
         if wanted.is_none() || self.dead.iter().any(is_meant) {
             self.outbox.values_mut().for_each(|waiting| waiting.hurry(time));
         }
@@ -303,9 +302,7 @@ impl Receiver {
             Reason::Test => What::Dead { tried, problem },
             _ if problem == Problem::Status(410) => What::Gone(tried),
             Reason::Heartbeat => What::Dead { tried, problem },
-            Reason::News | Reason::Repeat
-                if !is_extra && delivery.attempt + 1 >= ATTEMPTS_MAX =>
-            {
+            Reason::News | Reason::Repeat if !is_extra && delivery.attempt + 1 >= ATTEMPTS_MAX => {
                 What::Dead { tried, problem }
             }
             Reason::News | Reason::Repeat => What::Failed { tried, problem, not_before },

@@ -186,8 +186,11 @@ impl Book {
     /// The finding of this name, or the only one whose name begins so.
     #[must_use]
     pub fn alert(&self, id: &str, now: Timestamp) -> Option<AlertView> {
-        let mut found =
-            self.memory.findings.iter().filter(|(known, _)| !id.is_empty() && known.0.starts_with(id));
+        let mut found = self
+            .memory
+            .findings
+            .iter()
+            .filter(|(known, _)| !id.is_empty() && known.0.starts_with(id));
         let (_, known) = found.next()?;
         found.next().is_none().then(|| self.view(known, now))
     }
@@ -248,13 +251,10 @@ impl Book {
     }
 
     fn told(&self, known: &Known, webhook: &str, told: &Told) -> ToldView {
-        let names = |findings: &[Finding]| {
-            findings.iter().any(|finding| finding.id == known.firing.id)
-        };
+        let names =
+            |findings: &[Finding]| findings.iter().any(|finding| finding.id == known.firing.id);
         let sent = match self.memory.receivers.get(webhook) {
-            Some(receiver)
-                if receiver.outbox.values().any(|w| names(&w.notification.findings)) =>
-            {
+            Some(receiver) if receiver.outbox.values().any(|w| names(&w.notification.findings)) => {
                 Sent::Waiting
             }
             Some(receiver) if receiver.dead.iter().any(|l| names(&l.notification.findings)) => {
@@ -287,6 +287,9 @@ fn webhook(name: &str, receiver: &Receiver) -> WebhookView {
         failing_since: receiver.failing_since,
         problem: receiver.problem,
         gone: receiver.gone,
-        test: receiver.test.clone().map(|(notification, problem)| TestView { notification, problem }),
+        test: receiver
+            .test
+            .clone()
+            .map(|(notification, problem)| TestView { notification, problem }),
     }
 }

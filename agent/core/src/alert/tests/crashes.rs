@@ -9,7 +9,11 @@ use super::*;
 /// Something that happens next.
 #[derive(Clone, Debug)]
 enum Step {
-    Find { id: usize, over: bool, severity: Severity },
+    Find {
+        id: usize,
+        over: bool,
+        severity: Severity,
+    },
     /// Receivers answer this from now on.
     Answer(Answer),
     Wait(u32),

@@ -77,7 +77,15 @@ fn what_goes_on_is_told_again_until_somebody_cares() {
     // But that it becomes worse is news, and so is its end.
     let worse = Fires("a1", Critical);
     check(
-        &[Fires("a1", High), Waits(MINUTE), Acked("a1"), worse, Waits(10 * MINUTE), Ends("a1"), Waits(day)],
+        &[
+            Fires("a1", High),
+            Waits(MINUTE),
+            Acked("a1"),
+            worse,
+            Waits(10 * MINUTE),
+            Ends("a1"),
+            Waits(day),
+        ],
         &["news a1+", "news a1+", "news a1-"],
     );
 }
@@ -108,10 +116,7 @@ fn what_is_silenced_is_not_told() {
     check(&[Silenced("identity!=a", HOUR), Fires("a1", High), Waits(MINUTE)], &["news a1+"]);
     check(&[Silenced("identity=a*", HOUR), Fires("a1", High), Waits(HOUR)], &["news a1+"]);
     // What was over by the end of the silence was nobody's news.
-    check(
-        &[Silenced("severity=high", HOUR), Fires("a1", High), Ends("a1"), Waits(2 * HOUR)],
-        &[],
-    );
+    check(&[Silenced("severity=high", HOUR), Fires("a1", High), Ends("a1"), Waits(2 * HOUR)], &[]);
     // Who was told of the beginning is told of the end.
     check(
         &[
