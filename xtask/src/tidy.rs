@@ -27,7 +27,7 @@ const ROOMS: [Rooms; 2] = [
         folder: "agent/core/src",
         order: &[
             "units", "secret", "stream", "http", "provider", "plain", "identity", "meter", "blind",
-            "detect", "pipeline", "replay",
+            "detect", "alert", "pipeline", "replay",
         ],
     },
     Rooms { folder: "agent/src", order: &["capture", "host", "ledger", "alert", "control", "cli"] },

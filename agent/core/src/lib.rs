@@ -5,11 +5,12 @@
 //! [`stream`] → [`http`] → [`provider`] → [`identity`] → [`meter`], and [`pipeline`] is the only
 //! file that knows that order. A room imports only [`units`], [`secret`] and earlier rooms.
 //! [`blind`] says which connections nothing was read of, by what [`greeting`] and [`plain`] read of how
-//! they begin. [`detect`] reads what was stored, and says what is wrong.
+//! they begin. [`detect`] reads what was stored, and says what is wrong; [`alert`] says whom to tell, and when.
 //! [`replay`] runs transcripts through all of them.
 
 #![forbid(unsafe_code)]
 
+pub mod alert;
 pub mod blind;
 pub mod detect;
 pub mod greeting;

@@ -2,6 +2,7 @@
 //! ask a running daemon, or do without one; none looks at a probe.
 
 mod budget;
+mod alerts;
 mod calls;
 mod completions;
 mod config;
@@ -51,6 +52,7 @@ enum Command {
     Identities(identities::Arguments),
     Identity(identity::Arguments),
     Credentials(credentials::Arguments),
+    Alerts(alerts::Arguments),
     Doctor(doctor::Arguments),
     Metrics(metrics::Arguments),
     Config(config::Arguments),
@@ -88,6 +90,7 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
         Command::Identities(arguments) => arguments.run(),
         Command::Identity(arguments) => arguments.run(),
         Command::Credentials(arguments) => arguments.run(),
+        Command::Alerts(arguments) => arguments.run(),
         Command::Doctor(arguments) => arguments.run(),
         Command::Metrics(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),

@@ -3,6 +3,7 @@
 //! every key.
 
 mod budget;
+mod endpoint;
 mod fingerprint_key;
 mod kubernetes;
 mod problem;
@@ -10,13 +11,17 @@ mod read;
 mod rules;
 mod section;
 mod units;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 
+pub use endpoint::{Endpoint, ParseEndpointError, Scheme};
 pub use fingerprint_key::{FingerprintKeyError, fingerprint_key};
 pub use kubernetes::{ClientCertificate, KubeletAddress, Kubernetes};
 pub use problem::{ConfigError, Problem};
 pub use units::{ByteSize, Days, ParseByteSizeError, Seconds};
+pub use webhook::{Format, Place, Webhook};
+use weir_core::alert::Settings;
 use weir_core::blind::HostPattern;
 use weir_core::detect::budget::Budget;
 use weir_core::identity::Rules;
@@ -53,6 +58,10 @@ pub struct Config {
     pub rules: Rules,
     /// How much may be used up: `[[budget]]`, in the order of the file. Each has another name.
     pub budgets: Vec<Budget>,
+    /// How findings are put together: `[alerts]`, with a route to each webhook.
+    pub alerts: Settings,
+    /// Who is told of findings: `[[webhook]]`, in the order of the file.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// `[capture]`
@@ -166,6 +175,8 @@ impl Default for Config {
             log: Log { level: LogLevel::Info, format: LogFormat::Text },
             rules: Rules::default(),
             budgets: Vec::new(),
+            alerts: Settings::default(),
+            webhooks: Vec::new(),
             state_dir,
         }
     }

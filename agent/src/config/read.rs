@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
+use weir_core::alert::Settings;
 use weir_core::blind::HostPattern;
 use weir_core::detect::budget::Budget;
 use weir_core::identity::Rules;
@@ -15,6 +16,7 @@ use super::problem::{ConfigError, Found};
 use super::rules::rules;
 use super::section::{Section, count, shares_line, text as string};
 use super::units::{ByteSize, Days, Seconds};
+use super::webhook::{Webhook, alerts, webhooks};
 use super::{Config, LogFormat, LogLevel, Overrides, default_fingerprint_key_file};
 
 /// A configuration is a page; what is longer is not one.
@@ -42,6 +44,8 @@ pub(super) struct Draft {
     format: Option<LogFormat>,
     rules: Rules,
     budgets: Vec<Budget>,
+    alerts: Settings,
+    webhooks: Vec<Webhook>,
 }
 
 pub(super) fn file(path: &Path, overrides: Overrides) -> Result<Config, ConfigError> {
@@ -98,6 +102,9 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.log.format, draft.format);
     config.rules = draft.rules;
     config.budgets = draft.budgets;
+    config.alerts = draft.alerts;
+    config.alerts.routes = draft.webhooks.iter().map(|webhook| webhook.route.clone()).collect();
+    config.webhooks = draft.webhooks;
     config
 }
 
@@ -142,6 +149,8 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     });
     draft.rules = rules(&mut top);
     draft.budgets = budgets(&mut top);
+    draft.alerts = alerts(&mut top);
+    draft.webhooks = webhooks(&mut top);
     top.finish();
     draft
 }

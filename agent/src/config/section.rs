@@ -55,6 +55,20 @@ impl<'i, 'p> Section<'i, 'p> {
         }
     }
 
+    /// The same for a value that is not to be shown, whatever is wrong with it.
+    pub(super) fn take_unshown<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&DeValue<'i>) -> Result<T, String>,
+    ) -> Option<T> {
+        self.known.push(key);
+        let value = self.rest.remove(key)?;
+        self.spans.push((key, value.span()));
+        read(value.get_ref())
+            .map_err(|expected| self.note(value.span(), key, format!("expected {expected}")))
+            .ok()
+    }
+
     /// Whether `key` was there and was read, whatever came of it.
     pub(super) fn has(&self, key: &str) -> bool {
         self.spans.iter().any(|(known, _)| *known == key)

@@ -18,7 +18,7 @@ use super::doctor::DoctorReport;
 use super::error::ApiError;
 use super::peer::{Peer, Role};
 use super::server::Control;
-use super::{Health, Verification, explain, inventory, metrics, verification, when};
+use super::{Health, Verification, alerts, explain, inventory, metrics, verification, when};
 use crate::ledger::{CallsQuery, Dimension, LedgerError, UsageQuery, UsageReport};
 
 /// From when on is answered if nobody says.
@@ -40,6 +40,13 @@ pub(super) fn router(control: Arc<Control>) -> Router {
         .route("/v1/identity/rename", post(inventory::rename))
         .route("/v1/credentials", get(inventory::credentials))
         .route("/v1/budgets", get(budgets))
+        .route("/v1/alerts", get(alerts::alerts))
+        .route("/v1/alert", get(alerts::alert))
+        .route("/v1/alerts/ack", post(alerts::ack))
+        .route("/v1/alerts/silence", post(alerts::silence))
+        .route("/v1/alerts/unsilence", post(alerts::unsilence))
+        .route("/v1/alerts/test", post(alerts::test))
+        .route("/v1/alerts/replay", post(alerts::replay))
         .route("/v1/doctor", get(doctor))
         .route("/v1/metrics", get(metrics))
         .route("/v1/ledger/verify", get(verify))

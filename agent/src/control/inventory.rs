@@ -16,14 +16,14 @@ use super::error::ApiError;
 use super::peer::{Peer, Role};
 use super::server::Control;
 use crate::ledger::{
-    CHANGES_MAX, Change, Deed, IdentitiesReport, IdentityDetail, IdentityQuery, KnownCredentials,
-    KnownIdentity, Standing,
+    CHANGES_MAX, Change, Deed, Entry, IdentitiesReport, IdentityDetail, IdentityQuery,
+    KnownCredentials, KnownIdentity, Standing,
 };
 
 /// The longest name that an identity can be given, in bytes: as much as rows keep of one.
 const NAME_MAX: usize = 1024;
 /// The longest reason, in bytes.
-const REASON_MAX: usize = 1024;
+pub(super) const REASON_MAX: usize = 1024;
 
 /// Why a change is not in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -206,7 +206,7 @@ async fn say(
         if control.reader.change_count().map_err(failed)? >= CHANGES_MAX {
             return Err(ApiError::Unchanged(ChangeError::Full));
         }
-        (control.say)(change.clone()).map_err(ApiError::Unchanged)?;
+        (control.say)(Entry::Change(Box::new(change.clone()))).map_err(ApiError::Unchanged)?;
         tracing::info!(?change, "an identity was changed");
         Ok(change)
     });
@@ -228,8 +228,8 @@ fn is_wanted(identity: &KnownIdentity, wanted: Option<Wanted>) -> bool {
     }
 }
 
-/// 32 hexadecimal digits that no other change has.
-fn new_id() -> Result<String, ApiError> {
+/// 32 hexadecimal digits that nothing else that was said has.
+pub(super) fn new_id() -> Result<String, ApiError> {
     let mut bytes = [0; 16];
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     filled.map_err(|errno| ApiError::Ledger(errno.to_string()))?;

@@ -14,6 +14,13 @@
 //! | `GET /v1/credentials` | `provider`, `identity` | [`crate::ledger::KnownCredentials`] |
 //! | `GET /v1/budgets` | `name` | [`BudgetReport`]; not for viewers |
 //! | `GET /v1/identity/explain` | `pid` or `name` | [`Explanation`] or [`NamedIdentity`] |
+//! | `GET /v1/alerts` | `all` | [`weir_core::alert::AlertsReport`]; not for viewers |
+//! | `GET /v1/alert` | `id` | [`weir_core::alert::AlertView`]; not for viewers |
+//! | `POST /v1/alerts/ack` | `id`, `comment` | [`weir_core::alert::AlertEvent`]; for root only |
+//! | `POST /v1/alerts/silence` | `match` (a condition a line), `until`, `comment` | the same |
+//! | `POST /v1/alerts/unsilence` | `id` | the same |
+//! | `POST /v1/alerts/replay` | `id` | the same |
+//! | `POST /v1/alerts/test` | `webhook` | [`Tests`]; for root only |
 //! | `GET /v1/doctor` | | [`DoctorReport`] |
 //! | `GET /v1/metrics` | | OpenMetrics text, which Prometheus reads; not for viewers |
 //! | `GET /v1/ledger/verify` | | [`Verification`]; for root only |
@@ -29,6 +36,7 @@
 //! [`BudgetReport`]: weir_core::detect::budget::BudgetReport
 //! [`Explanation`]: weir_core::identity::Explanation
 
+mod alerts;
 mod api;
 mod calls;
 mod client;
@@ -46,6 +54,7 @@ pub mod when;
 use serde::{Deserialize, Serialize};
 use weir_core::units::Timestamp;
 
+pub use alerts::{Begun, Tests};
 pub use client::{Client, ClientError, Lines};
 pub use doctor::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport, Status};
 pub use explain::{Busy, NamedIdentity, RuleView};

@@ -22,7 +22,8 @@ use super::explain::Busy;
 use super::inventory::ChangeError;
 use super::peer::Peer;
 use super::socket::Socket;
-use crate::ledger::{Change, Reader};
+use crate::alert::Alerts;
+use crate::ledger::{Entry, Reader};
 
 /// How many connections are served at a time. More wait in the socket's backlog.
 const CONNECTIONS_MAX: usize = 64;
@@ -51,10 +52,12 @@ pub struct Control {
     pub started: Timestamp,
     /// The group whose members may read everything, if the host has it.
     pub auditors: Option<u32>,
-    /// Puts a change into the log. Returns when it is on the disk, or after some seconds.
-    pub say: Box<dyn Fn(Change) -> Result<(), ChangeError> + Send + Sync>,
+    /// Puts what an administrator says into the log. Returns when it is on the disk, or after some seconds.
+    pub say: Box<dyn Fn(Entry) -> Result<(), ChangeError> + Send + Sync>,
     /// Says how the budgets stand.
     pub budgets: Box<dyn Fn() -> BudgetReport + Send + Sync>,
+    /// Knows who was told of what.
+    pub alerts: Alerts,
     /// Says how the daemon is. May block for some milliseconds.
     pub doctor: Box<dyn Fn() -> DoctorReport + Send + Sync>,
 }

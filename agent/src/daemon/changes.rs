@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::control::ChangeError;
-use crate::ledger::{Change, Entry};
+use crate::ledger::Entry;
 
 /// How long a change is waited for: a batch is written within half a second while the disk is well.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,19 +19,15 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Hands a change over and waits.
+    /// Hands over what an administrator says, which has a name, and waits.
     ///
     /// # Errors
     /// [`ChangeError::Busy`] if there is no room for it, [`ChangeError::Unconfirmed`] if it takes long.
-    pub(super) fn say(
-        &self,
-        change: Change,
-        entries: &SyncSender<Entry>,
-    ) -> Result<(), ChangeError> {
-        let id = change.change.clone();
+    pub(super) fn say(&self, said: Entry, entries: &SyncSender<Entry>) -> Result<(), ChangeError> {
+        let id = said.name().unwrap_or_default().to_owned();
         let (written, wait) = sync_channel(1);
         self.waiting().insert(id.clone(), written);
-        let result = match entries.try_send(Entry::Change(Box::new(change))) {
+        let result = match entries.try_send(said) {
             Ok(()) => wait.recv_timeout(PATIENCE).map_err(|_late| ChangeError::Unconfirmed),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(ChangeError::Busy),
         };
@@ -42,8 +38,8 @@ impl Changes {
     /// A batch is on the disk.
     pub(super) fn written(&self, batch: &[Entry]) {
         for entry in batch {
-            let Entry::Change(change) = entry else { continue };
-            if let Some(waits) = self.waiting().remove(&change.change) {
+            let Some(name) = entry.name() else { continue };
+            if let Some(waits) = self.waiting().remove(name) {
                 // Whoever waited may have given up.
                 let _gone = waits.try_send(());
             }
@@ -61,10 +57,10 @@ mod tests {
     use weir_core::units::Timestamp;
 
     use super::*;
-    use crate::ledger::Deed;
+    use crate::ledger::{Change, Deed};
 
-    fn change() -> Change {
-        Change {
+    fn change() -> Entry {
+        Entry::Change(Box::new(Change {
             change: "1".to_owned(),
             time: Timestamp::UNIX_EPOCH,
             uid: 0,
@@ -72,7 +68,7 @@ mod tests {
             identity: IdentityId("a".to_owned()),
             deed: Deed::Offboard,
             reason: None,
-        }
+        }))
     }
 
     #[test]

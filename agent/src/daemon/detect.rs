@@ -192,7 +192,7 @@ fn shown(entry: &Entry, take: impl FnOnce(&Seen<'_>) -> Vec<Finding>) -> Vec<Fin
         }
         Entry::Start(mark) => take(&Seen::Started(mark.time)),
         Entry::Stop(mark) => take(&Seen::Stopped(mark.time)),
-        Entry::Batch(_) | Entry::Finding(_) => Vec::new(),
+        Entry::Batch(_) | Entry::Finding(_) | Entry::Alert(_) => Vec::new(),
     }
 }
 

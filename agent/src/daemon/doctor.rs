@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+use weir_core::alert::WebhookView;
 use weir_core::blind::Reason;
 
 use super::vitals::Vitals;
 use super::watch::losses;
+use crate::alert::Alerts;
 use crate::capture::{Capture, Exits, Outcome, Probed, Site, Target};
 use crate::control::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport};
 use crate::host::KubeletHealth;
@@ -19,6 +21,7 @@ pub(super) fn report(
     reader: &Reader,
     vitals: &Vitals,
     kubelet: Option<&KubeletHealth>,
+    alerts: &Alerts,
 ) -> DoctorReport {
     let status = capture.status();
     let stats = vitals.pipeline();
@@ -35,6 +38,7 @@ pub(super) fn report(
         watched(status.unwatched.as_deref(), blind_connections.values().sum()),
     ]);
     checks.extend(kubelet.map(pods));
+    checks.extend(alerts.webhooks().iter().map(told));
     let mut lost_by_cause: Vec<(String, u64)> = losses(capture, vitals)
         .map(|(cause, records, _bytes)| (cause.to_owned(), records))
         .collect();
@@ -83,6 +87,36 @@ fn pods(kubelet: &KubeletHealth) -> Check {
             error,
             "see [kubernetes] in the configuration; service accounts are known from tokens meanwhile",
         ),
+    }
+}
+
+fn told(webhook: &WebhookView) -> Check {
+    let name = format!("webhook {}", webhook.webhook);
+    let (waiting, dead) = (webhook.waiting, webhook.dead.len() as u64 + webhook.dead_forgotten);
+    let lost = match (dead, webhook.dropped) {
+        (0, 0) => String::new(),
+        (dead, dropped) => format!("; {dead} could not be told and {dropped} gave way"),
+    };
+    let why = webhook.problem.map_or_else(String::new, |problem| format!(": {problem}"));
+    let test = "mend it, then `weir alerts test` has it told at once what waits";
+    if let Some(since) = webhook.gone {
+        let detail = format!("it has wanted nothing (410) since {since}; {waiting} wait{lost}");
+        return Check::warn(&name, detail, test);
+    }
+    if let Some(since) = webhook.failing_since {
+        let detail = format!("it has failed since {since}{why}; {waiting} wait{lost}");
+        return Check::warn(&name, detail, test);
+    }
+    if !lost.is_empty() {
+        return Check::warn(
+            &name,
+            format!("{waiting} wait{lost}"),
+            "`weir alerts replay` has what could not be told told again",
+        );
+    }
+    match webhook.last_success {
+        Some(last) => Check::ok(&name, format!("it has last taken something at {last}")),
+        None => Check::ok(&name, "it was not told anything yet"),
     }
 }
 

@@ -3,13 +3,15 @@
 //! ```text
 //! weir-drain ──calls──▶ weir-meter ──entries──▶ weir-ledger ──▶ Reader ──▶ control socket
 //!      └───────────── losses ───────────────────────▲              │
-//!                                        findings ──┴─ weir-detect ◀┘
+//!                                        findings ──┼─ weir-detect ◀┤
+//!                                         alerts ───┴─ weir-alert ◀─┘──▶ webhooks
 //! ```
 //!
 //! Every queue is bounded. When the ledger can't write, the queues fill from the right; what the
 //! leftmost can't take any more is counted, stands in the log as a loss once that can be written
 //! again, and `weir doctor` says so at once.
 
+mod alert;
 mod asks;
 mod blind;
 mod changes;
@@ -34,12 +36,14 @@ use weir_core::meter::{Catalogue, Meter};
 use weir_core::pipeline::Pipeline;
 use weir_core::units::Timestamp;
 
+use crate::alert::Alerts;
 use crate::capture::{self, Capture};
 use crate::config::{Config, Kubernetes, fingerprint_key};
 use crate::control::{Control, Socket, group_id, serve};
 use crate::host::{self, Host, Kubelet, KubeletHealth};
 use crate::ledger::{Checkpoints, Entry, Ledger, Mark, Options, Probe};
 
+use alert::Alerting;
 use asks::asks;
 use blind::Blind;
 use changes::Changes;
@@ -117,6 +121,17 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         entries.clone(),
         Arc::clone(&vitals),
     );
+    let alerts = Alerts::new(config.alerts);
+    let alerting = Alerting::new(
+        alerts.clone(),
+        config.webhooks,
+        &config.host,
+        reader.clone(),
+        Checkpoints::new(&config.state_dir, "alert"),
+        entries.clone(),
+        Arc::clone(&vitals),
+    )
+    .context("webhooks can't be told anything")?;
     let flow = Flow {
         capture: capture.clone(),
         blind,
@@ -148,6 +163,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let metering = spawn("weir-meter", move || meter.run())?;
     let keeping = spawn("weir-ledger", move || keeper.run())?;
     let detecting = spawn("weir-detect", move || detecting.run())?;
+    let alerting = spawn("weir-alert", move || alerting.run())?;
 
     let following = reader.clone();
     let control = Control {
@@ -160,11 +176,12 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         trust_domain: config.trust_domain.clone(),
         started,
         auditors: group_id(&config.control.auditor_group),
-        say: Box::new(move |change| changes.say(change, &changed)),
+        say: Box::new(move |said| changes.say(said, &changed)),
         budgets: Box::new(move || budgets.report(Timestamp::now())),
+        alerts: alerts.clone(),
         doctor: Box::new({
             let vitals = Arc::clone(&vitals);
-            move || doctor::report(&capture, &reader, &vitals, kubelet.as_ref())
+            move || doctor::report(&capture, &reader, &vitals, kubelet.as_ref(), &alerts)
         }),
     };
     tracing::info!(socket = %config.socket.display(), "watching");
@@ -177,6 +194,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let watched = joined(watching)?;
     joined(metering)?;
     joined(detecting)?;
+    joined(alerting)?;
     let closed = joined(keeping)?;
     served?;
     watched.context("the probes could not be read")?;

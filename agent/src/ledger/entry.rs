@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use weir_core::alert::{AlertEvent, MATCHERS_MAX, Notification, Tried, What};
 use weir_core::blind::BlindSpot;
 use weir_core::detect::finding::CALLS_MAX;
 use weir_core::detect::{Finding, Subject};
@@ -37,6 +38,8 @@ pub enum Entry {
     Change(Box<Change>),
     /// Something is wrong, or isn't any more.
     Finding(Box<Finding>),
+    /// Somebody is to be told of something, was told, or doesn't want to be.
+    Alert(Box<AlertEvent>),
     /// Something was lost.
     Loss(Loss),
     /// The daemon began to watch the host.
@@ -77,6 +80,7 @@ pub(super) enum Kind {
     Blind,
     Change,
     Finding,
+    Alert,
     Loss,
     Start,
     Stop,
@@ -92,6 +96,7 @@ impl Entry {
             Kind::Blind => Self::Blind(serde_json::from_slice(line)?),
             Kind::Change => Self::Change(serde_json::from_slice(line)?),
             Kind::Finding => Self::Finding(serde_json::from_slice(line)?),
+            Kind::Alert => Self::Alert(serde_json::from_slice(line)?),
             Kind::Loss => Self::Loss(serde_json::from_slice(line)?),
             Kind::Start => Self::Start(serde_json::from_slice(line)?),
             Kind::Stop => Self::Stop(serde_json::from_slice(line)?),
@@ -108,10 +113,28 @@ impl Entry {
             Self::Blind(spot) => bound_blind(spot),
             Self::Change(change) => bound_change(change),
             Self::Finding(finding) => bound_finding(finding),
+            Self::Alert(event) => bound_alert(event),
             Self::Loss(loss) => cut(&mut loss.cause),
             Self::Start(_) | Self::Stop(_) => {}
         }
         entry
+    }
+
+    /// What whoever said it calls it, and may wait for; `None` for what nobody waits for.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Change(change) => Some(&change.change),
+            Self::Alert(event) => Some(&event.id),
+            Self::Call(_)
+            | Self::Edge(_)
+            | Self::Batch(_)
+            | Self::Blind(_)
+            | Self::Finding(_)
+            | Self::Loss(_)
+            | Self::Start(_)
+            | Self::Stop(_) => None,
+        }
     }
 
     /// The latest moment at which it shows that the daemon was watching.
@@ -127,6 +150,7 @@ impl Entry {
             Self::Blind(spot) => spot.until,
             Self::Change(change) => change.time,
             Self::Finding(finding) => finding.time,
+            Self::Alert(event) => event.time,
             Self::Loss(loss) => loss.to,
             Self::Start(mark) | Self::Stop(mark) => mark.time,
         }
@@ -236,6 +260,38 @@ fn bound_finding(finding: &mut Finding) {
     finding.evidence.calls.truncate(CALLS_MAX);
     finding.evidence.calls.iter_mut().for_each(|call| cut_short(&mut call.0));
     finding.evidence.details = bounded_ids(std::mem::take(&mut finding.evidence.details));
+}
+
+fn bound_alert(event: &mut AlertEvent) {
+    let tried = |Tried { webhook, notification }: &mut Tried| {
+        cut_short(webhook);
+        cut_short(&mut notification.0);
+    };
+    cut_short(&mut event.id);
+    match &mut event.event {
+        What::Joined { webhook } => cut_short(webhook),
+        What::Queued(notification) => {
+            let Notification { id, webhook, group, labels, findings, .. } = notification.as_mut();
+            [&mut id.0, webhook, &mut group.0].into_iter().for_each(cut_short);
+            labels.values_mut().for_each(cut);
+            findings.truncate(IDS_MAX);
+            findings.iter_mut().for_each(bound_finding);
+        }
+        What::Delivered(which) | What::Gone(which) | What::Dropped(which) => tried(which),
+        What::Failed { tried: which, .. } | What::Dead { tried: which, .. } => tried(which),
+        What::Ack { finding, comment, .. } => {
+            cut_short(&mut finding.0);
+            comment.iter_mut().for_each(cut);
+        }
+        What::Silence(silence) => {
+            silence.matchers.truncate(MATCHERS_MAX);
+            silence.comment.iter_mut().for_each(cut);
+        }
+        What::Unsilence { silence, .. } => cut_short(silence),
+        What::Replay { notification, .. } => {
+            notification.iter_mut().for_each(|notification| cut_short(&mut notification.0));
+        }
+    }
 }
 
 fn bound_container(container: &mut Container) {

@@ -186,6 +186,7 @@ impl Reader {
                 | Entry::Blind(_)
                 | Entry::Change(_)
                 | Entry::Finding(_)
+                | Entry::Alert(_)
                 | Entry::Loss(_)
                 | Entry::Start(_)
                 | Entry::Stop(_) => None,
@@ -324,6 +325,7 @@ impl Iterator for Calls {
             | Entry::Blind(_)
             | Entry::Change(_)
             | Entry::Finding(_)
+            | Entry::Alert(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -362,6 +364,7 @@ impl Iterator for Edges {
             | Entry::Blind(_)
             | Entry::Change(_)
             | Entry::Finding(_)
+            | Entry::Alert(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -489,6 +492,7 @@ impl Found {
             | Entry::Blind(_)
             | Entry::Change(_)
             | Entry::Finding(_)
+            | Entry::Alert(_)
             | Entry::Edge(_)
             | Entry::Loss(_)
             | Entry::Stop(_) => {}

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
+use weir::alert::Alerts;
 use weir::control::{Busy, ChangeError, Check, Control, DoctorReport, Socket, serve};
 use weir::ledger::{Entry, Ledger, Options};
 use weir_core::detect::budget::BudgetReport;
@@ -55,13 +56,13 @@ impl Daemon {
             auditors,
             say: Box::new({
                 let ledger = Arc::clone(&ledger);
-                move |change| {
-                    let entry = Entry::Change(Box::new(change));
+                move |entry| {
                     let appended = ledger.lock().unwrap().append(Timestamp::now(), &[entry]);
                     appended.map(drop).map_err(|_error| ChangeError::Busy)
                 }
             }),
             budgets: Box::new(budgets),
+            alerts: Alerts::default(),
             doctor: Box::new(|| DoctorReport {
                 checks: vec![Check::fail("ring", "the reader has stopped", "restart the daemon")],
                 ..DoctorReport::default()

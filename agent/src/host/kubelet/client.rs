@@ -4,9 +4,7 @@
 //! Redirects are not followed and no proxy is used, so what is asked, and who is shown the token, is what
 //! the configuration says.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,34 +12,28 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
 use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::{self, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{self, ClientConfig};
 use zeroize::Zeroizing;
 
 use super::pods::{self, NodePod};
 use crate::config::Kubernetes;
+use crate::https::{FileError, believing, certificates, exchange, read};
 
 /// How long one question may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Largest answer, in bytes. A pod has some 10 KB.
 const ANSWER_MAX: usize = 32 << 20;
-/// Largest file with certificates, a key or a token, in bytes.
-const FILE_MAX: u64 = 1 << 20;
 
 /// Why the kubelet has not told its pods.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
     /// A file of the configuration can't be used.
-    #[error("{path} can't be read")]
-    File { path: PathBuf, source: io::Error },
-    /// It is no file of certificates or of a key.
-    #[error("{path} is not PEM")]
-    Pem { path: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The token has bytes that no header may have.
     #[error("the token is no text")]
     Token,
@@ -50,7 +42,7 @@ pub(super) enum AskError {
     Tls(#[from] rustls::Error),
     /// Its name is neither one nor an address.
     #[error("the kubelet's name is none")]
-    Name(#[from] rustls::pki_types::InvalidDnsNameError),
+    Name(#[from] pki_types::InvalidDnsNameError),
     /// No connection, or none that is verified.
     #[error("no verified connection")]
     Connect(#[source] io::Error),
@@ -84,8 +76,6 @@ async fn ask(access: &Kubernetes) -> Result<Zeroizing<Vec<u8>>, AskError> {
     let name = ServerName::try_from(host.to_owned())?;
     let tcp = TcpStream::connect((host, access.kubelet.port)).await.map_err(AskError::Connect)?;
     let stream = tls.connect(name, tcp).await.map_err(AskError::Connect)?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
 
     let mut request = Request::get("/pods")
         .header(HOST, access.kubelet.to_string())
@@ -99,8 +89,7 @@ async fn ask(access: &Kubernetes) -> Result<Zeroizing<Vec<u8>>, AskError> {
         header.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, header);
     }
-    let exchange = async {
-        let answer = sender.send_request(request).await?;
+    exchange(stream, request, async |answer| {
         if answer.status() != StatusCode::OK {
             return Err(AskError::Status(answer.status()));
         }
@@ -113,49 +102,19 @@ async fn ask(access: &Kubernetes) -> Result<Zeroizing<Vec<u8>>, AskError> {
             }
         }
         Ok(content)
-    };
-    // The connection has to be driven for the exchange to go on; its own end says nothing new.
-    let mut exchange = std::pin::pin!(exchange);
-    tokio::select! {
-        content = &mut exchange => content,
-        ended = connection => {
-            ended?;
-            exchange.await
-        }
-    }
+    })
+    .await
 }
 
 fn tls(access: &Kubernetes) -> Result<ClientConfig, AskError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&access.ca_file)? {
-        roots.add(certificate)?;
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
+    let config = believing(certificates(&access.ca_file)?)?;
     Ok(match &access.client {
         Some(client) => {
             let path = &client.key_file;
             let key = PrivateKeyDer::from_pem_slice(&read(path)?)
-                .map_err(|source| AskError::Pem { path: path.clone(), source })?;
+                .map_err(|source| FileError::Pem { path: path.clone(), source })?;
             config.with_client_auth_cert(certificates(&client.cert_file)?, key)?
         }
         None => config.with_no_client_auth(),
     })
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, AskError> {
-    CertificateDer::pem_slice_iter(&read(path)?)
-        .collect::<Result<_, _>>()
-        .map_err(|source| AskError::Pem { path: path.to_owned(), source })
-}
-
-/// Reads a file that the configuration names. Wiped on drop: it may be a key or a token.
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, AskError> {
-    let failed = |source| AskError::File { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len().min(FILE_MAX);
-    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 32));
-    file.take(FILE_MAX).read_to_end(&mut content).map_err(failed)?;
-    Ok(content)
 }

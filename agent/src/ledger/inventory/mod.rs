@@ -74,6 +74,7 @@ impl Inventory {
             Entry::Edge(_)
             | Entry::Batch(_)
             | Entry::Finding(_)
+            | Entry::Alert(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => {}
