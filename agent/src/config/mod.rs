@@ -2,6 +2,7 @@
 //! error, and all errors are reported at once, each with its place. `packaging/weir.toml` explains
 //! every key.
 
+mod enforce;
 mod fingerprint_key;
 mod kubernetes;
 mod problem;
@@ -12,6 +13,7 @@ mod units;
 
 use std::path::{Path, PathBuf};
 
+pub use enforce::{Enforce, Enforcement};
 pub use fingerprint_key::{FingerprintKeyError, fingerprint_key};
 pub use kubernetes::{ClientCertificate, KubeletAddress, Kubernetes};
 pub use problem::{ConfigError, Problem};
@@ -41,6 +43,8 @@ pub struct Config {
     pub ledger: Ledger,
     /// Identity.
     pub identity: Identity,
+    /// Who is kept from model endpoints.
+    pub enforce: Enforce,
     /// Where the kubelet can be asked for this node's pods; `None` if it isn't asked.
     pub kubernetes: Option<Kubernetes>,
     /// Control socket.
@@ -147,6 +151,7 @@ impl Default for Config {
             blind_spots: BlindSpots { watch: true, hosts: Vec::new(), after_seconds: Seconds(5) },
             ledger: Ledger { retention_days: Days(400) },
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
+            enforce: Enforce::default(),
             kubernetes: None,
             control: Control {
                 group: "weir".to_owned(),
@@ -171,6 +176,12 @@ impl Config {
             Some(path) => read::file(path, overrides),
             None => Ok(read::merge(read::Draft::default(), overrides)),
         }
+    }
+
+    /// Whether anybody may be kept from model endpoints, or would be.
+    #[must_use]
+    pub fn enforces(&self) -> bool {
+        self.enforce.offboarded != Enforcement::Off
     }
 
     /// Reads a configuration from `text`; `path` is what errors call it.

@@ -15,6 +15,7 @@ mod blind;
 mod changes;
 mod detect;
 mod doctor;
+mod enforce;
 mod failure;
 mod settle;
 mod vitals;
@@ -43,7 +44,7 @@ use blind::Blind;
 use changes::Changes;
 use detect::Detecting;
 use failure::Coded;
-use settle::{Keeper, MeterQueue};
+use settle::{BATCH_TIME, BATCH_TIME_SHORT, Keeper, MeterQueue};
 use vitals::Vitals;
 use watch::{Flow, LossTeller, Watch};
 
@@ -72,11 +73,12 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
     let options = capture::Options {
         ring_bytes: u32::try_from(config.capture.ring_bytes.0)?,
-        programs: config.capture.programs,
+        programs: config.capture.programs.clone(),
         watch_connections: config.blind_spots.watch,
+        block: config.enforces(),
         ..capture::Options::default()
     };
-    let (host, kubelet) = observed(namespace.clone(), config.kubernetes)?;
+    let (host, kubelet) = observed(namespace.clone(), config.kubernetes.clone())?;
     let mut host = host.with_rules(config.rules.clone());
     host.look_around();
     let (capture, drain) = Capture::start(&options).coded()?;
@@ -94,14 +96,21 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let reader = ledger.reader();
     let (made, metered) = sync_channel(CALLS_MAX);
     let (entries, kept) = sync_channel(ENTRIES_MAX);
-    let blind =
-        Blind::new(capture.clone(), &config.blind_spots, entries.clone(), Arc::clone(&vitals));
+    let enforcer = enforce::start(&capture, &config, &reader, &entries)?;
+    let blind = Blind::new(
+        capture.clone(),
+        &config.blind_spots,
+        enforcer.clone(),
+        entries.clone(),
+        Arc::clone(&vitals),
+    );
     let (changes, changed) = (Changes::default(), entries.clone());
     let detecting = Detecting::new(
-        Detect::default,
+        || Detect::new(enforce::rules(&config)),
         &reader,
         Checkpoints::new(&config.state_dir, "detect"),
         entries.clone(),
+        enforcer.clone(),
         Arc::clone(&vitals),
     );
     let flow = Flow {
@@ -110,6 +119,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         pipeline: Pipeline::new(key),
         host,
         asks,
+        enforcer: enforcer.clone(),
         made,
         losses: LossTeller::new(capture.clone(), entries.clone(), Arc::clone(&vitals)),
         vitals: Arc::clone(&vitals),
@@ -123,8 +133,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         ledger: reader.clone(),
         vitals: Arc::clone(&vitals),
     };
-    let keeper =
-        Keeper { ledger, entries: kept, changes: changes.clone(), vitals: Arc::clone(&vitals) };
+    let keeper = Keeper {
+        ledger,
+        entries: kept,
+        changes: changes.clone(),
+        patience: if config.enforces() { BATCH_TIME_SHORT } else { BATCH_TIME },
+        vitals: Arc::clone(&vitals),
+    };
 
     let watching = spawn("weir-drain", move || watch.run())?;
     let metering = spawn("weir-meter", move || meter.run())?;
@@ -145,7 +160,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         say: Box::new(move |change| changes.say(change, &changed)),
         doctor: Box::new({
             let vitals = Arc::clone(&vitals);
-            move || doctor::report(&capture, &reader, &vitals, kubelet.as_ref())
+            move || doctor::report(&capture, &reader, &vitals, kubelet.as_ref(), &enforcer)
         }),
     };
     tracing::info!(socket = %config.socket.display(), "watching");

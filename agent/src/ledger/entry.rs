@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use weir_core::blind::BlindSpot;
 use weir_core::detect::finding::CALLS_MAX;
-use weir_core::detect::{Finding, Subject};
+use weir_core::detect::{Cause, Finding, Subject};
 use weir_core::identity::{Agent, Assigned, Container, Pod, Workload};
 use weir_core::meter::{BatchRecord, Behalf, EdgeRecord, Payer, UsageRecord};
 use weir_core::units::Timestamp;
 
+use super::block::BlockRecord;
 use super::change::{Change, Deed};
 
 /// Bytes kept of each text of a record. Twice what the longest header or path that matters has,
@@ -37,6 +38,8 @@ pub enum Entry {
     Change(Box<Change>),
     /// Something is wrong, or isn't any more.
     Finding(Box<Finding>),
+    /// Somebody is kept from model endpoints, or isn't any more.
+    Block(Box<BlockRecord>),
     /// Something was lost.
     Loss(Loss),
     /// The daemon began to watch the host.
@@ -77,6 +80,7 @@ pub(super) enum Kind {
     Blind,
     Change,
     Finding,
+    Block,
     Loss,
     Start,
     Stop,
@@ -92,6 +96,7 @@ impl Entry {
             Kind::Blind => Self::Blind(serde_json::from_slice(line)?),
             Kind::Change => Self::Change(serde_json::from_slice(line)?),
             Kind::Finding => Self::Finding(serde_json::from_slice(line)?),
+            Kind::Block => Self::Block(serde_json::from_slice(line)?),
             Kind::Loss => Self::Loss(serde_json::from_slice(line)?),
             Kind::Start => Self::Start(serde_json::from_slice(line)?),
             Kind::Stop => Self::Stop(serde_json::from_slice(line)?),
@@ -108,6 +113,7 @@ impl Entry {
             Self::Blind(spot) => bound_blind(spot),
             Self::Change(change) => bound_change(change),
             Self::Finding(finding) => bound_finding(finding),
+            Self::Block(record) => bound_block(record),
             Self::Loss(loss) => cut(&mut loss.cause),
             Self::Start(_) | Self::Stop(_) => {}
         }
@@ -127,6 +133,7 @@ impl Entry {
             Self::Blind(spot) => spot.until,
             Self::Change(change) => change.time,
             Self::Finding(finding) => finding.time,
+            Self::Block(record) => record.time,
             Self::Loss(loss) => loss.to,
             Self::Start(mark) | Self::Stop(mark) => mark.time,
         }
@@ -230,6 +237,14 @@ fn bound_finding(finding: &mut Finding) {
     finding.evidence.calls.truncate(CALLS_MAX);
     finding.evidence.calls.iter_mut().for_each(|call| cut_short(&mut call.0));
     finding.evidence.details = bounded_ids(std::mem::take(&mut finding.evidence.details));
+}
+
+fn bound_block(record: &mut BlockRecord) {
+    cut(&mut record.block.identity.0);
+    match &mut record.block.cause {
+        Cause::Budget(name) => cut(name),
+        Cause::Offboarded => {}
+    }
 }
 
 fn bound_container(container: &mut Container) {

@@ -185,6 +185,7 @@ impl Reader {
                 | Entry::Blind(_)
                 | Entry::Change(_)
                 | Entry::Finding(_)
+                | Entry::Block(_)
                 | Entry::Loss(_)
                 | Entry::Start(_)
                 | Entry::Stop(_) => None,
@@ -323,6 +324,7 @@ impl Iterator for Calls {
             | Entry::Blind(_)
             | Entry::Change(_)
             | Entry::Finding(_)
+            | Entry::Block(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -361,6 +363,7 @@ impl Iterator for Edges {
             | Entry::Blind(_)
             | Entry::Change(_)
             | Entry::Finding(_)
+            | Entry::Block(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -488,6 +491,7 @@ impl Found {
             | Entry::Blind(_)
             | Entry::Change(_)
             | Entry::Finding(_)
+            | Entry::Block(_)
             | Entry::Edge(_)
             | Entry::Loss(_)
             | Entry::Stop(_) => {}

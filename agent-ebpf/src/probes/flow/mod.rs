@@ -4,7 +4,7 @@
 //! look into a table and no more.
 
 mod datagram;
-mod packet;
+pub(crate) mod packet;
 mod segment;
 
 use aya_ebpf::EbpfContext as _;

@@ -11,12 +11,14 @@
 mod block;
 mod detector;
 pub mod finding;
+mod offboarded;
 mod seen;
 
 use crate::units::Timestamp;
 pub use block::{Block, Cause};
 pub use detector::Detector;
 pub use finding::{Amount, Evidence, Finding, FindingId, Severity, State, Subject};
+pub use offboarded::Offboarded;
 pub use seen::{Lost, Seen};
 
 /// Something that looks at one stored record after another and says what it finds.

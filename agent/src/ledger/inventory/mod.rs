@@ -66,6 +66,7 @@ impl Inventory {
             | Entry::Batch(_)
             | Entry::Blind(_)
             | Entry::Finding(_)
+            | Entry::Block(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => {}
