@@ -43,6 +43,7 @@ fn help_teaches() {
         "usage",
         "calls",
         "identities",
+        "blocks",
         "identity show",
         "identity explain",
         "identity offboard",

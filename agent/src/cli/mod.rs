@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, whose own documentation is its manual. All but `run`
 //! ask a running daemon, or do without one; none looks at a probe.
 
+mod blocks;
 mod calls;
 mod completions;
 mod config;
@@ -48,6 +49,7 @@ enum Command {
     Identities(identities::Arguments),
     Identity(identity::Arguments),
     Credentials(credentials::Arguments),
+    Blocks(blocks::Arguments),
     Doctor(doctor::Arguments),
     Metrics(metrics::Arguments),
     Config(config::Arguments),
@@ -83,6 +85,7 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
         Command::Identities(arguments) => arguments.run(),
         Command::Identity(arguments) => arguments.run(),
         Command::Credentials(arguments) => arguments.run(),
+        Command::Blocks(arguments) => arguments.run(),
         Command::Doctor(arguments) => arguments.run(),
         Command::Metrics(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),

@@ -12,6 +12,7 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use weir_core::units::Timestamp;
 
+use super::blocks::blocks;
 use super::calls::{CallsStream, Follow};
 use super::doctor::DoctorReport;
 use super::error::ApiError;
@@ -37,6 +38,8 @@ pub(super) fn router(control: Arc<Control>) -> Router {
         .route("/v1/identity/offboard", post(inventory::offboard))
         .route("/v1/identity/restore", post(inventory::restore))
         .route("/v1/identity/rename", post(inventory::rename))
+        .route("/v1/identity/unblock", post(inventory::unblock))
+        .route("/v1/blocks", get(blocks))
         .route("/v1/credentials", get(inventory::credentials))
         .route("/v1/doctor", get(doctor))
         .route("/v1/metrics", get(metrics))
@@ -49,7 +52,7 @@ pub(super) fn router(control: Arc<Control>) -> Router {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NoParameters {}
+pub(super) struct NoParameters {}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

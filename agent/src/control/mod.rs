@@ -11,6 +11,8 @@
 //! | `POST /v1/identity/offboard` | `identity`, `reason` | [`crate::ledger::Change`]; for root only |
 //! | `POST /v1/identity/restore` | `identity`, `reason` | the same |
 //! | `POST /v1/identity/rename` | `identity`, `to`, `reason` | the same |
+//! | `POST /v1/identity/unblock` | `identity`, `reason` | the same |
+//! | `GET /v1/blocks` | | [`Blocks`]; not for viewers |
 //! | `GET /v1/credentials` | `provider`, `identity` | [`crate::ledger::KnownCredentials`] |
 //! | `GET /v1/identity/explain` | `pid` or `name` | [`Explanation`] or [`NamedIdentity`] |
 //! | `GET /v1/doctor` | | [`DoctorReport`] |
@@ -28,6 +30,7 @@
 //! [`Explanation`]: weir_core::identity::Explanation
 
 mod api;
+mod blocks;
 mod calls;
 mod client;
 mod doctor;
@@ -44,6 +47,7 @@ pub mod when;
 use serde::{Deserialize, Serialize};
 use weir_core::units::Timestamp;
 
+pub use blocks::Blocks;
 pub use client::{Client, ClientError, Lines};
 pub use doctor::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport, Status};
 pub use explain::{Busy, NamedIdentity, RuleView};

@@ -16,6 +16,7 @@ use weir_core::identity::{Explanation, Namespace, Rules};
 use weir_core::units::Timestamp;
 
 use super::api;
+use super::blocks::Blocks;
 use super::doctor::DoctorReport;
 use super::explain::Busy;
 use super::inventory::ChangeError;
@@ -52,6 +53,8 @@ pub struct Control {
     pub auditors: Option<u32>,
     /// Puts a change into the log. Returns when it is on the disk, or after some seconds.
     pub say: Box<dyn Fn(Change) -> Result<(), ChangeError> + Send + Sync>,
+    /// Says who is kept from model endpoints.
+    pub blocks: Box<dyn Fn() -> Blocks + Send + Sync>,
     /// Says how the daemon is. May block for some milliseconds.
     pub doctor: Box<dyn Fn() -> DoctorReport + Send + Sync>,
 }

@@ -133,6 +133,9 @@ impl Detecting {
             }
             match entry {
                 Ok(Entry::Finding(finding)) => said(&finding),
+                Ok(Entry::Change(change)) if change.deed == Deed::Unblock => {
+                    detect.lift(&change.identity, change.time);
+                }
                 Ok(entry) => found.extend(shown(&entry, |seen| detect.take(seen))),
                 Err(error) => {
                     tracing::warn!(%error, "detectors can't read the log");
@@ -196,6 +199,8 @@ fn shown(entry: &Entry, take: impl FnOnce(&Seen<'_>) -> Vec<Finding>) -> Vec<Fin
                 Deed::Offboard => take(&Seen::Offboarded(identity, *time)),
                 Deed::Restore => take(&Seen::Restored(identity, *time)),
                 Deed::Rename { to } => take(&Seen::Renamed(identity, to, *time)),
+                // Not for detectors: what they say holds, only nobody is blocked for it.
+                Deed::Unblock => Vec::new(),
             }
         }
         Entry::Loss(loss) => {

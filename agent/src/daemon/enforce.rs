@@ -5,9 +5,11 @@ use std::sync::mpsc::SyncSender;
 use anyhow::Context as _;
 use weir_core::blind::HostPattern;
 use weir_core::detect::{Offboarded, Rule};
+use weir_core::units::Timestamp;
 
 use crate::capture::Capture;
 use crate::config::{Config, Enforcement};
+use crate::control::Blocks;
 use crate::enforce::Enforcer;
 use crate::ledger::{Entry, Reader};
 
@@ -35,4 +37,10 @@ pub(super) fn rules(config: &Config) -> Vec<Box<dyn Rule>> {
         Enforcement::DryRun => vec![Box::new(Offboarded::new(true))],
         Enforcement::Block => vec![Box::new(Offboarded::new(false))],
     }
+}
+
+/// Who is blocked now.
+pub(super) fn blocks(enforcer: &Enforcer) -> Blocks {
+    let standing = enforcer.standing(Timestamp::now());
+    Blocks { enforced: standing.is_some(), blocks: standing.map_or_else(Vec::new, |it| it.blocks) }
 }

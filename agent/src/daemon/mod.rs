@@ -158,6 +158,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         started,
         auditors: group_id(&config.control.auditor_group),
         say: Box::new(move |change| changes.say(change, &changed)),
+        blocks: Box::new({
+            let enforcer = enforcer.clone();
+            move || enforce::blocks(&enforcer)
+        }),
         doctor: Box::new({
             let vitals = Arc::clone(&vitals);
             move || doctor::report(&capture, &reader, &vitals, kubelet.as_ref(), &enforcer)

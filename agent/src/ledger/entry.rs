@@ -219,7 +219,7 @@ fn bound_change(change: &mut Change) {
     cut(&mut change.identity.0);
     change.reason.iter_mut().for_each(cut);
     match &mut change.deed {
-        Deed::Offboard | Deed::Restore => {}
+        Deed::Offboard | Deed::Restore | Deed::Unblock => {}
         Deed::Rename { to } => cut(&mut to.0),
     }
 }

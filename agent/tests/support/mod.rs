@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
-use weir::control::{Busy, ChangeError, Check, Control, DoctorReport, Socket, serve};
+use weir::control::{Blocks, Busy, ChangeError, Check, Control, DoctorReport, Socket, serve};
 use weir::ledger::{Entry, Ledger, Options};
 use weir_core::identity::{
     Assigned, Explanation, IdentityId, Namespace, Pod, Process, ProcessFacts, Rule, RuleSpec,
@@ -60,6 +60,7 @@ impl Daemon {
                     appended.map(drop).map_err(|_error| ChangeError::Busy)
                 }
             }),
+            blocks: Box::new(Blocks::default),
             doctor: Box::new(|| DoctorReport {
                 checks: vec![Check::fail("ring", "the reader has stopped", "restart the daemon")],
                 ..DoctorReport::default()

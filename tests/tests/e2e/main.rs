@@ -10,6 +10,7 @@ mod canary;
 mod crash;
 mod discovery;
 mod endings;
+mod enforcement;
 mod identity;
 mod load;
 mod matrix;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         identity::cases(),
         rustls::cases(),
         blind_spots::cases(),
+        enforcement::cases(),
     ];
     let trials = cases
         .into_iter()
