@@ -18,6 +18,19 @@ pub const FLOW_RING: &str = "FLOW_RING";
 /// Hash of a socket's cookie (`u64`) to [`crate::flow::Watched`].
 pub const FLOWS: &str = "FLOWS";
 
+/// Array of one `u64`: until when whoever is blocked is, in nanoseconds since the boot; 0 while nobody is.
+pub const GATE: &str = "GATE";
+/// Hash of a socket's cookie (`u64`) to [`crate::block::Owned`].
+pub const GATED: &str = "GATED";
+/// Hash of thread group id (`u32`) to [`crate::block::Verdict`].
+pub const VERDICTS: &str = "VERDICTS";
+/// Hash of [`crate::block::Place`] to `u8`: where processes may be meant that nobody has judged yet.
+pub const PLACES: &str = "PLACES";
+/// Hash of [`crate::block::Endpoint`] to one of [`crate::block::end`].
+pub const ENDPOINTS: &str = "ENDPOINTS";
+/// Array of [`crate::block::Refused`], by slot.
+pub const REFUSED: &str = "REFUSED";
+
 /// Uprobe on `SSL_read(ssl, buffer, length)`, `gnutls_record_recv` and `gnutls_record_recv_seq`.
 pub const READ_ENTER: &str = "read_enter";
 /// Uprobe on `SSL_read_ex(ssl, buffer, length, *size)`.
@@ -118,6 +131,21 @@ pub const SENDMSG6: &str = "sendmsg6";
 pub const EGRESS: &str = "egress";
 /// `cgroup/sock_release`: a socket is closed.
 pub const RELEASED: &str = "released";
+
+/// `cgroup/connect4`: refuses to connect a socket.
+pub const BLOCK_CONNECT4: &str = "block_connect4";
+/// `cgroup/connect6`.
+pub const BLOCK_CONNECT6: &str = "block_connect6";
+/// `cgroup/sendmsg4`: refuses a datagram.
+pub const BLOCK_SENDMSG4: &str = "block_sendmsg4";
+/// `cgroup/sendmsg6`.
+pub const BLOCK_SENDMSG6: &str = "block_sendmsg6";
+/// `cgroup_skb/egress`: drops what leaves.
+pub const BLOCK_EGRESS: &str = "block_egress";
+/// `cgroup_skb/ingress`: drops what comes in.
+pub const BLOCK_INGRESS: &str = "block_ingress";
+/// `cgroup/sock_release`: forgets a socket.
+pub const BLOCK_RELEASED: &str = "block_released";
 
 /// `u32`: our own thread group id.
 pub const SELF_TGID: &str = "SELF_TGID";

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod enforce;
 pub mod exit;
 pub mod host;
 mod https;

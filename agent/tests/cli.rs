@@ -44,6 +44,7 @@ fn help_teaches() {
         "budget",
         "calls",
         "identities",
+        "blocks",
         "identity show",
         "identity explain",
         "identity offboard",

@@ -1,13 +1,14 @@
 //! The probes. Each file is one thing they watch: [`tls`] the library calls, [`aead`] the records of those
 //! that have no library, [`process`] the life of processes, [`loader`] the dynamic loader, [`flow`] the
 //! connections that are made, whoever reads them. None of them writes to a traced process, and none
-//! holds a packet up.
+//! holds a packet up but [`block`], which is attached only where the configuration blocks somebody.
 
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
 
 mod aead;
+mod block;
 mod flow;
 mod loader;
 mod maps;

@@ -3,6 +3,7 @@
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
+use weir_ebpf::block::{self, Endpoint, Owned, Place, Refused, Verdict};
 use weir_ebpf::flow::{self, Watched};
 use weir_ebpf::limit;
 use weir_ebpf::loss::{Cause, Lost};
@@ -32,6 +33,26 @@ pub(crate) static FLOW_RING: RingBuf = RingBuf::with_byte_size(flow::FLOW_RING_B
 
 #[map]
 pub(crate) static FLOWS: LruHashMap<u64, Watched> = LruHashMap::with_max_entries(flow::FLOWS, 0);
+
+#[map]
+pub(crate) static GATE: Array<u64> = Array::with_max_entries(1, 0);
+
+#[map]
+pub(crate) static GATED: LruHashMap<u64, Owned> = LruHashMap::with_max_entries(block::SOCKETS, 0);
+
+#[map]
+pub(crate) static VERDICTS: LruHashMap<u32, Verdict> =
+    LruHashMap::with_max_entries(block::PROCESSES, 0);
+
+#[map]
+pub(crate) static PLACES: LruHashMap<Place, u8> = LruHashMap::with_max_entries(block::PLACES, 0);
+
+#[map]
+pub(crate) static ENDPOINTS: LruHashMap<Endpoint, u32> =
+    LruHashMap::with_max_entries(block::ENDPOINTS, 0);
+
+#[map]
+pub(crate) static REFUSED: Array<Refused> = Array::with_max_entries(block::SLOTS, 0);
 
 #[map]
 pub(crate) static CONTINUE: ProgramArray = ProgramArray::with_max_entries(2, 0);

@@ -8,6 +8,7 @@ use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use weir_ebpf::{limit, name};
 
+use super::block::{self, Gate};
 use super::error::CaptureError;
 use super::flows::{self, Flows, WatchError};
 use super::log_ring::ToTracing;
@@ -81,6 +82,8 @@ pub(super) struct Probes {
     pub(super) log: EbpfLogger<ToTracing>,
     /// What watches connections, and the ring that it tells of them in.
     pub(super) flows: Result<(Flows, RingBuf<MapData>), WatchError>,
+    /// What keeps processes from model endpoints; absent if nobody wants that.
+    pub(super) gate: Option<Result<Gate, WatchError>>,
 }
 
 /// Loads everything and follows processes. No library is probed yet.
@@ -106,6 +109,11 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
         .override_global(name::HAS_EXCLUDED, &has_excluded, true)
         .override_global(name::HAS_COOKIES, &has_cookies, true)
         .override_global(name::WATERMARK, &watermark, true);
+    if !options.block {
+        for name in block::TABLES {
+            loader.map_max_entries(name, 1);
+        }
+    }
     for (global, offset) in &offsets {
         loader.override_global(global, offset, true);
     }
@@ -124,6 +132,7 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
     // As the others, these refer to maps that are let go of below.
     let flows =
         if options.watch_connections { flows::start(&mut ebpf) } else { Err(WatchError::Off) };
+    let gate = options.block.then(|| block::start(&mut ebpf));
     exclude(&mut ebpf, &options.excluded)?;
     let continued = match &multi {
         Some(multi) => continue_multi(&mut ebpf, multi)?,
@@ -137,6 +146,7 @@ pub(super) fn load(options: &Options) -> Result<Probes, CaptureError> {
         continued,
         log,
         flows,
+        gate,
         prober: Prober::new(ebpf, multi, kernel),
     })
 }

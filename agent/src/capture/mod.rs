@@ -7,6 +7,7 @@
 //! dropped, probing ends.
 
 mod attach;
+mod block;
 mod btf;
 mod drain;
 mod elf;
@@ -33,6 +34,7 @@ mod status;
 mod tally;
 mod targets;
 
+pub use block::{End, Gate, Judgement, Place, SLOTS, plain};
 pub use drain::{Drain, Waker};
 pub use error::CaptureError;
 pub use event::{Event, Malformed, Stamp};
@@ -73,6 +75,8 @@ pub struct Options {
     pub programs: Vec<PathBuf>,
     /// Connections are watched from outside too, so that those can be told of that nothing is read of.
     pub watch_connections: bool,
+    /// Processes can be kept from model endpoints. Whom is said later, by the [`Gate`].
+    pub block: bool,
     /// How often all processes are searched for what no event has told of. At least a second.
     pub sweep: Duration,
     /// Attach by links of many probes where the kernel has them. Without, as on older kernels: that
@@ -87,6 +91,7 @@ impl Default for Options {
             excluded: Vec::new(),
             programs: Vec::new(),
             watch_connections: true,
+            block: false,
             sweep: Duration::from_secs(60),
             multi: true,
         }
@@ -101,6 +106,8 @@ pub struct Capture {
     _continued: Arc<Map>,
     /// Absent where connections aren't watched.
     flows: Option<Arc<Mutex<Flows>>>,
+    /// Absent where nobody is to be blocked, or can be.
+    gate: Option<Arc<Mutex<Gate>>>,
     shared: Arc<Shared>,
     attacher: Arc<Attacher>,
 }
@@ -118,7 +125,11 @@ impl Capture {
             Ok((flows, ring)) => (Some(Arc::new(Mutex::new(flows))), Some(ring), None),
             Err(error) => (None, None, Some(error)),
         };
-        let shared = Arc::new(Shared::new(probes.losses, unwatched));
+        let (gate, unblocked) = match probes.gate.transpose() {
+            Ok(gate) => (gate.map(|gate| Arc::new(Mutex::new(gate))), None),
+            Err(error) => (None, Some(error)),
+        };
+        let shared = Arc::new(Shared::new(probes.losses, unwatched, unblocked));
         let attacher = Attacher::start(probes.prober, options, Arc::clone(&shared))?;
         let hints = attacher.hints();
         let rings = Rings { ring: probes.ring, flows: flow_ring };
@@ -128,6 +139,7 @@ impl Capture {
             steering,
             _continued: Arc::new(probes.continued),
             flows,
+            gate,
             shared,
             attacher: Arc::new(attacher),
         };
@@ -169,6 +181,12 @@ impl Capture {
         if let Some(flows) = &self.flows {
             flows.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
         }
+    }
+
+    /// What keeps processes from model endpoints; `None` if nobody wants that, or the kernel won't have it.
+    #[must_use]
+    pub fn gate(&self) -> Option<Arc<Mutex<Gate>>> {
+        self.gate.clone()
     }
 
     /// What a process runs, or ran when it was last looked at; `None` if it was gone before anybody

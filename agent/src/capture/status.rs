@@ -31,6 +31,8 @@ pub struct Status {
     pub tally: Vec<(Tried, u64)>,
     /// Why connections aren't watched; absent if they are.
     pub unwatched: Option<String>,
+    /// Why nobody can be kept from model endpoints; absent if they can, or nobody wants that.
+    pub unblocked: Option<String>,
     /// The most bytes that were found in the ring in one go.
     pub ring_peak_bytes: u64,
     /// Records read from the ring.
@@ -115,6 +117,8 @@ pub(super) struct Shared {
     targets: Mutex<Vec<Target>>,
     /// Why connections aren't watched; absent if they are.
     unwatched: Option<WatchError>,
+    /// Why nobody can be blocked; absent if they can, or nobody wants that.
+    unblocked: Option<WatchError>,
     pub(super) makeups: Makeups,
     pub(super) tally: Tally,
     pub(super) malformed: AtomicU64,
@@ -128,11 +132,13 @@ impl Shared {
     pub(super) fn new(
         losses: PerCpuArray<MapData, [u64; 2]>,
         unwatched: Option<WatchError>,
+        unblocked: Option<WatchError>,
     ) -> Self {
         Self {
             losses,
             targets: Mutex::default(),
             unwatched,
+            unblocked,
             makeups: Makeups::new(),
             tally: Tally::default(),
             malformed: AtomicU64::new(0),
@@ -156,6 +162,7 @@ impl Shared {
             hints_dropped: self.hints_dropped.load(Ordering::Relaxed),
             tally: self.tally.counts(),
             unwatched: self.unwatched.as_ref().map(|error| chain(error)),
+            unblocked: self.unblocked.as_ref().map(|error| chain(error)),
             ring_peak_bytes: self.ring_peak_bytes.load(Ordering::Relaxed),
             records: self.records.load(Ordering::Relaxed),
         }

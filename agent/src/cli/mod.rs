@@ -3,6 +3,7 @@
 
 mod budget;
 mod alerts;
+mod blocks;
 mod calls;
 mod completions;
 mod config;
@@ -53,6 +54,7 @@ enum Command {
     Identity(identity::Arguments),
     Credentials(credentials::Arguments),
     Alerts(alerts::Arguments),
+    Blocks(blocks::Arguments),
     Doctor(doctor::Arguments),
     Metrics(metrics::Arguments),
     Config(config::Arguments),
@@ -91,6 +93,7 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
         Command::Identity(arguments) => arguments.run(),
         Command::Credentials(arguments) => arguments.run(),
         Command::Alerts(arguments) => arguments.run(),
+        Command::Blocks(arguments) => arguments.run(),
         Command::Doctor(arguments) => arguments.run(),
         Command::Metrics(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),

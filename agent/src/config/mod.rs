@@ -4,6 +4,7 @@
 
 mod budget;
 mod endpoint;
+mod enforce;
 mod fingerprint_key;
 mod kubernetes;
 mod problem;
@@ -16,6 +17,7 @@ mod webhook;
 use std::path::{Path, PathBuf};
 
 pub use endpoint::{Endpoint, ParseEndpointError, Scheme};
+pub use enforce::{Enforce, Enforcement};
 pub use fingerprint_key::{FingerprintKeyError, fingerprint_key};
 pub use kubernetes::{ClientCertificate, KubeletAddress, Kubernetes};
 pub use problem::{ConfigError, Problem};
@@ -48,6 +50,8 @@ pub struct Config {
     pub ledger: Ledger,
     /// Identity.
     pub identity: Identity,
+    /// Who is kept from model endpoints.
+    pub enforce: Enforce,
     /// Where the kubelet can be asked for this node's pods; `None` if it isn't asked.
     pub kubernetes: Option<Kubernetes>,
     /// Control socket.
@@ -167,6 +171,7 @@ impl Default for Config {
             blind_spots: BlindSpots { watch: true, hosts: Vec::new(), after_seconds: Seconds(5) },
             ledger: Ledger { retention_days: Days(400) },
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
+            enforce: Enforce::default(),
             kubernetes: None,
             control: Control {
                 group: "weir".to_owned(),
@@ -194,6 +199,13 @@ impl Config {
             Some(path) => read::file(path, overrides),
             None => Ok(read::merge(read::Draft::default(), overrides)),
         }
+    }
+
+    /// Whether anybody may be kept from model endpoints, or would be.
+    #[must_use]
+    pub fn enforces(&self) -> bool {
+        let by_budget = self.budgets.iter().any(|budget| budget.enforce != budget::Enforce::Off);
+        self.enforce.offboarded != Enforcement::Off || by_budget
     }
 
     /// Reads a configuration from `text`; `path` is what errors call it.

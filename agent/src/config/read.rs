@@ -11,6 +11,7 @@ use weir_core::detect::budget::Budget;
 use weir_core::identity::Rules;
 
 use super::budget::budgets;
+use super::enforce::{self, Enforce};
 use super::kubernetes::{self, Kubernetes};
 use super::problem::{ConfigError, Found};
 use super::rules::rules;
@@ -37,6 +38,7 @@ pub(super) struct Draft {
     after_seconds: Option<Seconds>,
     retention_days: Option<Days>,
     fingerprint_key_file: Option<PathBuf>,
+    enforce: Enforce,
     kubernetes: Option<Kubernetes>,
     group: Option<String>,
     auditor_group: Option<String>,
@@ -95,6 +97,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.blind_spots.hosts, draft.hosts);
     set(&mut config.blind_spots.after_seconds, draft.after_seconds);
     set(&mut config.ledger.retention_days, draft.retention_days);
+    config.enforce = draft.enforce;
     config.kubernetes = draft.kubernetes;
     set(&mut config.control.group, draft.group);
     set(&mut config.control.auditor_group, draft.auditor_group);
@@ -140,6 +143,7 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     draft.retention_days = top.table("ledger", |section| section.take("retention_days", days));
     draft.fingerprint_key_file =
         top.table("identity", |section| section.take("fingerprint_key_file", absolute_path));
+    draft.enforce = top.table("enforce", enforce::read);
     draft.kubernetes = top.table("kubernetes", kubernetes::read);
     (draft.group, draft.auditor_group) = top.table("control", |section| {
         (section.take("group", group), section.take("auditor_group", group))

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use weir_core::detect::budget::BudgetReport;
 use weir_core::units::Timestamp;
 
+use super::blocks::blocks;
 use super::calls::{CallsStream, Follow};
 use super::doctor::DoctorReport;
 use super::error::ApiError;
@@ -38,6 +39,8 @@ pub(super) fn router(control: Arc<Control>) -> Router {
         .route("/v1/identity/offboard", post(inventory::offboard))
         .route("/v1/identity/restore", post(inventory::restore))
         .route("/v1/identity/rename", post(inventory::rename))
+        .route("/v1/identity/unblock", post(inventory::unblock))
+        .route("/v1/blocks", get(blocks))
         .route("/v1/credentials", get(inventory::credentials))
         .route("/v1/budgets", get(budgets))
         .route("/v1/alerts", get(alerts::alerts))
@@ -58,7 +61,7 @@ pub(super) fn router(control: Arc<Control>) -> Router {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NoParameters {}
+pub(super) struct NoParameters {}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -158,6 +158,15 @@ pub(super) async fn restore(
     say(control, peer, identity, Deed::Restore, reason).await
 }
 
+pub(super) async fn unblock(
+    State(control): State<Arc<Control>>,
+    Extension(peer): Extension<Peer>,
+    parameters: Parameters<ChangeParameters>,
+) -> Answer<Change> {
+    let Query(ChangeParameters { identity, reason }) = parameters.map_err(bad_parameters)?;
+    say(control, peer, identity, Deed::Unblock, reason).await
+}
+
 pub(super) async fn rename(
     State(control): State<Arc<Control>>,
     Extension(peer): Extension<Peer>,

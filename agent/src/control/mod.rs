@@ -11,6 +11,8 @@
 //! | `POST /v1/identity/offboard` | `identity`, `reason` | [`crate::ledger::Change`]; for root only |
 //! | `POST /v1/identity/restore` | `identity`, `reason` | the same |
 //! | `POST /v1/identity/rename` | `identity`, `to`, `reason` | the same |
+//! | `POST /v1/identity/unblock` | `identity`, `reason` | the same |
+//! | `GET /v1/blocks` | | [`Blocks`]; not for viewers |
 //! | `GET /v1/credentials` | `provider`, `identity` | [`crate::ledger::KnownCredentials`] |
 //! | `GET /v1/budgets` | `name` | [`BudgetReport`]; not for viewers |
 //! | `GET /v1/identity/explain` | `pid` or `name` | [`Explanation`] or [`NamedIdentity`] |
@@ -38,6 +40,7 @@
 
 mod alerts;
 mod api;
+mod blocks;
 mod calls;
 mod client;
 mod doctor;
@@ -55,6 +58,7 @@ use serde::{Deserialize, Serialize};
 use weir_core::units::Timestamp;
 
 pub use alerts::{Begun, Tests};
+pub use blocks::Blocks;
 pub use client::{Client, ClientError, Lines};
 pub use doctor::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport, Status};
 pub use explain::{Busy, NamedIdentity, RuleView};

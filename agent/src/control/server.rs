@@ -17,6 +17,7 @@ use weir_core::identity::{Explanation, Namespace, Rules};
 use weir_core::units::Timestamp;
 
 use super::api;
+use super::blocks::Blocks;
 use super::doctor::DoctorReport;
 use super::explain::Busy;
 use super::inventory::ChangeError;
@@ -58,6 +59,8 @@ pub struct Control {
     pub budgets: Box<dyn Fn() -> BudgetReport + Send + Sync>,
     /// Knows who was told of what.
     pub alerts: Alerts,
+    /// Says who is kept from model endpoints.
+    pub blocks: Box<dyn Fn() -> Blocks + Send + Sync>,
     /// Says how the daemon is. May block for some milliseconds.
     pub doctor: Box<dyn Fn() -> DoctorReport + Send + Sync>,
 }

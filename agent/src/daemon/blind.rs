@@ -19,9 +19,11 @@ use weir_core::secret::FingerprintKey;
 use weir_core::units::{ProcessKey, Timestamp};
 
 use super::vitals::Vitals;
-use crate::capture::{Capture, FlowEvent, Makeup, Outcome, Stamp, Status};
+use super::watch::{place, sighting};
+use crate::capture::{Capture, End, FlowEvent, Makeup, Outcome, Stamp, Status};
 use crate::config::BlindSpots;
-use crate::host::{self, Host};
+use crate::enforce::Enforcer;
+use crate::host::Host;
 use crate::ledger::Entry;
 
 /// Most connections of which it is remembered whose they are; the core follows no more.
@@ -38,6 +40,7 @@ const GATHER_EVERY: Duration = Duration::from_secs(30);
 /// The state of what follows connections. It belongs to `weir-drain`.
 pub(super) struct Blind {
     capture: Capture,
+    enforcer: Enforcer,
     table: Table,
     rows: Rows,
     /// Whose connections are, as of when they were opened.
@@ -48,6 +51,14 @@ pub(super) struct Blind {
     key: FingerprintKey,
     entries: SyncSender<Entry>,
     vitals: Arc<Vitals>,
+}
+
+/// Who has opened a connection, and who knows whose that is.
+struct Opener<'a> {
+    flow: Flow,
+    transport: Transport,
+    stamp: Stamp,
+    host: &'a mut Host,
 }
 
 struct Looked {
@@ -68,12 +79,14 @@ impl Blind {
         capture: Capture,
         config: &BlindSpots,
         key: FingerprintKey,
+        enforcer: Enforcer,
         entries: SyncSender<Entry>,
         vitals: Arc<Vitals>,
     ) -> Self {
         let patience = SignedDuration::from_secs(i64::from(config.after_seconds.0));
         Self {
             capture,
+            enforcer,
             table: Table::new(Hosts::new(config.hosts.clone()), patience),
             rows: Rows::default(),
             looked: LruCache::new(LOOKED_MAX),
@@ -89,18 +102,19 @@ impl Blind {
         match event {
             FlowEvent::Greeted { flow, offset, data, stamp } => {
                 self.table.handle(Input::Greeted { flow, offset, data });
-                self.settle(Some((stamp, host)));
+                self.settle(Some(Opener { flow, transport: Transport::Tcp, stamp, host }));
             }
             FlowEvent::Quic { flow, stamp } => {
                 self.table.handle(Input::Quic { flow });
-                self.settle(Some((stamp, host)));
+                self.settle(Some(Opener { flow, transport: Transport::Quic, stamp, host }));
             }
             FlowEvent::Plain { flow, carried, data, stamp } => {
                 let request = Request::read(data, &self.key);
                 match request {
                     Some(request) => {
                         self.table.handle(Input::Plain { flow, carried, request: &request });
-                        self.settle(Some((stamp, host)));
+                        let transport = Transport::Http;
+                        self.settle(Some(Opener { flow, transport, stamp, host }));
                     }
                     None => self.capture.forget(flow.id),
                 }
@@ -165,17 +179,20 @@ impl Blind {
     }
 
     /// Does what the table asks. `opener` is who has opened the connection that it was just told of.
-    fn settle(&mut self, mut opener: Option<(Stamp, &mut Host)>) {
+    fn settle(&mut self, mut opener: Option<Opener<'_>>) {
         // It is needed for blind spots only, and then for all of a moment.
         let mut status: Option<Status> = None;
         while let Some(output) = self.table.poll() {
             match output {
                 Output::Look { flow } => {
-                    if let Some((stamp, host)) = &mut opener {
-                        self.look(flow, *stamp, host);
+                    if let Some(opener) = &mut opener {
+                        self.look(flow, opener);
                     }
                 }
                 Output::Forget { id } => {
+                    if let Some(opener) = opener.as_mut().filter(|opener| opener.flow.id == id) {
+                        self.elsewhere(opener);
+                    }
                     self.looked.pop(&id);
                     self.rows.forget(id);
                     self.capture.forget(id);
@@ -208,19 +225,38 @@ impl Blind {
     }
 
     /// Looks at the process that has opened a connection, as long as it is there.
-    fn look(&mut self, flow: Flow, stamp: Stamp, host: &mut Host) {
+    fn look(&mut self, flow: Flow, opener: &mut Opener<'_>) {
+        let Opener { transport, stamp, host, .. } = opener;
+        let stamp = *stamp;
         let known = self.seen.get(&flow.process);
         let known = known.filter(|(when, _)| when.elapsed() < SEEN_FOR).map(|(_, seen)| seen);
         let process = known.cloned().unwrap_or_else(|| {
-            let Stamp { uid, cgroup_id, .. } = stamp;
-            let attribution =
-                host.attribution(&host::Sighting { key: flow.process, uid, cgroup_id });
+            let attribution = host.attribution(&sighting(flow.process, stamp));
             let seen = Seen { attribution, makeup: self.capture.makeup(flow.process) };
             self.seen.put(flow.process, (Instant::now(), seen.clone()));
             seen
         });
+        self.enforcer.seen(flow.process, place(stamp), &process.attribution.identity);
+        match transport {
+            Transport::Tcp => self.enforcer.met(flow, End::Model),
+            // The socket may have several other ends, which are known by their addresses.
+            Transport::Quic => {}
+        }
         let looked = Looked { process, lost: self.capture.lost() };
         self.looked.put(flow.id, looked);
+    }
+
+    /// A connection goes to no model endpoint. Whose it is matters where others may be blocked.
+    fn elsewhere(&self, opener: &mut Opener<'_>) {
+        let Opener { flow, transport, stamp, host } = opener;
+        match transport {
+            Transport::Tcp => self.enforcer.met(*flow, End::Other),
+            Transport::Quic => return,
+        }
+        if self.enforcer.wonders(flow.process, place(*stamp)) {
+            let identity = host.identity(&sighting(flow.process, *stamp));
+            self.enforcer.seen(flow.process, place(*stamp), &identity);
+        }
     }
 
     fn blind(

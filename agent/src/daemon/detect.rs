@@ -13,6 +13,7 @@ use weir_core::detect::{Detect, Finding, FindingId, Lost, Seen, Severity, State}
 use weir_core::units::Timestamp;
 
 use super::vitals::Vitals;
+use crate::enforce::Enforcer;
 use crate::ledger::{Change, Checkpoint, Checkpoints, Deed, Entry, Follow, Loss, Position, Reader};
 
 /// How often the time is looked at.
@@ -28,6 +29,7 @@ pub(super) struct Detecting {
     afresh: bool,
     checkpoints: Checkpoints,
     entries: SyncSender<Entry>,
+    enforcer: Enforcer,
     vitals: Arc<Vitals>,
     /// What there was no room for in the ledger's queue.
     unsaid: Vec<Finding>,
@@ -44,6 +46,7 @@ impl Detecting {
         ledger: &Reader,
         checkpoints: Checkpoints,
         entries: SyncSender<Entry>,
+        enforcer: Enforcer,
         vitals: Arc<Vitals>,
     ) -> Self {
         let last = checkpoints.load().unwrap_or_else(|error| {
@@ -62,18 +65,20 @@ impl Detecting {
         });
         let follow = ledger.follow(from.unwrap_or(Position::START));
         let afresh = from.is_none();
-        Self { detect, follow, afresh, checkpoints, entries, vitals, unsaid: Vec::new() }
+        Self { detect, follow, afresh, checkpoints, entries, enforcer, vitals, unsaid: Vec::new() }
     }
 
     /// Runs until the daemon stops.
     pub(super) fn run(mut self) {
         self.catch_up();
+        self.hold();
         let mut ticked = Instant::now();
         let mut saved = ticked;
         while !self.vitals.is_stopping() {
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 let found = self.detect.tick(Timestamp::now());
+                self.hold();
                 self.say(found);
             }
             if saved.elapsed() >= SAVE {
@@ -82,9 +87,16 @@ impl Detecting {
             }
             self.follow.wait(TICK.saturating_sub(ticked.elapsed()));
             let found = self.read(|_said| {});
+            self.hold();
             self.say(found);
         }
+        self.enforcer.stop(Timestamp::now());
         self.save();
+    }
+
+    /// Has those blocked who should be, and nobody else.
+    fn hold(&self) {
+        self.enforcer.hold(self.detect.blocks(), Timestamp::now());
     }
 
     /// Reads what was stored since the last checkpoint. What is found there and was said before is not
@@ -121,6 +133,9 @@ impl Detecting {
             }
             match entry {
                 Ok(Entry::Finding(finding)) => said(&finding),
+                Ok(Entry::Change(change)) if change.deed == Deed::Unblock => {
+                    detect.lift(&change.identity, change.time);
+                }
                 Ok(entry) => found.extend(shown(&entry, |seen| detect.take(seen))),
                 Err(error) => {
                     tracing::warn!(%error, "detectors can't read the log");
@@ -184,6 +199,8 @@ fn shown(entry: &Entry, take: impl FnOnce(&Seen<'_>) -> Vec<Finding>) -> Vec<Fin
                 Deed::Offboard => take(&Seen::Offboarded(identity, *time)),
                 Deed::Restore => take(&Seen::Restored(identity, *time)),
                 Deed::Rename { to } => take(&Seen::Renamed(identity, to, *time)),
+                // Not for detectors: what they say holds, only nobody is blocked for it.
+                Deed::Unblock => Vec::new(),
             }
         }
         Entry::Loss(loss) => {
@@ -192,7 +209,7 @@ fn shown(entry: &Entry, take: impl FnOnce(&Seen<'_>) -> Vec<Finding>) -> Vec<Fin
         }
         Entry::Start(mark) => take(&Seen::Started(mark.time)),
         Entry::Stop(mark) => take(&Seen::Stopped(mark.time)),
-        Entry::Batch(_) | Entry::Finding(_) | Entry::Alert(_) => Vec::new(),
+        Entry::Batch(_) | Entry::Finding(_) | Entry::Alert(_) | Entry::Block(_) => Vec::new(),
     }
 }
 
@@ -284,6 +301,7 @@ mod tests {
                 &self.ledger.reader(),
                 Checkpoints::new(self.dir.path(), "detect"),
                 self.entries.clone(),
+                Enforcer::off(),
                 Arc::new(Vitals::default()),
             )
         }

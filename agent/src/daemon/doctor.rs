@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 
 use weir_core::alert::WebhookView;
 use weir_core::blind::Reason;
+use weir_core::units::Timestamp;
 
 use super::vitals::Vitals;
 use super::watch::losses;
 use crate::alert::Alerts;
 use crate::capture::{Capture, Exits, Outcome, Probed, Site, Target};
 use crate::control::{CaptureFunction, CaptureSite, CaptureTarget, Check, DoctorReport};
+use crate::enforce::{Enforcer, Standing};
 use crate::host::KubeletHealth;
 use crate::ledger::{Health, Reader};
 use crate::preflight;
@@ -22,6 +24,7 @@ pub(super) fn report(
     vitals: &Vitals,
     kubelet: Option<&KubeletHealth>,
     alerts: &Alerts,
+    enforcer: &Enforcer,
 ) -> DoctorReport {
     let status = capture.status();
     let stats = vitals.pipeline();
@@ -39,6 +42,12 @@ pub(super) fn report(
     ]);
     checks.extend(kubelet.map(pods));
     checks.extend(alerts.webhooks().iter().map(told));
+    let standing = enforcer.standing(Timestamp::now());
+    checks.extend(enforcement(
+        status.unblocked.as_deref(),
+        status.unwatched.as_deref(),
+        standing.as_ref(),
+    ));
     let mut lost_by_cause: Vec<(String, u64)> = losses(capture, vitals)
         .map(|(cause, records, _bytes)| (cause.to_owned(), records))
         .collect();
@@ -217,6 +226,45 @@ fn watched(unwatched: Option<&str>, connections: u64) -> Check {
             "see below whose they are, and docs/blind-spots.md for what each reason means",
         ),
     }
+}
+
+/// Absent where the configuration blocks nobody.
+fn enforcement(
+    unblocked: Option<&str>,
+    unwatched: Option<&str>,
+    standing: Option<&Standing>,
+) -> Option<Check> {
+    const NAME: &str = "enforcement";
+    if let Some(reason) = unblocked {
+        let detail = format!("nobody can be kept from model endpoints: {reason}");
+        return Some(Check::fail(NAME, detail, "see docs/enforcement.md for what it takes"));
+    }
+    let Standing { blocks, crowded, failed, trouble, refused, .. } = standing?;
+    if unwatched.is_some() {
+        return Some(Check::fail(
+            NAME,
+            "connections aren't watched, so only addresses in blind_spots.hosts can be closed",
+            "see blind spots above",
+        ));
+    }
+    if *crowded > 0 || *refused > 0 {
+        let detail = format!(
+            "{crowded} identities too many to block, and {refused} times the kernel would not be told"
+        );
+        return Some(Check::fail(NAME, detail, "see the daemon's log"));
+    }
+    if let Some(trouble) = trouble {
+        return Some(Check::warn(
+            NAME,
+            format!("{failed} connections could not be reset: {trouble}"),
+            "they carry nothing any more, and end when their programs give up; see docs/enforcement.md",
+        ));
+    }
+    let dry = blocks.iter().filter(|record| record.block.dry_run).count();
+    Some(Check::ok(
+        NAME,
+        format!("{} blocks hold, and {dry} would", blocks.len().saturating_sub(dry)),
+    ))
 }
 
 fn counts(counts: impl IntoIterator<Item = (&'static str, u64)>) -> BTreeMap<String, u64> {

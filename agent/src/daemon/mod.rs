@@ -17,6 +17,7 @@ mod blind;
 mod changes;
 mod detect;
 mod doctor;
+mod enforce;
 mod failure;
 mod notify;
 mod settle;
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use weir_core::detect::{Budgets, Detect};
+use weir_core::detect::{Budgets, Detect, Rule};
 use weir_core::identity::Namespace;
 use weir_core::meter::{Catalogue, Meter};
 use weir_core::pipeline::Pipeline;
@@ -50,7 +51,7 @@ use changes::Changes;
 use detect::Detecting;
 use failure::Coded;
 use notify::Manager;
-use settle::{Keeper, MeterQueue};
+use settle::{BATCH_TIME, BATCH_TIME_SHORT, Keeper, MeterQueue};
 use vitals::Vitals;
 use watch::{Flow, LossTeller, Watch};
 
@@ -81,12 +82,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
     let options = capture::Options {
         ring_bytes: u32::try_from(config.capture.ring_bytes.0)?,
-        programs: config.capture.programs,
+        programs: config.capture.programs.clone(),
         sweep: Duration::from_secs(config.capture.sweep_seconds.0.into()),
         watch_connections: config.blind_spots.watch,
+        block: config.enforces(),
         ..capture::Options::default()
     };
-    let (host, kubelet) = observed(namespace.clone(), config.kubernetes)?;
+    let (host, kubelet) = observed(namespace.clone(), config.kubernetes.clone())?;
     manager.status("attaching probes");
     let mut host = host.with_rules(config.rules.clone());
     host.look_around();
@@ -105,20 +107,23 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let reader = ledger.reader();
     let (made, metered) = sync_channel(CALLS_MAX);
     let (entries, kept) = sync_channel(ENTRIES_MAX);
+    let enforcer = enforce::start(&capture, &config, &reader, &entries)?;
     let blind = Blind::new(
         capture.clone(),
         &config.blind_spots,
         key.clone(),
+        enforcer.clone(),
         entries.clone(),
         Arc::clone(&vitals),
     );
     let (changes, changed) = (Changes::default(), entries.clone());
-    let budgets = Budgets::new(config.budgets);
+    let budgets = Budgets::new(config.budgets.clone());
     let detecting = Detecting::new(
-        || Detect::new(vec![Box::new(budgets.afresh())]),
+        || Detect::new(rules(&config, &budgets)),
         &reader,
         Checkpoints::new(&config.state_dir, "detect"),
         entries.clone(),
+        enforcer.clone(),
         Arc::clone(&vitals),
     );
     let alerts = Alerts::new(config.alerts);
@@ -138,6 +143,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         pipeline: Pipeline::new(key),
         host,
         asks,
+        enforcer: enforcer.clone(),
         made,
         losses: LossTeller::new(capture.clone(), entries.clone(), Arc::clone(&vitals)),
         vitals: Arc::clone(&vitals),
@@ -155,6 +161,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         ledger,
         entries: kept,
         changes: changes.clone(),
+        patience: if config.enforces() { BATCH_TIME_SHORT } else { BATCH_TIME },
         vitals: Arc::clone(&vitals),
         turn: manager.turn(),
     };
@@ -178,10 +185,16 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         auditors: group_id(&config.control.auditor_group),
         say: Box::new(move |said| changes.say(said, &changed)),
         budgets: Box::new(move || budgets.report(Timestamp::now())),
+        blocks: Box::new({
+            let enforcer = enforcer.clone();
+            move || enforce::blocks(&enforcer)
+        }),
         alerts: alerts.clone(),
         doctor: Box::new({
             let vitals = Arc::clone(&vitals);
-            move || doctor::report(&capture, &reader, &vitals, kubelet.as_ref(), &alerts)
+            move || {
+                doctor::report(&capture, &reader, &vitals, kubelet.as_ref(), &alerts, &enforcer)
+            }
         }),
     };
     tracing::info!(socket = %config.socket.display(), "watching");
@@ -201,6 +214,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     closed.coded()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Everything that looks at what is stored, as the configuration wants it. None remembers anything yet.
+fn rules(config: &Config, budgets: &Budgets) -> Vec<Box<dyn Rule>> {
+    let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(budgets.afresh())];
+    rules.extend(enforce::rules(config));
+    rules
 }
 
 /// This host, and how asking the kubelet goes where the configuration has one.

@@ -21,7 +21,9 @@ use super::watch::Attributed;
 use crate::ledger::{Entry, Ledger, LedgerError, Mark, Reader};
 
 /// Longest time from a record to its acknowledgement, while the disk is well.
-const BATCH_TIME: Duration = Duration::from_millis(500);
+pub(super) const BATCH_TIME: Duration = Duration::from_millis(500);
+/// The same where somebody is to be blocked as soon as a record says so.
+pub(super) const BATCH_TIME_SHORT: Duration = Duration::from_millis(20);
 /// Most entries in a batch.
 const BATCH_MAX: usize = 1000;
 /// How long to wait before a batch that could not be written is tried again.
@@ -161,6 +163,8 @@ pub(super) struct Keeper {
     pub(super) ledger: Ledger,
     pub(super) entries: Receiver<Entry>,
     pub(super) changes: Changes,
+    /// How long a record may wait for others.
+    pub(super) patience: Duration,
     pub(super) vitals: Arc<Vitals>,
     /// How long to wait for an entry at most, before waiting on.
     pub(super) turn: Option<Duration>,
@@ -183,7 +187,7 @@ impl Keeper {
     /// Waits for an entry and gathers what comes soon after.
     fn batch(&self) -> Option<Vec<Entry>> {
         let mut batch = vec![self.first()?];
-        let deadline = Instant::now() + BATCH_TIME;
+        let deadline = Instant::now() + self.patience;
         while batch.len() < BATCH_MAX {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.entries.recv_timeout(left) {

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use weir_core::identity::Attribution;
 use weir_core::pipeline::{Input, Output, Pipeline};
 use weir_core::provider::{BatchNews, Edge, ModelCall};
-use weir_core::units::Timestamp;
+use weir_core::units::{ProcessKey, Timestamp};
 
 use super::asks::Asks;
 use super::blind::Blind;
 use super::vitals::Vitals;
-use crate::capture::{Capture, Drain, Event, Stamp};
+use crate::capture::{Capture, Drain, Event, Place, Stamp};
+use crate::enforce::Enforcer;
 use crate::host::{Host, Sighting};
 use crate::ledger::{Entry, Loss};
 
@@ -52,6 +53,7 @@ pub(super) struct Flow {
     pub(super) pipeline: Pipeline,
     pub(super) host: Host,
     pub(super) asks: Asks,
+    pub(super) enforcer: Enforcer,
     pub(super) made: SyncSender<Attributed>,
     pub(super) losses: LossTeller,
     pub(super) vitals: Arc<Vitals>,
@@ -118,15 +120,23 @@ impl Flow {
             Event::Closed { connection, time, read_total, write_total } => {
                 self.handle(Input::Closed { connection, time, read_total, write_total }, None);
             }
-            Event::Executed { process, time, path, .. } => {
+            Event::Executed { process, time, path, stamp } => {
                 self.host.executed(process, path);
                 self.blind.executed(process);
+                if self.enforcer.executed(process, place(stamp)) {
+                    let identity = self.host.identity(&sighting(process, stamp));
+                    self.enforcer.seen(process, place(stamp), &identity);
+                }
                 self.handle(Input::Exited { process, time }, None);
             }
-            Event::Forked { parent, child, .. } => self.host.forked(parent, child),
+            Event::Forked { parent, child, .. } => {
+                self.host.forked(parent, child);
+                self.enforcer.forked(parent, child);
+            }
             Event::Exited { process, time } => {
                 self.handle(Input::Exited { process, time }, None);
                 self.host.exited(process);
+                self.enforcer.exited(process);
             }
             // The capture room sees to this one itself.
             Event::Loaded { .. } => {}
@@ -142,8 +152,8 @@ impl Flow {
                     // Facts are asked for where a process's bytes are first seen to matter, so
                     // the stamp is there.
                     let Some(stamp) = stamp else { continue };
-                    let sighting = Sighting { key, uid: stamp.uid, cgroup_id: stamp.cgroup_id };
-                    let attribution = Arc::new(self.host.attribution(&sighting));
+                    let attribution = Arc::new(self.host.attribution(&sighting(key, stamp)));
+                    self.enforcer.seen(key, place(stamp), &attribution.identity);
                     self.pipeline.handle(Input::Facts { process: key, attribution });
                 }
                 Output::Call { call, attribution, serves } => {
@@ -188,6 +198,16 @@ impl Flow {
         self.vitals.set_pipeline(self.pipeline.stats());
         self.losses.tell(Timestamp::now());
     }
+}
+
+/// A process as the kernel has stamped it.
+pub(super) const fn sighting(key: ProcessKey, stamp: Stamp) -> Sighting {
+    Sighting { key, uid: stamp.uid, cgroup_id: stamp.cgroup_id }
+}
+
+/// Where that is.
+pub(super) const fn place(stamp: Stamp) -> Place {
+    Place { cgroup_id: stamp.cgroup_id, uid: stamp.uid, reserved: 0 }
 }
 
 impl LossTeller {

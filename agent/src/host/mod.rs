@@ -29,7 +29,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use weir_core::identity::{
-    Attribution, Explanation, Membership, Namespace, Placement, Process, ProcessFacts, Realm, Rules,
+    Attribution, Explanation, IdentityId, Membership, Namespace, Placement, Process, ProcessFacts,
+    Realm, Rules,
 };
 use weir_core::units::ProcessKey;
 
@@ -172,6 +173,12 @@ impl Host {
             known.link.has_called();
         }
         self.rules.attribute(&facts, &self.namespace)
+    }
+
+    /// Who the process of this sighting is, whatever it does.
+    pub fn identity(&mut self, sighting: &Sighting) -> IdentityId {
+        let facts = self.facts(sighting);
+        self.rules.attribute(&facts, &self.namespace).identity
     }
 
     /// Who the process with this pid is, and how that is known; `None` if none has it. What it has

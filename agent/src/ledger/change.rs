@@ -46,6 +46,8 @@ pub enum Deed {
         /// The new name.
         to: IdentityId,
     },
+    /// It may use models again although a budget is used up, until that is used up another time.
+    Unblock,
 }
 
 /// All changes in the order of the log, and what follows from them.
@@ -75,6 +77,7 @@ impl Registry {
             }
             // What was said of either name holds for the new one now, and the last word counts.
             Deed::Rename { .. } => self.weigh_anew(),
+            Deed::Unblock => {}
         }
     }
 
@@ -106,7 +109,7 @@ impl Registry {
             match change.deed {
                 Deed::Offboard => drop(offboarded.insert(name.to_owned(), *seq)),
                 Deed::Restore => drop(offboarded.remove(name)),
-                Deed::Rename { .. } => {}
+                Deed::Rename { .. } | Deed::Unblock => {}
             }
         }
         self.offboarded = offboarded;

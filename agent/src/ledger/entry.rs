@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use weir_core::alert::{AlertEvent, MATCHERS_MAX, Notification, Tried, What};
 use weir_core::blind::BlindSpot;
 use weir_core::detect::finding::CALLS_MAX;
-use weir_core::detect::{Finding, Subject};
+use weir_core::detect::{Cause, Finding, Subject};
 use weir_core::identity::{Agent, Assigned, Container, Pod, Workload};
 use weir_core::meter::{BatchRecord, Behalf, EdgeRecord, Payer, UsageRecord};
 use weir_core::units::Timestamp;
 
+use super::block::BlockRecord;
 use super::change::{Change, Deed};
 
 /// Bytes kept of each text of a record. Twice what the longest header or path that matters has,
@@ -40,6 +41,8 @@ pub enum Entry {
     Finding(Box<Finding>),
     /// Somebody is to be told of something, was told, or doesn't want to be.
     Alert(Box<AlertEvent>),
+    /// Somebody is kept from model endpoints, or isn't any more.
+    Block(Box<BlockRecord>),
     /// Something was lost.
     Loss(Loss),
     /// The daemon began to watch the host.
@@ -81,6 +84,7 @@ pub(super) enum Kind {
     Change,
     Finding,
     Alert,
+    Block,
     Loss,
     Start,
     Stop,
@@ -97,6 +101,7 @@ impl Entry {
             Kind::Change => Self::Change(serde_json::from_slice(line)?),
             Kind::Finding => Self::Finding(serde_json::from_slice(line)?),
             Kind::Alert => Self::Alert(serde_json::from_slice(line)?),
+            Kind::Block => Self::Block(serde_json::from_slice(line)?),
             Kind::Loss => Self::Loss(serde_json::from_slice(line)?),
             Kind::Start => Self::Start(serde_json::from_slice(line)?),
             Kind::Stop => Self::Stop(serde_json::from_slice(line)?),
@@ -114,6 +119,7 @@ impl Entry {
             Self::Change(change) => bound_change(change),
             Self::Finding(finding) => bound_finding(finding),
             Self::Alert(event) => bound_alert(event),
+            Self::Block(record) => bound_block(record),
             Self::Loss(loss) => cut(&mut loss.cause),
             Self::Start(_) | Self::Stop(_) => {}
         }
@@ -151,6 +157,7 @@ impl Entry {
             Self::Change(change) => change.time,
             Self::Finding(finding) => finding.time,
             Self::Alert(event) => event.time,
+            Self::Block(record) => record.time,
             Self::Loss(loss) => loss.to,
             Self::Start(mark) | Self::Stop(mark) => mark.time,
         }
@@ -242,7 +249,7 @@ fn bound_change(change: &mut Change) {
     cut(&mut change.identity.0);
     change.reason.iter_mut().for_each(cut);
     match &mut change.deed {
-        Deed::Offboard | Deed::Restore => {}
+        Deed::Offboard | Deed::Restore | Deed::Unblock => {}
         Deed::Rename { to } => cut(&mut to.0),
     }
 }
@@ -291,6 +298,14 @@ fn bound_alert(event: &mut AlertEvent) {
         What::Replay { notification, .. } => {
             notification.iter_mut().for_each(|notification| cut_short(&mut notification.0));
         }
+    }
+}
+
+fn bound_block(record: &mut BlockRecord) {
+    cut(&mut record.block.identity.0);
+    match &mut record.block.cause {
+        Cause::Budget(name) => cut(name),
+        Cause::Offboarded => {}
     }
 }
 

@@ -15,6 +15,7 @@
 //! This is the only room that names sled, the store under the index.
 
 mod anchor;
+mod block;
 mod change;
 mod checkpoint;
 mod day;
@@ -52,6 +53,7 @@ use lock::Lock;
 use log::{Log, Span};
 use reader::{Shared, Status};
 
+pub use block::{BlockDeed, BlockRecord, Kept};
 pub use change::{CHANGES_MAX, Change, Deed};
 pub use checkpoint::{Checkpoint, Checkpoints};
 pub use day::Day;

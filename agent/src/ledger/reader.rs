@@ -187,6 +187,7 @@ impl Reader {
                 | Entry::Change(_)
                 | Entry::Finding(_)
                 | Entry::Alert(_)
+                | Entry::Block(_)
                 | Entry::Loss(_)
                 | Entry::Start(_)
                 | Entry::Stop(_) => None,
@@ -326,6 +327,7 @@ impl Iterator for Calls {
             | Entry::Change(_)
             | Entry::Finding(_)
             | Entry::Alert(_)
+            | Entry::Block(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -365,6 +367,7 @@ impl Iterator for Edges {
             | Entry::Change(_)
             | Entry::Finding(_)
             | Entry::Alert(_)
+            | Entry::Block(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => None,
@@ -493,6 +496,7 @@ impl Found {
             | Entry::Change(_)
             | Entry::Finding(_)
             | Entry::Alert(_)
+            | Entry::Block(_)
             | Entry::Edge(_)
             | Entry::Loss(_)
             | Entry::Stop(_) => {}

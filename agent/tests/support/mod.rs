@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use weir::alert::Alerts;
-use weir::control::{Busy, ChangeError, Check, Control, DoctorReport, Socket, serve};
+use weir::control::{Blocks, Busy, ChangeError, Check, Control, DoctorReport, Socket, serve};
 use weir::ledger::{Entry, Ledger, Options};
 use weir_core::detect::budget::BudgetReport;
 use weir_core::identity::{
@@ -63,6 +63,7 @@ impl Daemon {
             }),
             budgets: Box::new(budgets),
             alerts: Alerts::default(),
+            blocks: Box::new(Blocks::default),
             doctor: Box::new(|| DoctorReport {
                 checks: vec![Check::fail("ring", "the reader has stopped", "restart the daemon")],
                 ..DoctorReport::default()

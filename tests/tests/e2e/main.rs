@@ -11,6 +11,7 @@ mod canary;
 mod crash;
 mod discovery;
 mod endings;
+mod enforcement;
 mod identity;
 mod load;
 mod matrix;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         blind_spots::cases(),
         service::cases(),
         budget::cases(),
+        enforcement::cases(),
     ];
     let trials = cases
         .into_iter()

@@ -4,7 +4,7 @@
 //! forgotten, so that its packets cost one look into a table and no more.
 
 mod datagram;
-mod packet;
+pub(crate) mod packet;
 mod segment;
 
 use aya_ebpf::EbpfContext as _;

@@ -3,18 +3,18 @@
 use aya_ebpf::programs::SkBuffContext;
 
 /// Protocols, as IANA numbers them.
-pub(super) const TCP: u8 = 6;
-pub(super) const UDP: u8 = 17;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
 
 /// What the network's header says.
-pub(super) struct Network {
-    pub(super) protocol: u8,
+pub(crate) struct Network {
+    pub(crate) protocol: u8,
     /// Where it goes, an IPv4 address mapped into IPv6.
-    pub(super) destination: [u8; 16],
+    pub(crate) destination: [u8; 16],
     /// Where the next header begins, in bytes.
-    pub(super) end: u32,
+    pub(crate) end: u32,
     /// Bytes of the whole packet. A packet here may be one that is cut into many only later.
-    pub(super) length: u32,
+    pub(crate) length: u32,
 }
 
 const IPV4_HEADER: usize = 20;
@@ -23,7 +23,7 @@ const IPV6_HEADER: usize = 40;
 impl Network {
     /// `None` for what is neither IPv4 nor IPv6 with TCP or UDP right behind it.
     #[inline(always)]
-    pub(super) fn of(ctx: &SkBuffContext) -> Option<Self> {
+    pub(crate) fn of(ctx: &SkBuffContext) -> Option<Self> {
         let length = ctx.len();
         let first: u8 = ctx.load(0).ok()?;
         match first >> 4 {

@@ -12,13 +12,18 @@ mod block;
 pub mod budget;
 mod detector;
 pub mod finding;
+mod lifts;
+mod offboarded;
 mod seen;
 
+use crate::identity::IdentityId;
 use crate::units::Timestamp;
 pub use block::{Block, Cause};
 pub use budget::Budgets;
 pub use detector::Detector;
 pub use finding::{Amount, Evidence, Finding, FindingId, Severity, State, Subject};
+use lifts::Lifts;
+pub use offboarded::Offboarded;
 pub use seen::{Lost, Seen};
 
 /// Something that looks at one stored record after another and says what it finds.
@@ -57,18 +62,25 @@ pub type Memory = Vec<(String, Vec<u8>)>;
 #[derive(Default)]
 pub struct Detect {
     rules: Vec<Box<dyn Rule>>,
+    lifts: Lifts,
 }
 
 impl Detect {
     /// Of these rules, which remember nothing yet.
     #[must_use]
     pub fn new(rules: Vec<Box<dyn Rule>>) -> Self {
-        Self { rules }
+        Self { rules, lifts: Lifts::default() }
+    }
+
+    /// A person says that this identity may use models, whatever budget is used up by then.
+    pub fn lift(&mut self, identity: &IdentityId, time: Timestamp) {
+        self.lifts.lift(identity, time);
     }
 
     /// Looks at what was stored, in the order of the log. Says what it shows.
     pub fn take(&mut self, seen: &Seen<'_>) -> Vec<Finding> {
         let mut found = Vec::new();
+        self.lifts.take(seen);
         self.rules.iter_mut().for_each(|rule| rule.take(seen, &mut found));
         found
     }
@@ -83,7 +95,8 @@ impl Detect {
     /// Who should be kept from model endpoints now.
     #[must_use]
     pub fn blocks(&self) -> Vec<Block> {
-        self.rules.iter().flat_map(|rule| rule.blocks()).collect()
+        let blocks = self.rules.iter().flat_map(|rule| rule.blocks());
+        blocks.filter(|block| !self.lifts.has(block)).collect()
     }
 
     /// What there is to remember over a restart.
@@ -91,7 +104,8 @@ impl Detect {
     /// # Errors
     /// If a rule can't write that down.
     pub fn save(&self) -> serde_json::Result<Memory> {
-        self.rules.iter().map(|rule| Ok((rule.name().to_owned(), rule.save()?))).collect()
+        let rules = self.rules.iter().map(|rule| Ok((rule.name().to_owned(), rule.save()?)));
+        rules.chain([Ok((Lifts::NAME.to_owned(), self.lifts.save()?))]).collect()
     }
 
     /// Remembers what [`Self::save`] gave. Returns the names of rules that remember nothing, because they
@@ -103,6 +117,10 @@ impl Detect {
             if saved.is_none_or(|(_, saved)| rule.restore(saved).is_err()) {
                 without.push(rule.name());
             }
+        }
+        let saved = memory.iter().find(|(name, _)| name == Lifts::NAME);
+        if saved.is_none_or(|(_, saved)| self.lifts.restore(saved).is_err()) {
+            without.push(Lifts::NAME);
         }
         without
     }

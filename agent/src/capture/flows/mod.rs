@@ -34,7 +34,7 @@ const SOCKET_PROGRAMS: [&str; 4] = [name::CONNECT4, name::CONNECT6, name::SENDMS
 
 /// A link stands beside all other programs in any case, and the kernel refuses to be told so
 /// (`cgroup_bpf_link_attach` in kernel/bpf/cgroup.c).
-const BESIDE_OTHERS: CgroupAttachMode = CgroupAttachMode::Single;
+pub(super) const BESIDE_OTHERS: CgroupAttachMode = CgroupAttachMode::Single;
 
 /// The kernel's table of connections: a cookie to a [`Watched`], as bytes.
 type FlowMap = HashMap<MapData, u64, [u8; size_of::<Watched>()]>;
@@ -76,9 +76,7 @@ pub enum WatchError {
 
 /// Begins to watch.
 pub(super) fn start(ebpf: &mut Ebpf) -> Result<(Flows, RingBuf<MapData>), WatchError> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
-    let root = hierarchy::root(&mounts).ok_or(WatchError::NoHierarchy)?;
-    let root = File::open(root)?;
+    let root = root()?;
     let take = |error| WatchError::Object(Box::new(error));
     let map = super::load::take(ebpf, name::FLOWS).map_err(take)?;
     let ring = super::load::take(ebpf, name::FLOW_RING).map_err(take)?;
@@ -109,8 +107,15 @@ pub(super) fn start(ebpf: &mut Ebpf) -> Result<(Flows, RingBuf<MapData>), WatchE
     Ok((flows, ring))
 }
 
+/// The root of the v2 hierarchy.
+pub(super) fn root() -> Result<File, WatchError> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let root = hierarchy::root(&mounts).ok_or(WatchError::NoHierarchy)?;
+    Ok(File::open(root)?)
+}
+
 /// Loads and attaches a program in the way that its kind takes.
-fn with<L>(
+pub(super) fn with<L>(
     ebpf: &mut Ebpf,
     name: &'static str,
     how: impl FnOnce(&mut Program) -> Result<L, ProgramError>,

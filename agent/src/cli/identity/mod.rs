@@ -9,12 +9,13 @@ mod rename;
 mod restore;
 mod say;
 mod show;
+mod unblock;
 
 use clap::Subcommand;
 
 use crate::exit::Exit;
 
-/// Show one identity, explain who a process is, or say that an identity is gone, back or called otherwise.
+/// Show one identity, explain who a process is, or say that an identity is gone, back, called otherwise or free.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
     #[command(subcommand)]
@@ -28,6 +29,7 @@ enum Command {
     Offboard(offboard::Arguments),
     Restore(restore::Arguments),
     Rename(rename::Arguments),
+    Unblock(unblock::Arguments),
 }
 
 impl Arguments {
@@ -38,6 +40,7 @@ impl Arguments {
             Command::Offboard(arguments) => arguments.run(),
             Command::Restore(arguments) => arguments.run(),
             Command::Rename(arguments) => arguments.run(),
+            Command::Unblock(arguments) => arguments.run(),
         }
     }
 }

@@ -6,7 +6,8 @@ use crate::exit::Exit;
 
 /// Say that an identity should make no calls any more. For root only.
 ///
-/// Nothing is blocked by that: if it calls again, `weir identities` says so.
+/// If it calls again, `weir identities` says so. It is blocked only where `[enforce]` in the configuration says
+/// that the offboarded are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   weir identity offboard unit/old-bot.service --reason 'replaced by support-bot'")]

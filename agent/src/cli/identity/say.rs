@@ -40,6 +40,7 @@ pub(super) fn sentence(change: &Change, names: &Names) -> String {
     match &change.deed {
         Deed::Offboard => format!("{name} is offboarded"),
         Deed::Restore => format!("{name} is restored"),
+        Deed::Unblock => format!("{name} is unblocked"),
         Deed::Rename { to } if *to == change.identity => format!("{name} has its own name again"),
         Deed::Rename { to } => format!("{name} is now {}", printable(names.short(&to.0))),
     }

@@ -157,7 +157,11 @@ impl Index {
                 }
                 state.alive = Some(mark.time);
             }
-            Entry::Change(_) | Entry::Finding(_) | Entry::Alert(_) | Entry::Stop(_) => {}
+            Entry::Change(_)
+            | Entry::Finding(_)
+            | Entry::Alert(_)
+            | Entry::Block(_)
+            | Entry::Stop(_) => {}
         }
         let alive = entry.alive_at();
         state.alive = state.alive.max(Some(alive));

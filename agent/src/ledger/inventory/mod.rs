@@ -75,6 +75,7 @@ impl Inventory {
             | Entry::Batch(_)
             | Entry::Finding(_)
             | Entry::Alert(_)
+            | Entry::Block(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => {}
