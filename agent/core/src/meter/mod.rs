@@ -20,10 +20,11 @@ use sha2::{Digest, Sha256};
 
 use crate::identity::Attribution;
 use crate::provider::{Api, ModelCall, Usage};
-use crate::units::{ConnectionId, Counts, PicoUsd, Timestamp, Tokens, Unit};
+use crate::units::{ConnectionId, Counts, PicoUsd, Timestamp, Tokens};
 pub use batch::{BatchKey, BatchRecord, BatchResult, Batches, Creator};
 pub use behalf::{Behalf, Linked, Traces};
 pub use catalogue::Catalogue;
+use catalogue::{Origin, Quote, Sale};
 pub use edge::{EdgeId, EdgeRecord};
 use estimate::{Ends, Estimate, failed_before_output};
 pub use habit::Habits;
@@ -66,8 +67,16 @@ impl Meter {
         let (cost_usd, cost_source) = self.price(&call, model.as_deref(), &usage, usage_source);
         let bounds =
             bounds.map(|ends| self.bounds(&call, model.as_deref(), &usage, &ends, cost_source));
-        let asked =
-            matches!(cost_source, CostSource::Table | CostSource::Partial | CostSource::Unpriced);
+        let asked = match cost_source {
+            CostSource::Table
+            | CostSource::Override
+            | CostSource::Included
+            | CostSource::Partial
+            | CostSource::Unpriced => true,
+            CostSource::Provider | CostSource::Repeat | CostSource::Free | CostSource::Unknown => {
+                false
+            }
+        };
         let Payer {
             identity,
             process,
@@ -145,15 +154,23 @@ impl Meter {
         match usage_source {
             _ if call.api == Api::CountTokens => (Some(PicoUsd::ZERO), CostSource::Free),
             UsageSource::Reported | UsageSource::Counted | UsageSource::Estimated => {
-                if let Some(cost) = usage.cost {
-                    return (Some(cost), CostSource::Provider);
-                }
-                let cost = self.table_price(call, model, usage);
-                let by_the_piece = is_charged_by_the_piece(&usage.counts);
-                match cost {
-                    Some(cost) if !by_the_piece => (Some(cost), CostSource::Table),
-                    Some(cost) if cost > PicoUsd::ZERO => (Some(cost), CostSource::Partial),
-                    Some(_) | None => (None, CostSource::Unpriced),
+                let quote = self.quote(call, model, usage);
+                match (usage.cost, quote) {
+                    // A subscription is paid whatever its provider says that a call is worth.
+                    (_, Some(Quote { origin: Origin::Included, .. })) => {
+                        (Some(PicoUsd::ZERO), CostSource::Included)
+                    }
+                    (Some(cost), _) => (Some(cost), CostSource::Provider),
+                    (None, Some(Quote { cost, complete: true, origin: Origin::Own })) => {
+                        (Some(cost), CostSource::Override)
+                    }
+                    (None, Some(Quote { cost, complete: true, .. })) => {
+                        (Some(cost), CostSource::Table)
+                    }
+                    (None, Some(Quote { cost, .. })) if cost > PicoUsd::ZERO => {
+                        (Some(cost), CostSource::Partial)
+                    }
+                    (None, _) => (None, CostSource::Unpriced),
                 }
             }
             UsageSource::None if failed_before_output(call) => {
@@ -165,15 +182,31 @@ impl Meter {
 }
 
 impl Meter {
-    /// What the catalogue says: each model's share at that model's price.
-    fn table_price(&self, call: &ModelCall, model: Option<&str>, usage: &Usage) -> Option<PicoUsd> {
-        let price =
-            |model: &str, tokens| self.catalogue.cost(call.provider, model, &call.context, tokens);
+    /// What the catalogue says: each model's share at that model's price, and pieces at that of the
+    /// model which served.
+    fn quote(&self, call: &ModelCall, model: Option<&str>, usage: &Usage) -> Option<Quote> {
         if usage.parts.is_empty() {
-            return price(model?, &usage.tokens);
+            return self.catalogue.quote(&sale(call, model?), &usage.tokens, &usage.counts);
         }
-        let shares = usage.parts.iter().map(|part| price(&part.model, &part.tokens));
-        shares.sum::<Option<PicoUsd>>()
+        let none = Counts::default();
+        let mut whole = match model.filter(|_| !usage.counts.is_empty()) {
+            Some(model) => {
+                self.catalogue.quote(&sale(call, model), &Tokens::default(), &usage.counts)?
+            }
+            None => Quote { cost: PicoUsd::ZERO, complete: true, origin: Origin::Table },
+        };
+        for (index, part) in usage.parts.iter().enumerate() {
+            let quote = self.catalogue.quote(&sale(call, &part.model), &part.tokens, &none)?;
+            whole.cost = whole.cost.saturating_add(quote.cost);
+            whole.complete &= quote.complete;
+            whole.origin = match (whole.origin, quote.origin) {
+                _ if index == 0 => quote.origin,
+                (Origin::Included, Origin::Included) => Origin::Included,
+                (Origin::Table, Origin::Table) => Origin::Table,
+                _ => Origin::Own,
+            };
+        }
+        Some(whole)
     }
 
     fn bounds(
@@ -184,11 +217,14 @@ impl Meter {
         ends: &Ends,
         source: CostSource,
     ) -> Bounds {
-        let price =
-            |tokens: &Tokens| self.catalogue.cost(call.provider, model?, &call.context, tokens);
+        let price = |tokens: &Tokens| {
+            self.catalogue.quote(&sale(call, model?), tokens, &usage.counts).map(|quote| quote.cost)
+        };
         let (cost_min, cost_max) = match source {
             // Several models' shares grow in ways that nobody knows.
-            CostSource::Table | CostSource::Partial if usage.parts.is_empty() => {
+            CostSource::Table | CostSource::Override | CostSource::Partial
+                if usage.parts.is_empty() =>
+            {
                 ends.costs(&usage.tokens, price)
             }
             _ => (None, None),
@@ -200,16 +236,15 @@ impl Meter {
             output_max: ends.output.most,
             cost_usd_min: cost_min,
             // What is charged by the piece comes on top.
-            cost_usd_max: cost_max.filter(|_| source == CostSource::Table),
+            cost_usd_max: cost_max.filter(|_| source != CostSource::Partial),
             calibrated: ends.calibrated,
         }
     }
 }
 
-/// Whether anything was used that is charged beside the tokens, which the catalogue has no prices
-/// for. Anthropic, the only one that counts fetched pages, charges nothing for them.
-fn is_charged_by_the_piece(counts: &Counts) -> bool {
-    counts.0.keys().any(|unit| *unit != Unit::WebFetch)
+fn sale<'a>(call: &'a ModelCall, model: &'a str) -> Sale<'a> {
+    let ModelCall { provider, context, .. } = call;
+    Sale { provider, host: call.host.as_deref(), model, context, at: call.ended }
 }
 
 fn call_id(boot_id: &str, call: &ModelCall) -> CallId {
