@@ -11,3 +11,4 @@ pub mod host;
 pub mod ledger;
 pub mod log;
 pub mod preflight;
+pub mod prices;

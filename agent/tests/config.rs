@@ -37,6 +37,7 @@ fn everything_can_be_said() {
     let client = kubernetes.client.unwrap();
     assert_eq!(client.cert_file, PathBuf::from("/etc/weir/client.crt"));
     assert_eq!(client.key_file, PathBuf::from("/etc/weir/client.key"));
+    assert_eq!(config.prices.dir, PathBuf::from("/srv/prices"));
     assert_eq!(config.control.group, "metering");
     assert_eq!(config.control.auditor_group, "audit");
     assert_eq!(config.log.level, LogLevel::Debug);
@@ -143,7 +144,7 @@ fn the_packaged_file_shows_the_defaults() {
         .collect();
     assert_eq!(parse(&said), Ok(Config::default()));
     let settings = packaged.lines().filter(|line| setting(line)).count();
-    assert_eq!(settings, 15, "a key is missing from packaging/weir.toml or from this count");
+    assert_eq!(settings, 16, "a key is missing from packaging/weir.toml or from this count");
 }
 
 #[test]

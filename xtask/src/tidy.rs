@@ -30,7 +30,10 @@ const ROOMS: [Rooms; 2] = [
             "pipeline", "replay",
         ],
     },
-    Rooms { folder: "agent/src", order: &["capture", "host", "ledger", "alert", "control", "cli"] },
+    Rooms {
+        folder: "agent/src",
+        order: &["capture", "host", "prices", "ledger", "alert", "control", "cli"],
+    },
 ];
 
 /// Imports that the order of the rooms would allow, with the reason against them.

@@ -13,6 +13,7 @@ mod ledger;
 mod metrics;
 mod name;
 mod output;
+mod prices;
 mod replay;
 mod run;
 mod span;
@@ -52,6 +53,7 @@ enum Command {
     Metrics(metrics::Arguments),
     Config(config::Arguments),
     Ledger(ledger::Arguments),
+    Prices(prices::Arguments),
     Replay(replay::Arguments),
     Completions(completions::Arguments),
 }
@@ -87,6 +89,7 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
         Command::Metrics(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),
         Command::Ledger(arguments) => arguments.run(),
+        Command::Prices(arguments) => arguments.run(),
         Command::Replay(arguments) => arguments.run(),
         Command::Completions(arguments) => arguments.run(),
     }

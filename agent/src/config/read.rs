@@ -33,6 +33,7 @@ pub(super) struct Draft {
     retention_days: Option<Days>,
     fingerprint_key_file: Option<PathBuf>,
     kubernetes: Option<Kubernetes>,
+    prices_dir: Option<PathBuf>,
     group: Option<String>,
     auditor_group: Option<String>,
     level: Option<LogLevel>,
@@ -87,6 +88,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.blind_spots.after_seconds, draft.after_seconds);
     set(&mut config.ledger.retention_days, draft.retention_days);
     config.kubernetes = draft.kubernetes;
+    set(&mut config.prices.dir, draft.prices_dir);
     set(&mut config.control.group, draft.group);
     set(&mut config.control.auditor_group, draft.auditor_group);
     set(&mut config.log.level, draft.level);
@@ -127,6 +129,7 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     draft.fingerprint_key_file =
         top.table("identity", |section| section.take("fingerprint_key_file", absolute_path));
     draft.kubernetes = top.table("kubernetes", kubernetes::read);
+    draft.prices_dir = top.table("prices", |section| section.take("dir", absolute_path));
     (draft.group, draft.auditor_group) = top.table("control", |section| {
         (section.take("group", group), section.take("auditor_group", group))
     });

@@ -29,13 +29,12 @@ GENAI = {
     "azure.ai.openai": "azure",
 }
 LITELLM = {
-    "azure.ai.openai": [("azure", "azure/")],
+    "azure.ai.openai": [("azure", "azure/"), ("azure_text", "azure/")],
     "azure.ai.inference": [("azure_ai", "azure_ai/")],
     "aws.bedrock": [
         ("bedrock", ""),
         ("bedrock", "bedrock/"),
         ("bedrock", "bedrock_mantle/"),
-        ("bedrock", "amazon-nova/"),
     ],
     "gcp.gemini": [("gemini", "gemini/")],
     "gcp.vertex_ai": [("vertex_ai", "vertex_ai/"), ("vertex_ai", "")],
@@ -46,7 +45,7 @@ LITELLM = {
     "alibaba": [("dashscope", "dashscope/")],
     "zhipu": [("zai", "zai/")],
     "vercel": [("vercel_ai_gateway", "vercel_ai_gateway/")],
-    "openai": [("openai", "")],
+    "openai": [("openai", ""), ("text-completion-openai", "")],
     "anthropic": [("anthropic", "")],
     "deepseek": [("deepseek", "deepseek/"), ("deepseek", "")],
     "cohere": [("cohere", "cohere/"), ("cohere", "")],
@@ -64,7 +63,7 @@ def of_genai(case):
         input_tokens=case["input"],
         cache_read_tokens=case["cache_read"],
         cache_write_tokens=case["cache_write"] + case["cache_write_1h"],
-        cache_1h_write_tokens=case["cache_write_1h"],
+        cache_write_1h_tokens=case["cache_write_1h"],
         output_tokens=case["output"],
     )
     tier, context = case["tier"], {}
@@ -97,7 +96,7 @@ def litellm_name(case):
     provider = case["provider"]
     for ours, prefix in LITELLM.get(provider, [(provider, f"{provider}/")]):
         key = KEYS.get(prefix + case["model"])
-        if key is not None:
+        if key is not None and litellm.model_cost[key]["litellm_provider"].startswith(ours):
             return ours, key
     return None
 

@@ -76,13 +76,17 @@ pub(super) fn run(python: &Path) -> Result<()> {
                 agreed[at] += 1;
                 continue;
             }
-            let place = known.difference.iter().position(|known| known.explains(CALCULATORS[at], case));
+            let place =
+                known.difference.iter().position(|known| known.explains(CALCULATORS[at], case));
             match place {
                 Some(place) => *occurred[place].entry(name(case)).or_default() += 1,
                 None => {
                     unexplained += 1;
                     let ours = ours.map_or_else(|| "none".to_owned(), |cost| cost.to_string());
-                    println!("unexplained {}: ours {ours}, theirs {theirs}: {case:?}", CALCULATORS[at]);
+                    println!(
+                        "unexplained {}: ours {ours}, theirs {theirs}: {case:?}",
+                        CALCULATORS[at]
+                    );
                 }
             }
         }
@@ -183,7 +187,8 @@ fn region(row: &ModelRow) -> Option<String> {
 
 fn usages(row: &ModelRow, tier: Option<String>, region: Option<String>) -> Vec<Case> {
     let rates = tier.as_ref().and_then(|tier| row.tiers.get(tier)).unwrap_or(&row.standard);
-    let has = |price: fn(&weir_core::meter::catalogue::format::Rates) -> bool| rates.iter().all(price);
+    let has =
+        |price: fn(&weir_core::meter::catalogue::format::Rates) -> bool| rates.iter().all(price);
     let output = u64::from(has(|rates| rates.output.is_some()));
     let case = |input, cache_read, cache_write, cache_write_1h| Case {
         provider: row.provider.clone(),

@@ -7,6 +7,7 @@ mod batch;
 mod behalf;
 mod calibrate;
 pub mod catalogue;
+mod charge;
 mod count;
 mod edge;
 mod estimate;
@@ -20,11 +21,13 @@ use sha2::{Digest, Sha256};
 
 use crate::identity::Attribution;
 use crate::provider::{Api, ModelCall, Usage};
-use crate::units::{ConnectionId, Counts, PicoUsd, Timestamp, Tokens};
+use crate::units::{ConnectionId, PicoUsd, Timestamp, Tokens};
 pub use batch::{BatchKey, BatchRecord, BatchResult, Batches, Creator};
 pub use behalf::{Behalf, Linked, Traces};
 pub use catalogue::Catalogue;
-use catalogue::{Origin, Quote, Sale};
+use catalogue::{Origin, Quote};
+use charge::Charge;
+pub use charge::price_again;
 pub use edge::{EdgeId, EdgeRecord};
 use estimate::{Ends, Estimate, failed_before_output};
 pub use habit::Habits;
@@ -154,7 +157,7 @@ impl Meter {
         match usage_source {
             _ if call.api == Api::CountTokens => (Some(PicoUsd::ZERO), CostSource::Free),
             UsageSource::Reported | UsageSource::Counted | UsageSource::Estimated => {
-                let quote = self.quote(call, model, usage);
+                let quote = charge(call, model, usage).quote(&self.catalogue, &usage.tokens);
                 match (usage.cost, quote) {
                     // A subscription is paid whatever its provider says that a call is worth.
                     (_, Some(Quote { origin: Origin::Included, .. })) => {
@@ -182,33 +185,6 @@ impl Meter {
 }
 
 impl Meter {
-    /// What the catalogue says: each model's share at that model's price, and pieces at that of the
-    /// model which served.
-    fn quote(&self, call: &ModelCall, model: Option<&str>, usage: &Usage) -> Option<Quote> {
-        if usage.parts.is_empty() {
-            return self.catalogue.quote(&sale(call, model?), &usage.tokens, &usage.counts);
-        }
-        let none = Counts::default();
-        let mut whole = match model.filter(|_| !usage.counts.is_empty()) {
-            Some(model) => {
-                self.catalogue.quote(&sale(call, model), &Tokens::default(), &usage.counts)?
-            }
-            None => Quote { cost: PicoUsd::ZERO, complete: true, origin: Origin::Table },
-        };
-        for (index, part) in usage.parts.iter().enumerate() {
-            let quote = self.catalogue.quote(&sale(call, &part.model), &part.tokens, &none)?;
-            whole.cost = whole.cost.saturating_add(quote.cost);
-            whole.complete &= quote.complete;
-            whole.origin = match (whole.origin, quote.origin) {
-                _ if index == 0 => quote.origin,
-                (Origin::Included, Origin::Included) => Origin::Included,
-                (Origin::Table, Origin::Table) => Origin::Table,
-                _ => Origin::Own,
-            };
-        }
-        Some(whole)
-    }
-
     fn bounds(
         &self,
         call: &ModelCall,
@@ -217,9 +193,8 @@ impl Meter {
         ends: &Ends,
         source: CostSource,
     ) -> Bounds {
-        let price = |tokens: &Tokens| {
-            self.catalogue.quote(&sale(call, model?), tokens, &usage.counts).map(|quote| quote.cost)
-        };
+        let charge = charge(call, model, usage);
+        let price = |tokens: &Tokens| charge.quote(&self.catalogue, tokens).map(|quote| quote.cost);
         let (cost_min, cost_max) = match source {
             // Several models' shares grow in ways that nobody knows.
             CostSource::Table | CostSource::Override | CostSource::Partial
@@ -242,9 +217,17 @@ impl Meter {
     }
 }
 
-fn sale<'a>(call: &'a ModelCall, model: &'a str) -> Sale<'a> {
-    let ModelCall { provider, context, .. } = call;
-    Sale { provider, host: call.host.as_deref(), model, context, at: call.ended }
+/// What is charged of a call, whose usage may be an estimate.
+fn charge<'a>(call: &'a ModelCall, model: Option<&'a str>, usage: &'a Usage) -> Charge<'a> {
+    Charge {
+        provider: call.provider,
+        host: call.host.as_deref(),
+        model,
+        context: &call.context,
+        at: call.ended,
+        counts: &usage.counts,
+        parts: &usage.parts,
+    }
 }
 
 fn call_id(boot_id: &str, call: &ModelCall) -> CallId {

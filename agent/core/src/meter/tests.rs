@@ -312,6 +312,31 @@ fn what_is_charged_by_the_piece_is_priced_or_makes_the_cost_a_part() {
     check(said, U::Reported, C::Provider, Some("0.000000000001"));
 }
 
+/// A record is priced again as it was, by the same catalogue.
+#[test]
+fn a_record_can_be_priced_again() {
+    let mut usage = Usage::from(reported().unwrap().tokens);
+    usage.counts.set(Unit::WebSearch, 3);
+    let record = measure(ModelCall { usage: Some(usage), ..call() });
+    let again = price_again(&record, &Catalogue::builtin().unwrap()).unwrap();
+    assert_eq!(Some(again.cost), record.cost_usd);
+    let unknown = UsageRecord { model: Some("own".to_owned()), ..record };
+    assert_eq!(price_again(&unknown, &Catalogue::builtin().unwrap()), None);
+}
+
+#[test]
+fn what_a_subscription_covers_costs_nothing_and_says_so() {
+    let own = serde_json::json!({"price": [{"provider": "openai", "included": true}]});
+    let own = catalogue::own::read(own).unwrap();
+    let catalogue = Catalogue::builtin().unwrap().with_own(vec![own], "x").unwrap();
+    let mut usage = reported().unwrap();
+    usage.cost = Some(PicoUsd(1));
+    let said = ModelCall { usage: Some(usage), ..call() };
+    let record =
+        Meter::new(catalogue).measure(said, &attribution(), "boot", &mut Habits::default());
+    assert_eq!((record.cost_usd, record.cost_source), (Some(PicoUsd::ZERO), CostSource::Included));
+}
+
 #[test]
 fn a_clock_set_back_makes_no_negative_time() {
     let record = measure(ModelCall { ended: Timestamp::UNIX_EPOCH, ..call() });

@@ -32,7 +32,8 @@ pub use name::without_date;
 use own::{Own, OwnFile};
 use terms::Terms;
 
-const BUILTIN: &str = include_str!("../../../../../packaging/prices.json");
+/// The text of the catalogue that this program was built with.
+pub const BUILTIN: &str = include_str!("../../../../../packaging/prices.json");
 
 /// The prices of all models that we know prices of.
 #[derive(Debug)]

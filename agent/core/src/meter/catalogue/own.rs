@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::{CatalogueError, CatalogueErrors};
 use super::format::{Factor, ModelRow, PriceFile, Rates};
@@ -38,7 +38,7 @@ pub enum OwnFile {
 }
 
 /// One entry: for which calls it holds, and what they cost.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Own {
     /// The provider, or any.
     pub provider: Option<String>,
@@ -52,7 +52,8 @@ pub struct Own {
 }
 
 /// What an entry says of the cost.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Terms {
     /// These prices.
     Row(Box<ModelRow>),

@@ -114,6 +114,11 @@ fn of_row(
             _ => {}
         }
     }
+    // A tier of which only one way is known has no price.
+    let has = |table: &Table, kind| table.0.contains_key(&kind);
+    tiers.retain(|_, tier: &mut Table| {
+        has(tier, Kind::Input) == (has(tier, Kind::Output) || !has(&standard, Kind::Output))
+    });
     let off_peak = off_peak(row);
     let (provider, id) = (provider.to_owned(), id.to_owned());
     let (aliases, prefixes) = (Vec::new(), Vec::new());

@@ -65,7 +65,11 @@ fn bedrock_is_priced_by_profile_and_region() {
             None,
         ),
     ] {
-        let asked = Asked { region: Some(region), tokens: input(100_000), ..Asked::of("aws.bedrock", &model) };
+        let asked = Asked {
+            region: Some(region),
+            tokens: input(100_000),
+            ..Asked::of("aws.bedrock", &model)
+        };
         check(&asked, dollars);
     }
 }
@@ -87,7 +91,10 @@ fn vertex_is_dearer_in_a_region() {
         ("claude-sonnet-4-5@20250929", Some("us-east5"), Some("0.33")),
         ("gemini-2.5-pro", Some("us-central1"), Some("0.125")),
     ] {
-        check(&Asked { region, tokens: input(100_000), ..Asked::of("gcp.vertex_ai", model) }, dollars);
+        check(
+            &Asked { region, tokens: input(100_000), ..Asked::of("gcp.vertex_ai", model) },
+            dollars,
+        );
     }
 }
 
