@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// Change nothing; compare our costs with those of the packages' own calculators
     #[arg(long, conflicts_with = "check")]
     compare: bool,
+    /// With --compare: write some of what all agree on, for `catalogue/tests.rs`
+    #[arg(long, value_name = "FILE", requires = "compare")]
+    golden: Option<PathBuf>,
     /// Prices of genai-prices, as `xtask/src/prices/extract.py genai-prices` prints them
     #[arg(long, value_name = "FILE")]
     genai_prices: Option<PathBuf>,
@@ -68,7 +71,7 @@ struct Extract {
 /// nobody has explained.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.compare {
-        return compare::run(&args.python);
+        return compare::run(&args.python, args.golden.as_deref());
     }
     let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
     let genai = extract(merge::GENAI, args.genai_prices.as_deref(), &args.python)?;

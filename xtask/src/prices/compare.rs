@@ -55,11 +55,12 @@ struct Difference {
     why: String,
 }
 
-/// Prints how often each calculator agrees and every difference, by its explanation.
+/// Prints how often each calculator agrees and every difference, by its explanation. Writes some of what
+/// they agree on to `golden`, for a unit test.
 ///
 /// # Errors
 /// If the calculators can't be run, a difference has no explanation, or an explanation no difference.
-pub(super) fn run(python: &Path) -> Result<()> {
+pub(super) fn run(python: &Path, golden: Option<&Path>) -> Result<()> {
     let catalogue = Catalogue::builtin()?;
     let known: Differences = toml::from_str(DIFFERENCES).context("differences.toml")?;
     let cases = grid(&catalogue);
@@ -68,12 +69,14 @@ pub(super) fn run(python: &Path) -> Result<()> {
     let mut occurred: Vec<BTreeMap<String, usize>> =
         known.difference.iter().map(|_| BTreeMap::new()).collect();
     let (mut agreed, mut unexplained) = ([0_usize; 2], 0_usize);
+    let mut sample = Sample::default();
     for (case, answers) in cases.iter().zip(&answers) {
         let ours = cost(&catalogue, case);
         for (at, theirs) in answers.iter().enumerate() {
             let Some(theirs) = theirs else { continue };
             if agrees(ours, theirs) {
                 agreed[at] += 1;
+                sample.offer(case, ours, CALCULATORS[at]);
                 continue;
             }
             let place =
@@ -103,7 +106,43 @@ pub(super) fn run(python: &Path) -> Result<()> {
     }
     println!("{} cases; {unexplained} unexplained differences", cases.len());
     ensure!(unexplained == 0, "there are differences without an explanation");
-    Ok(())
+    golden.map_or(Ok(()), |path| sample.write(path))
+}
+
+/// A few cases of each provider, tier and calculator.
+#[derive(Default)]
+struct Sample<'a> {
+    taken: BTreeMap<(&'a str, Option<&'a str>, Option<&'a str>, &'static str), usize>,
+    cases: Vec<Golden<'a>>,
+}
+
+#[derive(Serialize)]
+struct Golden<'a> {
+    #[serde(flatten)]
+    case: &'a Case,
+    calculator: &'static str,
+    cost_usd: PicoUsd,
+}
+
+impl<'a> Sample<'a> {
+    fn offer(&mut self, case: &'a Case, cost: Option<PicoUsd>, calculator: &'static str) {
+        const EACH: usize = 4;
+        let Some(cost_usd) = cost else { return };
+        let kind = (case.provider.as_str(), case.tier.as_deref());
+        let region = case.region.as_deref().filter(|_| case.provider != "aws.bedrock");
+        let taken = self.taken.entry((kind.0, kind.1, region, calculator)).or_default();
+        *taken += 1;
+        if *taken <= EACH {
+            self.cases.push(Golden { case, calculator, cost_usd });
+        }
+    }
+
+    /// One case a line.
+    fn write(&self, path: &Path) -> Result<()> {
+        let lines = self.cases.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+        let text = format!("[\n{}\n]\n", lines.join(",\n"));
+        std::fs::write(path, text).with_context(|| path.display().to_string())
+    }
 }
 
 impl Difference {

@@ -132,7 +132,8 @@ fn of_model(
         };
         if begun && tier != "default" {
             let prices = table(&model.id, &variant.prices, skipped)?;
-            tiers.insert(tier.clone(), prices);
+            // The first that holds counts.
+            tiers.entry(tier.clone()).or_insert(prices);
         }
     }
     let (mut aliases, mut prefixes) = (Vec::new(), Vec::new());

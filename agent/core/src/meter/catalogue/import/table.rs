@@ -136,7 +136,7 @@ impl Table {
         let starts: BTreeSet<u64> =
             self.0.values().flat_map(|steps| steps.keys().copied()).collect();
         let is_sold_by_token = self.0.keys().any(|kind| kind.is_of_tokens());
-        let plain = [Kind::Input, Kind::Output, Kind::CacheRead, Kind::CacheWrite];
+        let plain = [Kind::Input, Kind::Output];
         let complete = (!is_sold_by_token || self.0.contains_key(&Kind::Input))
             && plain.iter().filter_map(|kind| self.0.get(kind)).all(|s| s.contains_key(&0));
         if starts.first() != Some(&0) || !complete {

@@ -61,6 +61,7 @@ fn genai_prices_is_read() {
                 {"constraint": {"start_date": "2027-01-01"}, "prices": {"input_mtok": 1}}],
              "price_variants": [
                 {"when": {"processing": "batch"}, "prices": {"input_mtok": 1}},
+                {"when": {"processing": "batch"}, "prices": {"input_mtok": 9}},
                 {"when": {"route": "x"}, "prices": {"input_mtok": 1}}]},
             {"id": "free-of-what", "match": {}, "prices": {"input_mtok": 0}}]},
         {"id": "huggingface_groq", "models": [
