@@ -14,3 +14,4 @@ mod https;
 pub mod ledger;
 pub mod log;
 pub mod preflight;
+pub mod prices;

@@ -54,6 +54,10 @@ fn help_teaches() {
         "metrics",
         "config check",
         "ledger verify",
+        "prices show",
+        "prices check",
+        "prices import",
+        "prices rerate",
         "replay",
     ] {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();

@@ -39,6 +39,7 @@ fn everything_can_be_said() {
     let client = kubernetes.client.unwrap();
     assert_eq!(client.cert_file, PathBuf::from("/etc/weir/client.crt"));
     assert_eq!(client.key_file, PathBuf::from("/etc/weir/client.key"));
+    assert_eq!(config.prices.dir, PathBuf::from("/srv/prices"));
     assert_eq!(config.control.group, "metering");
     assert_eq!(config.control.auditor_group, "audit");
     assert_eq!(config.log.level, LogLevel::Debug);

@@ -2,7 +2,7 @@
 //! packages carry, and shows what has changed.
 //!
 //! ```text
-//! $ pip install genai-prices && pip install --no-deps litellm
+//! $ pip install genai-prices && pip install litellm
 //! $ cargo xtask prices --check
 //! changed gpt-4o-mini: standard Input 0.16 → 0.15
 //! disagreement gpt-5.5-pro / gpt-5.5-pro: batch Input 15.00 / 15.00, 30.00 above 272000
@@ -10,12 +10,12 @@
 //! 1 changes; 126 models
 //! Error: the catalogue differs from its sources
 //! ```
+//!
+//! `--compare` has both packages' own calculators price a grid of calls, too.
 
+mod compare;
 mod diff;
-mod genai;
-mod litellm;
 mod merge;
-mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,6 +26,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use weir_core::meter::Catalogue;
 use weir_core::meter::catalogue::format::{PriceFile, SCHEMA, Source};
+use weir_core::meter::catalogue::import;
 
 const EXTRACT: &str = include_str!("prices/extract.py");
 
@@ -35,6 +36,12 @@ pub(crate) struct Args {
     /// Change nothing; fail if the catalogue would change
     #[arg(long)]
     check: bool,
+    /// Change nothing; compare our costs with those of the packages' own calculators
+    #[arg(long, conflicts_with = "check")]
+    compare: bool,
+    /// With --compare: write some of what all agree on, for `catalogue/tests.rs`
+    #[arg(long, value_name = "FILE", requires = "compare")]
+    golden: Option<PathBuf>,
     /// Prices of genai-prices, as `xtask/src/prices/extract.py genai-prices` prints them
     #[arg(long, value_name = "FILE")]
     genai_prices: Option<PathBuf>,
@@ -60,8 +67,12 @@ struct Extract {
 ///
 /// # Errors
 /// If a source can't be read or understood, if the outcome isn't a valid catalogue, or if there is a
-/// difference and `--check` was given.
+/// difference and `--check` was given. With `--compare`, if the calculators differ from us in what
+/// nobody has explained.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.compare {
+        return compare::run(&args.python, args.golden.as_deref());
+    }
     let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
     let genai = extract(merge::GENAI, args.genai_prices.as_deref(), &args.python)?;
     let litellm = extract(merge::LITELLM, args.litellm.as_deref(), &args.python)?;
@@ -83,14 +94,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             },
         ),
     ]);
-    let mut skipped = Vec::new();
-    let genai = genai::read(genai.models, today, &mut skipped).context(merge::GENAI)?;
-    let litellm = litellm::read(litellm.models, &mut skipped).context(merge::LITELLM)?;
-    let (models, disagreements) = merge::merge(genai, litellm, today)?;
+    let genai = import::genai_prices(genai.models, today).context(merge::GENAI)?;
+    let litellm = import::litellm(litellm.models).context(merge::LITELLM)?;
+    let skipped = [genai.skipped, litellm.skipped].concat();
+    let (models, disagreements) = merge::merge(genai.models, litellm.models, today)?;
     let mut new = PriceFile { schema: SCHEMA, date: today, sources, models };
 
     let old: Option<PriceFile> = match fs::read_to_string(&args.catalogue) {
-        Ok(text) => Some(serde_json::from_str(&text).context("the present catalogue")?),
+        // One of another schema says nothing that could be compared.
+        Ok(text) => serde_json::from_str(&text).ok(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| args.catalogue.display().to_string()),
     };
@@ -134,7 +146,11 @@ fn extract(package: &str, file: Option<&Path>, python: &Path) -> Result<Extract>
 fn keep_dates(new: &mut PriceFile, old: Option<&PriceFile>) {
     let Some(old) = old else { return };
     for row in &mut new.models {
-        if let Some(before) = old.models.iter().find(|before| before.id == row.id) {
+        if let Some(before) = old
+            .models
+            .iter()
+            .find(|before| (&before.provider, &before.id) == (&row.provider, &row.id))
+        {
             let mut same = row.clone();
             same.taken = before.taken;
             if same == *before {

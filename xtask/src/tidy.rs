@@ -32,7 +32,7 @@ const ROOMS: [Rooms; 2] = [
     },
     Rooms {
         folder: "agent/src",
-        order: &["capture", "host", "ledger", "enforce", "alert", "control", "cli"],
+        order: &["capture", "host", "prices", "ledger", "enforce", "alert", "control", "cli"],
     },
 ];
 

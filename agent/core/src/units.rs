@@ -430,6 +430,41 @@ pub enum Unit {
     CitationToken,
 }
 
+impl Unit {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::WebSearch,
+        Self::WebFetch,
+        Self::FileSearch,
+        Self::CodeExecution,
+        Self::Maps,
+        Self::Image,
+        Self::Page,
+        Self::AudioMs,
+        Self::Character,
+        Self::SearchUnit,
+        Self::CitationToken,
+    ];
+
+    /// For how many pieces a price is said: an hour of sound, a million characters or tokens, a
+    /// thousand of anything else.
+    #[must_use]
+    pub const fn lot(self) -> u64 {
+        match self {
+            Self::AudioMs => 3_600_000,
+            Self::Character | Self::CitationToken => 1_000_000,
+            Self::WebSearch
+            | Self::WebFetch
+            | Self::FileSearch
+            | Self::CodeExecution
+            | Self::Maps
+            | Self::Image
+            | Self::Page
+            | Self::SearchUnit => 1_000,
+        }
+    }
+}
+
 /// How many of each [`Unit`] a call used. A unit that isn't there was not mentioned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -17,6 +17,7 @@ mod manual;
 mod metrics;
 mod name;
 mod output;
+mod prices;
 mod replay;
 mod run;
 mod span;
@@ -59,6 +60,7 @@ enum Command {
     Metrics(metrics::Arguments),
     Config(config::Arguments),
     Ledger(ledger::Arguments),
+    Prices(prices::Arguments),
     Replay(replay::Arguments),
     Completions(completions::Arguments),
     Manual(manual::Arguments),
@@ -98,6 +100,7 @@ fn dispatch(command: Command, daemon: StartDaemon) -> anyhow::Result<Exit> {
         Command::Metrics(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),
         Command::Ledger(arguments) => arguments.run(),
+        Command::Prices(arguments) => arguments.run(),
         Command::Replay(arguments) => arguments.run(),
         Command::Completions(arguments) => arguments.run(),
         Command::Manual(arguments) => arguments.run(),

@@ -54,6 +54,8 @@ pub struct Config {
     pub enforce: Enforce,
     /// Where the kubelet can be asked for this node's pods; `None` if it isn't asked.
     pub kubernetes: Option<Kubernetes>,
+    /// Prices.
+    pub prices: Prices,
     /// Control socket.
     pub control: Control,
     /// The daemon's own log.
@@ -103,6 +105,13 @@ pub struct Ledger {
 pub struct Identity {
     /// The key that credentials are fingerprinted with; see [`fingerprint_key()`].
     pub fingerprint_key_file: PathBuf,
+}
+
+/// `[prices]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prices {
+    /// The folder of this host's own prices. It need not exist.
+    pub dir: PathBuf,
 }
 
 /// `[control]`
@@ -173,6 +182,7 @@ impl Default for Config {
             identity: Identity { fingerprint_key_file: default_fingerprint_key_file(&state_dir) },
             enforce: Enforce::default(),
             kubernetes: None,
+            prices: Prices { dir: PathBuf::from("/etc/weir/prices.d") },
             control: Control {
                 group: "weir".to_owned(),
                 auditor_group: "weir-auditors".to_owned(),

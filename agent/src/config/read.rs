@@ -40,6 +40,7 @@ pub(super) struct Draft {
     fingerprint_key_file: Option<PathBuf>,
     enforce: Enforce,
     kubernetes: Option<Kubernetes>,
+    prices_dir: Option<PathBuf>,
     group: Option<String>,
     auditor_group: Option<String>,
     level: Option<LogLevel>,
@@ -99,6 +100,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.ledger.retention_days, draft.retention_days);
     config.enforce = draft.enforce;
     config.kubernetes = draft.kubernetes;
+    set(&mut config.prices.dir, draft.prices_dir);
     set(&mut config.control.group, draft.group);
     set(&mut config.control.auditor_group, draft.auditor_group);
     set(&mut config.log.level, draft.level);
@@ -145,6 +147,7 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
         top.table("identity", |section| section.take("fingerprint_key_file", absolute_path));
     draft.enforce = top.table("enforce", enforce::read);
     draft.kubernetes = top.table("kubernetes", kubernetes::read);
+    draft.prices_dir = top.table("prices", |section| section.take("dir", absolute_path));
     (draft.group, draft.auditor_group) = top.table("control", |section| {
         (section.take("group", group), section.take("auditor_group", group))
     });

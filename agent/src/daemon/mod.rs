@@ -41,8 +41,10 @@ use crate::alert::Alerts;
 use crate::capture::{self, Capture};
 use crate::config::{Config, Kubernetes, fingerprint_key};
 use crate::control::{Control, Socket, group_id, serve};
+use crate::exit::Exit;
 use crate::host::{self, Host, Kubelet, KubeletHealth};
 use crate::ledger::{Checkpoints, Entry, Ledger, Mark, Options, Probe};
+use crate::prices::OwnPrices;
 
 use alert::Alerting;
 use asks::asks;
@@ -76,6 +78,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     // The ledger's lock comes first: a second daemon must not probe anything.
     let (mut ledger, report) = Ledger::open(&config.state_dir, started, options).coded()?;
     tracing::info!(state_dir = %config.state_dir.display(), ?report, "ledger open");
+    let meter = Meter::new(prices(&config)?);
     let key = fingerprint_key(&config.identity.fingerprint_key_file).coded()?;
     let namespace = Namespace::new(&config.trust_domain, &config.host)?;
     let boot = host::boot_id().context("this boot has no id")?;
@@ -150,7 +153,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     };
     let watch = Watch::new(drain, flow, manager.turn());
     let meter = MeterQueue {
-        meter: Meter::new(Catalogue::builtin()?),
+        meter,
         boot,
         made: metered,
         entries,
@@ -221,6 +224,18 @@ fn rules(config: &Config, budgets: &Budgets) -> Vec<Box<dyn Rule>> {
     let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(budgets.afresh())];
     rules.extend(enforce::rules(config));
     rules
+}
+
+/// The prices that calls are priced by. Their version is kept, to price history by it again; if it
+/// can't be, calls are priced all the same.
+fn prices(config: &Config) -> anyhow::Result<Catalogue> {
+    let own = OwnPrices::read(&config.prices.dir).context(Exit::ConfigInvalid)?;
+    let catalogue = own.catalogue().context(Exit::ConfigInvalid)?;
+    if let Err(error) = own.kept().keep(&config.state_dir, catalogue.version()) {
+        tracing::warn!(%error, "the version of the prices can't be kept");
+    }
+    tracing::info!(version = catalogue.version(), own = catalogue.own().len(), "prices");
+    Ok(catalogue)
 }
 
 /// This host, and how asking the kubelet goes where the configuration has one.

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::meter::catalogue::format::{ModelRow, PriceFile, Rates};
-
-use super::table::{Table, show};
+use weir_core::meter::catalogue::import::{Table, show};
 
 /// The differences, dates aside. Without an `old` catalogue every model is new.
 pub(super) fn changes(old: Option<&PriceFile>, new: &PriceFile) -> Vec<String> {
-    let before = by_id(old.map(|old| old.models.as_slice()).unwrap_or_default());
-    let after = by_id(&new.models);
+    let before = by_name(old.map(|old| old.models.as_slice()).unwrap_or_default());
+    let after = by_name(&new.models);
     let mut lines = Vec::new();
     for (name, source) in &new.sources {
         match old.and_then(|old| old.sources.get(name)) {
@@ -21,32 +20,48 @@ pub(super) fn changes(old: Option<&PriceFile>, new: &PriceFile) -> Vec<String> {
         }
     }
     lines.extend(
-        before.keys().filter(|id| !after.contains_key(*id)).map(|id| format!("removed {id}")),
+        before
+            .keys()
+            .filter(|name| !after.contains_key(*name))
+            .map(|(provider, id)| format!("removed {provider} {id}")),
     );
-    for (id, row) in after {
-        match before.get(id) {
-            None => lines.push(format!("added {id}: {}", prices(&row.standard))),
+    for (name, row) in after {
+        match before.get(&name) {
+            None => {
+                let (provider, id) = name;
+                lines.push(format!("added {provider} {id}: {}", prices(&row.standard)));
+            }
             Some(known) => compare(known, row, &mut lines),
         }
     }
     lines
 }
 
-fn by_id(models: &[ModelRow]) -> BTreeMap<&str, &ModelRow> {
-    models.iter().map(|row| (row.id.as_str(), row)).collect()
+fn by_name(models: &[ModelRow]) -> BTreeMap<(&str, &str), &ModelRow> {
+    models.iter().map(|row| ((row.provider.as_str(), row.id.as_str()), row)).collect()
 }
 
 fn compare(old: &ModelRow, new: &ModelRow, lines: &mut Vec<String>) {
-    let id = &new.id;
-    if (&old.aliases, &old.provider) != (&new.aliases, &new.provider) {
+    let id = format!("{} {}", new.provider, new.id);
+    if old.aliases != new.aliases {
         lines.push(format!("changed {id}: names {:?} → {:?}", old.aliases, new.aliases));
     }
     if (&old.source, &old.supplement) != (&new.source, &new.supplement) {
         let (from, to) = (sources(old), sources(new));
         lines.push(format!("changed {id}: source {from} → {to}"));
     }
+    if old.regions != new.regions {
+        lines.push(format!("changed {id}: regions {:?} → {:?}", old.regions, new.regions));
+    }
+    let windows = |row: &ModelRow| row.off_peak.as_ref().map(|low| low.windows.clone());
+    if windows(old) != windows(new) {
+        lines.push(format!("changed {id}: off-peak hours"));
+    }
     let tables = |row: &ModelRow| {
         let mut tables = row.tiers.clone();
+        if let Some(low) = &row.off_peak {
+            tables.insert("off_peak".to_owned(), low.rates.clone());
+        }
         tables.insert("standard".to_owned(), row.standard.clone());
         tables
     };

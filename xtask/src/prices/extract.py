@@ -14,9 +14,6 @@ import json
 import pathlib
 import sys
 
-PROVIDERS = ("anthropic", "openai")
-
-
 def plain(value):
     """Turns the package's classes into dictionaries, exact numbers into strings."""
     if isinstance(value, decimal.Decimal):
@@ -41,24 +38,25 @@ def genai_prices():
     from genai_prices.data import providers
 
     wanted = ("id", "match", "prices", "price_variants")
-    return {
-        provider.id: [
-            {key: item for key, item in plain(model).items() if key in wanted}
-            for model in provider.models
-        ]
+    return [
+        {
+            "id": provider.id,
+            "models": [
+                {key: item for key, item in plain(model).items() if key in wanted}
+                for model in provider.models
+            ],
+        }
         for provider in providers
-        if provider.id in PROVIDERS
-    }
+    ]
 
 
 def litellm():
     package = pathlib.Path(importlib.util.find_spec("litellm").origin).parent
     text = (package / "model_prices_and_context_window_backup.json").read_text()
     return {
-        name: {key: item for key, item in row.items() if "token" in key or key == "mode"}
-        | {"provider": row["litellm_provider"]}
+        name: row
         for name, row in json.loads(text, parse_float=decimal.Decimal).items()
-        if row.get("litellm_provider") in PROVIDERS
+        if name != "sample_spec"
     }
 
 

@@ -4,17 +4,23 @@
 //! keepers. LiteLLM adds the kinds of token and the tiers that the first has no words for, if the
 //! two agree on everything that both name; and the models that only it knows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use jiff::civil::Date;
 use weir_core::meter::catalogue::format::ModelRow;
+use weir_core::meter::catalogue::import::Found;
 use weir_core::meter::catalogue::without_date;
-
-use super::table::Found;
 
 pub(super) const GENAI: &str = "genai-prices";
 pub(super) const LITELLM: &str = "litellm";
+
+/// A model on its way into the catalogue.
+struct Taken {
+    model: Found,
+    source: &'static str,
+    supplemented: bool,
+}
 
 /// The rows, sorted, and what the two sets disagree on, a line each.
 pub(super) fn merge(
@@ -23,24 +29,58 @@ pub(super) fn merge(
     today: Date,
 ) -> Result<(Vec<ModelRow>, Vec<String>)> {
     let mut disagreements = Vec::new();
+    let (genai, litellm) = (by_provider(genai), by_provider(litellm));
+    let providers: BTreeSet<&String> = genai.keys().chain(litellm.keys()).collect();
+    let mut rows = Vec::new();
+    for provider in providers {
+        let of =
+            |set: &BTreeMap<String, Vec<Found>>| set.get(provider).cloned().unwrap_or_default();
+        rows.extend(merge_provider(of(&genai), of(&litellm), &mut disagreements));
+    }
+    let mut rows = rows
+        .into_iter()
+        .map(|Taken { model, source, supplemented }| {
+            let id = model.id.clone();
+            let row = model.into_row(source, supplemented.then_some(LITELLM), today);
+            row.with_context(|| format!("{id}: no complete prices"))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    rows.sort_by(|a, b| (&a.provider, &a.id).cmp(&(&b.provider, &b.id)));
+    Ok((rows, disagreements))
+}
+
+fn by_provider(models: Vec<Found>) -> BTreeMap<String, Vec<Found>> {
+    let mut all: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+    for model in models {
+        all.entry(model.provider.clone()).or_default().push(model);
+    }
+    all
+}
+
+fn merge_provider(
+    genai: Vec<Found>,
+    litellm: Vec<Found>,
+    disagreements: &mut Vec<String>,
+) -> Vec<Taken> {
     let mut taken = BTreeSet::new();
-    let mut rows: Vec<(Found, &str, bool)> = Vec::new();
+    let mut rows: Vec<Taken> = Vec::new();
+    let ids: BTreeSet<String> = genai.iter().map(|model| model.id.clone()).collect();
     for mut model in genai {
-        model.aliases.retain(|alias| *alias != model.id);
+        if !taken.insert(model.id.clone()) {
+            continue;
+        }
+        model.aliases.retain(|alias| *alias != model.id && !ids.contains(alias));
         let names: Vec<&String> = model.aliases.iter().chain([&model.id]).collect();
         let twin = names
             .iter()
             .rev()
             .find_map(|name| litellm.iter().find(|other| other.id == **name))
             .cloned();
-        let supplemented =
-            twin.is_some_and(|twin| supplement(&mut model, &twin, &mut disagreements));
-        taken.insert(model.id.clone());
+        let supplemented = twin.is_some_and(|twin| supplement(&mut model, &twin, disagreements));
         model.aliases.retain(|alias| taken.insert(alias.clone()));
-        rows.push((model, GENAI, supplemented));
+        rows.push(Taken { model, source: GENAI, supplemented });
     }
-    for model in &mut rows {
-        let (model, ..) = model;
+    for Taken { model, .. } in &mut rows {
         let names = model.prefixes.iter().filter(|prefix| is_name(prefix));
         let names: Vec<String> =
             names.filter(|name| taken.insert((*name).clone())).cloned().collect();
@@ -51,11 +91,11 @@ pub(super) fn merge(
             continue;
         }
         let undated = without_date(&model.id);
-        let release_of = rows.iter().find(|(other, ..)| {
+        let release_of = rows.iter().map(|taken| &taken.model).find(|other| {
             undated != model.id
                 && other.aliases.iter().chain([&other.id]).any(|name| name == undated)
         });
-        if let Some((other, ..)) = release_of {
+        if let Some(other) = release_of {
             let differ = other.standard.disagreements(&model.standard);
             let claimed = other.prefixes.iter().any(|prefix| model.id.starts_with(prefix));
             if !differ.is_empty() {
@@ -63,19 +103,14 @@ pub(super) fn merge(
                 disagreements.push(format!("{ours} / {theirs}: {}", differ.join("; ")));
             }
             // Lookup finds the other row by itself.
-            if claimed || differ.is_empty() {
+            if claimed || differ.is_empty() && other.regions == model.regions {
                 continue;
             }
         }
         taken.insert(model.id.clone());
-        rows.push((model, LITELLM, false));
+        rows.push(Taken { model, source: LITELLM, supplemented: false });
     }
-    let mut rows = rows
-        .into_iter()
-        .map(|(model, source, supplemented)| row(model, source, supplemented, today))
-        .collect::<Result<Vec<_>>>()?;
-    rows.sort_by(|a, b| (&a.provider, &a.id).cmp(&(&b.provider, &b.id)));
-    Ok((rows, disagreements))
+    rows
 }
 
 /// Whether the beginning of a name is itself one: not an open end, nor half a date, nor that of
@@ -97,7 +132,8 @@ fn supplement(model: &mut Found, twin: &Found, disagreements: &mut Vec<String>) 
         }
     }
     if !differ.is_empty() {
-        disagreements.push(format!("{} / {}: {}", model.id, twin.id, differ.join("; ")));
+        let provider = &model.provider;
+        disagreements.push(format!("{provider} {} / {}: {}", model.id, twin.id, differ.join("; ")));
         return false;
     }
     let mut filled = model.standard.fill_from(&twin.standard);
@@ -110,40 +146,15 @@ fn supplement(model: &mut Found, twin: &Found, disagreements: &mut Vec<String>) 
             }
         }
     }
+    filled |= !twin.regions.is_empty();
+    model.regions.clone_from(&twin.regions);
     filled
-}
-
-fn row(model: Found, source: &str, supplemented: bool, today: Date) -> Result<ModelRow> {
-    let context = || format!("{}: no complete prices", model.id);
-    let standard = model.standard.rates().with_context(context)?;
-    let tiers = model
-        .tiers
-        .iter()
-        .map(|(tier, table)| {
-            let mut table = table.clone();
-            table.complete_from(&model.standard);
-            Ok((tier.clone(), table.rates().with_context(context)?))
-        })
-        .collect::<Result<_>>()?;
-    let mut aliases = model.aliases;
-    aliases.sort();
-    Ok(ModelRow {
-        provider: model.provider,
-        id: model.id,
-        aliases,
-        source: source.to_owned(),
-        supplement: supplemented.then(|| LITELLM.to_owned()),
-        taken: today,
-        standard,
-        tiers,
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use weir_core::meter::catalogue::import::{Kind, Table};
 
-    use super::super::table::{Kind, Table};
     use super::*;
 
     fn found(id: &str, prices: &[(Kind, &str)]) -> Found {
@@ -158,6 +169,8 @@ mod tests {
             prefixes: Vec::new(),
             standard: Table(standard),
             tiers: BTreeMap::new(),
+            off_peak: None,
+            regions: BTreeMap::new(),
         }
     }
 
@@ -178,7 +191,7 @@ mod tests {
         let more = found("m", &[(Kind::Input, "3"), (Kind::CacheWrite12h, "5")]);
         let (rows, disagreements) = merged(found("m", &[(Kind::Input, "2")]), vec![more]);
         assert_eq!(rows[0].standard[0].cache_write_12h, None);
-        assert_eq!(disagreements, ["m / m: Input 2.00 / 3.00"]);
+        assert_eq!(disagreements, ["openai m / m: Input 2.00 / 3.00"]);
     }
 
     #[test]
@@ -188,5 +201,12 @@ mod tests {
         let (rows, _) = merged(found("m", &[(Kind::Input, "2")]), vec![same, dearer]);
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
         assert_eq!(ids, ["m", "m-2025-01-02"]);
+    }
+
+    #[test]
+    fn one_name_may_be_sold_by_two() {
+        let other = Found { provider: "groq".to_owned(), ..found("m", &[(Kind::Input, "9")]) };
+        let (rows, disagreements) = merged(found("m", &[(Kind::Input, "2")]), vec![other]);
+        assert_eq!((rows.len(), disagreements.len()), (2, 0));
     }
 }

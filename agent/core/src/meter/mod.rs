@@ -8,6 +8,7 @@ mod batch;
 mod behalf;
 mod calibrate;
 pub mod catalogue;
+mod charge;
 mod count;
 mod dimension;
 mod edge;
@@ -22,11 +23,14 @@ use sha2::{Digest, Sha256};
 
 use crate::identity::Attribution;
 use crate::provider::{Api, ModelCall, Usage};
-use crate::units::{ConnectionId, Counts, PicoUsd, Timestamp, Tokens, Unit};
+use crate::units::{ConnectionId, PicoUsd, Timestamp, Tokens};
 pub use added::Added;
 pub use batch::{BatchKey, BatchRecord, BatchResult, Batches, Creator};
 pub use behalf::{Behalf, Linked, Traces};
 pub use catalogue::Catalogue;
+use catalogue::{Origin, Quote};
+use charge::Charge;
+pub use charge::price_again;
 pub use dimension::{Dimension, ParseDimensionError};
 pub use edge::{EdgeId, EdgeRecord};
 use estimate::{Ends, Estimate, failed_before_output};
@@ -70,8 +74,16 @@ impl Meter {
         let (cost_usd, cost_source) = self.price(&call, model.as_deref(), &usage, usage_source);
         let bounds =
             bounds.map(|ends| self.bounds(&call, model.as_deref(), &usage, &ends, cost_source));
-        let asked =
-            matches!(cost_source, CostSource::Table | CostSource::Partial | CostSource::Unpriced);
+        let asked = match cost_source {
+            CostSource::Table
+            | CostSource::Override
+            | CostSource::Included
+            | CostSource::Partial
+            | CostSource::Unpriced => true,
+            CostSource::Provider | CostSource::Repeat | CostSource::Free | CostSource::Unknown => {
+                false
+            }
+        };
         let Payer {
             identity,
             process,
@@ -149,15 +161,23 @@ impl Meter {
         match usage_source {
             _ if call.api == Api::CountTokens => (Some(PicoUsd::ZERO), CostSource::Free),
             UsageSource::Reported | UsageSource::Counted | UsageSource::Estimated => {
-                if let Some(cost) = usage.cost {
-                    return (Some(cost), CostSource::Provider);
-                }
-                let cost = self.table_price(call, model, usage);
-                let by_the_piece = is_charged_by_the_piece(&usage.counts);
-                match cost {
-                    Some(cost) if !by_the_piece => (Some(cost), CostSource::Table),
-                    Some(cost) if cost > PicoUsd::ZERO => (Some(cost), CostSource::Partial),
-                    Some(_) | None => (None, CostSource::Unpriced),
+                let quote = charge(call, model, usage).quote(&self.catalogue, &usage.tokens);
+                match (usage.cost, quote) {
+                    // A subscription is paid whatever its provider says that a call is worth.
+                    (_, Some(Quote { origin: Origin::Included, .. })) => {
+                        (Some(PicoUsd::ZERO), CostSource::Included)
+                    }
+                    (Some(cost), _) => (Some(cost), CostSource::Provider),
+                    (None, Some(Quote { cost, complete: true, origin: Origin::Own })) => {
+                        (Some(cost), CostSource::Override)
+                    }
+                    (None, Some(Quote { cost, complete: true, .. })) => {
+                        (Some(cost), CostSource::Table)
+                    }
+                    (None, Some(Quote { cost, .. })) if cost > PicoUsd::ZERO => {
+                        (Some(cost), CostSource::Partial)
+                    }
+                    (None, _) => (None, CostSource::Unpriced),
                 }
             }
             UsageSource::None if failed_before_output(call) => {
@@ -169,17 +189,6 @@ impl Meter {
 }
 
 impl Meter {
-    /// What the catalogue says: each model's share at that model's price.
-    fn table_price(&self, call: &ModelCall, model: Option<&str>, usage: &Usage) -> Option<PicoUsd> {
-        let price =
-            |model: &str, tokens| self.catalogue.cost(call.provider, model, &call.context, tokens);
-        if usage.parts.is_empty() {
-            return price(model?, &usage.tokens);
-        }
-        let shares = usage.parts.iter().map(|part| price(&part.model, &part.tokens));
-        shares.sum::<Option<PicoUsd>>()
-    }
-
     fn bounds(
         &self,
         call: &ModelCall,
@@ -188,11 +197,13 @@ impl Meter {
         ends: &Ends,
         source: CostSource,
     ) -> Bounds {
-        let price =
-            |tokens: &Tokens| self.catalogue.cost(call.provider, model?, &call.context, tokens);
+        let charge = charge(call, model, usage);
+        let price = |tokens: &Tokens| charge.quote(&self.catalogue, tokens).map(|quote| quote.cost);
         let (cost_min, cost_max) = match source {
             // Several models' shares grow in ways that nobody knows.
-            CostSource::Table | CostSource::Partial if usage.parts.is_empty() => {
+            CostSource::Table | CostSource::Override | CostSource::Partial
+                if usage.parts.is_empty() =>
+            {
                 ends.costs(&usage.tokens, price)
             }
             _ => (None, None),
@@ -204,16 +215,23 @@ impl Meter {
             output_max: ends.output.most,
             cost_usd_min: cost_min,
             // What is charged by the piece comes on top.
-            cost_usd_max: cost_max.filter(|_| source == CostSource::Table),
+            cost_usd_max: cost_max.filter(|_| source != CostSource::Partial),
             calibrated: ends.calibrated,
         }
     }
 }
 
-/// Whether anything was used that is charged beside the tokens, which the catalogue has no prices
-/// for. Anthropic, the only one that counts fetched pages, charges nothing for them.
-fn is_charged_by_the_piece(counts: &Counts) -> bool {
-    counts.0.keys().any(|unit| *unit != Unit::WebFetch)
+/// What is charged of a call, whose usage may be an estimate.
+fn charge<'a>(call: &'a ModelCall, model: Option<&'a str>, usage: &'a Usage) -> Charge<'a> {
+    Charge {
+        provider: call.provider,
+        host: call.host.as_deref(),
+        model,
+        context: &call.context,
+        at: call.ended,
+        counts: &usage.counts,
+        parts: &usage.parts,
+    }
 }
 
 fn call_id(boot_id: &str, call: &ModelCall) -> CallId {

@@ -46,6 +46,10 @@ pub enum CostSource {
     Provider,
     /// The price catalogue.
     Table,
+    /// The host's own prices, or its discount on the catalogue's.
+    Override,
+    /// The host's own prices say that a subscription covers it. The cost is 0.
+    Included,
     /// The price catalogue, as far as it goes: something else was used that it has no price for
     /// (`counts`), so the cost is a lower bound.
     Partial,

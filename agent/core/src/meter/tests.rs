@@ -5,7 +5,7 @@ use crate::http::{Credential, CredentialKind, CredentialPlace, Hints};
 use crate::identity::{IdentityId, Namespace, Process, ProcessFacts, Rule, RuleSpec, Rules};
 use crate::provider::{Api, CallState, Countable, PriceContext};
 use crate::secret::{Fingerprint, Payload};
-use crate::units::{ProcessKey, Role};
+use crate::units::{ProcessKey, Role, Unit};
 
 pub(super) fn call() -> ModelCall {
     let second = |second| Timestamp::from_second(second).unwrap();
@@ -290,10 +290,10 @@ fn where_the_model_goes_on_an_aborted_answer_is_as_long_as_others() {
     assert_eq!(output(aborted("openai", None)), 2);
 }
 
-/// Searches, pages and the like are charged beside the tokens, and the catalogue has no prices of
-/// them.
+/// Searches, pages and the like are charged beside the tokens. Without a price of them the cost is a
+/// part.
 #[test]
-fn what_is_charged_by_the_piece_makes_the_cost_a_part() {
+fn what_is_charged_by_the_piece_is_priced_or_makes_the_cost_a_part() {
     let with = |tokens: Tokens, unit| {
         let mut usage = Usage::from(tokens);
         usage.counts.set(unit, 3);
@@ -301,7 +301,8 @@ fn what_is_charged_by_the_piece_makes_the_cost_a_part() {
     };
     use {CostSource as C, UsageSource as U};
     let tokens = reported().unwrap().tokens;
-    check(with(tokens, Unit::WebSearch), U::Reported, C::Partial, Some("0.15"));
+    check(with(tokens, Unit::WebSearch), U::Reported, C::Table, Some("0.18"));
+    check(with(tokens, Unit::Maps), U::Reported, C::Partial, Some("0.15"));
     check(with(tokens, Unit::WebFetch), U::Reported, C::Table, Some("0.15"));
     check(with(Tokens::default(), Unit::SearchUnit), U::Reported, C::Unpriced, None);
     let mut usage = Usage::from(tokens);
@@ -309,6 +310,31 @@ fn what_is_charged_by_the_piece_makes_the_cost_a_part() {
     usage.cost = Some(PicoUsd(1));
     let said = ModelCall { usage: Some(usage), ..call() };
     check(said, U::Reported, C::Provider, Some("0.000000000001"));
+}
+
+/// A record is priced again as it was, by the same catalogue.
+#[test]
+fn a_record_can_be_priced_again() {
+    let mut usage = Usage::from(reported().unwrap().tokens);
+    usage.counts.set(Unit::WebSearch, 3);
+    let record = measure(ModelCall { usage: Some(usage), ..call() });
+    let again = price_again(&record, &Catalogue::builtin().unwrap()).unwrap();
+    assert_eq!(Some(again.cost), record.cost_usd);
+    let unknown = UsageRecord { model: Some("own".to_owned()), ..record };
+    assert_eq!(price_again(&unknown, &Catalogue::builtin().unwrap()), None);
+}
+
+#[test]
+fn what_a_subscription_covers_costs_nothing_and_says_so() {
+    let own = serde_json::json!({"price": [{"provider": "openai", "included": true}]});
+    let own = catalogue::own::read(own).unwrap();
+    let catalogue = Catalogue::builtin().unwrap().with_own(vec![own], "x").unwrap();
+    let mut usage = reported().unwrap();
+    usage.cost = Some(PicoUsd(1));
+    let said = ModelCall { usage: Some(usage), ..call() };
+    let record =
+        Meter::new(catalogue).measure(said, &attribution(), "boot", &mut Habits::default());
+    assert_eq!((record.cost_usd, record.cost_source), (Some(PicoUsd::ZERO), CostSource::Included));
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! The price file, `packaging/prices.json`, as it is written: one row a model, every number an
 //! exact decimal. `cargo xtask prices` writes it; [`super::Catalogue`] checks and reads it.
 //!
-//! What a later part needs (regions, tools billed by the call) becomes a new optional field of a row
-//! or of [`Rates`]. Unknown fields are refused, so that a reader too old for a file
-//! says so instead of pricing by half of it.
+//! What a later part needs becomes a new optional field of a row or of [`Rates`]. Unknown fields are
+//! refused, so that a reader too old for a file says so instead of pricing by half of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
+use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
-use crate::units::PicoUsd;
+use crate::units::{PicoUsd, Timestamp, Unit};
 
 /// The only `schema` that this version reads and writes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The whole file. `M` is [`ModelRow`], except while rows are read one by one so that each can have
 /// an error of its own.
@@ -48,9 +50,10 @@ pub struct Source {
 pub struct ModelRow {
     /// Who sells it at this price: OpenTelemetry's `gen_ai.provider.name`.
     pub provider: String,
-    /// The name it has on the wire, in lower case.
+    /// The name it has on the wire, in lower case. `REGION/NAME` is the price of NAME in that region
+    /// alone. A `*` at the end stands for any end.
     pub id: String,
-    /// Other names of the same model at the same price, in lower case.
+    /// Other names of the same model at the same price, written like `id`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
     /// Where the prices were taken from: a key of [`PriceFile::sources`].
@@ -60,24 +63,129 @@ pub struct ModelRow {
     pub supplement: Option<String>,
     /// The day on which the row was taken over in its present form.
     pub taken: Date,
-    /// What a token costs, from an input of any length up. The first has `above` 0, each next a
+    /// What a call costs, from an input of any length up. The first has `above` 0, each next a
     /// larger one.
     pub standard: Vec<Rates>,
-    /// The same for each service tier that has prices of its own. They replace `standard`.
+    /// The same for each service tier, speed or way (`batch`, `flex`, `priority`, `fast`, …) that has
+    /// prices of its own. They replace `standard`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tiers: BTreeMap<String, Vec<Rates>>,
+    /// Hours at which other prices replace `standard`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off_peak: Option<OffPeak>,
+    /// By region: what all prices of tokens are multiplied by there. A `*` at the end of a region
+    /// stands for any end; the longest that fits counts. A region that none fits has no known price.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub regions: BTreeMap<String, Factor>,
 }
 
-/// Prices in US dollars for a million tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Prices that replace the standard ones at some hours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OffPeak {
+    /// When they hold.
+    pub windows: Vec<Window>,
+    /// What they are.
+    pub rates: Vec<Rates>,
+}
+
+/// A part of some days of the week, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// The days, from 1 for Monday to 7 for Sunday.
+    pub days: Vec<i8>,
+    /// From this time on.
+    pub from: Time,
+    /// Before this time. `00:00:00` is the end of the day.
+    pub to: Time,
+}
+
+impl Window {
+    /// Whether `time` lies in it.
+    #[must_use]
+    pub fn holds(&self, time: Timestamp) -> bool {
+        let time = Offset::UTC.to_datetime(time);
+        self.days.contains(&time.date().weekday().to_monday_one_offset())
+            && self.from <= time.time()
+            && (self.to == Time::midnight() || time.time() < self.to)
+    }
+}
+
+/// What prices are multiplied by, in millionths. At most 100. Written as a decimal string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Factor(u32);
+
+impl Factor {
+    /// Leaves prices as they are.
+    pub const ONE: Self = Self(1_000_000);
+
+    /// How many millionths.
+    #[must_use]
+    pub const fn millionths(self) -> u32 {
+        self.0
+    }
+
+    /// Taken as a percentage: what is left of 1 without it.
+    #[must_use]
+    pub const fn rest_of_percent(self) -> Option<Self> {
+        match (Self::ONE.0 * 100).checked_sub(self.0) {
+            Some(rest) => Some(Self(rest / 100)),
+            None => None,
+        }
+    }
+}
+
+/// Why a string is not a [`Factor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a decimal number from 0 to 100 with at most 6 decimals")]
+pub struct ParseFactorError;
+
+impl FromStr for Factor {
+    type Err = ParseFactorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let amount: PicoUsd = text.parse().map_err(|_not_an_amount| ParseFactorError)?;
+        let millionths = (amount.0 % 1_000_000 == 0).then_some(amount.0 / 1_000_000);
+        millionths
+            .and_then(|count| u32::try_from(count).ok())
+            .filter(|count| *count <= 100_000_000)
+            .map(Self)
+            .ok_or(ParseFactorError)
+    }
+}
+
+impl fmt::Display for Factor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        PicoUsd(i128::from(self.0) * 1_000_000).fmt(f)
+    }
+}
+
+impl Serialize for Factor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Factor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Prices in US dollars for a million tokens, and for what is billed by the piece.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
     /// These prices hold for **all** tokens of a call whose whole input, cached or not, is more
     /// than this many tokens.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub above: u64,
-    /// Input neither read from nor written to the prompt cache.
-    pub input: PicoUsd,
+    /// Input neither read from nor written to the prompt cache. Absent: the model isn't sold by the
+    /// token, only by `pieces` or `request`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<PicoUsd>,
     /// Input read from the cache. Absent: it costs what other input costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_read: Option<PicoUsd>,
@@ -94,6 +202,9 @@ pub struct Rates {
     /// Output, reasoning included. Absent: the model has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<PicoUsd>,
+    /// Output spent on reasoning. Absent: it costs what other output costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<PicoUsd>,
     /// Sound taken in. Absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_audio: Option<PicoUsd>,
@@ -120,19 +231,41 @@ pub struct Rates {
     /// Images put out. Absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_image: Option<PicoUsd>,
+    /// A thousand calls, whatever else they use. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<PicoUsd>,
+    /// What is billed by the piece, for as many as [`Unit::lot`] says. Absent: not known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pieces: BTreeMap<Unit, PicoUsd>,
 }
 
 impl Rates {
-    /// Every price that there is a word for.
+    /// The same price for every token, whatever it is of.
     #[must_use]
-    pub const fn prices(&self) -> [Option<PicoUsd>; 14] {
-        [
-            Some(self.input),
+    pub fn every_token(million: PicoUsd) -> Self {
+        Self {
+            input: Some(million),
+            cache_write_1h: Some(million),
+            cache_write_12h: Some(million),
+            output: Some(million),
+            input_audio: Some(million),
+            cache_read_audio: Some(million),
+            output_audio: Some(million),
+            output_image: Some(million),
+            ..Self::default()
+        }
+    }
+
+    /// Every price that there is a word for.
+    pub fn prices(&self) -> impl Iterator<Item = PicoUsd> {
+        let words = [
+            self.input,
             self.cache_read,
             self.cache_write,
             self.cache_write_1h,
             self.cache_write_12h,
             self.output,
+            self.reasoning,
             self.input_audio,
             self.input_image,
             self.input_video,
@@ -141,7 +274,9 @@ impl Rates {
             self.cache_read_image,
             self.output_audio,
             self.output_image,
-        ]
+            self.request,
+        ];
+        words.into_iter().flatten().chain(self.pieces.values().copied())
     }
 }
 

@@ -1,36 +1,84 @@
-//! What models cost. The catalogue that is built in comes from `packaging/prices.json`.
+//! What models cost. The catalogue that is built in comes from `packaging/prices.json`; a host may
+//! have prices of its own beside it, see [`own`].
 //!
-//! A model is looked up by its exact name, then by the name without its maker's prefix, then also
-//! without the date of its release; `name.rs` has the rules. What isn't found has no price, and a
-//! model bought from somebody else than its maker isn't looked up at all: resellers have prices of
-//! their own.
+//! A model is looked up in this order, and what isn't found has no price:
+//!
+//! 1. what the host's own files say;
+//! 2. the exact name among the provider's, in the call's region where that has a row of its own;
+//! 3. the name without a maker's or a region's prefix, then also without the date of its release, or
+//!    `ft:` and the model that was tuned;
+//! 4. a name whose end is open (`…*`), the longest first;
+//! 5. the same names at the providers whose models this one relays at their own prices.
+//!
+//! `name.rs` has the rules. Nothing is matched by likeness.
 
 mod cost;
+mod error;
 pub mod format;
+pub mod import;
+mod index;
 mod name;
+pub mod own;
 mod terms;
-
-use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 
 use sha2::{Digest, Sha256};
 
 use crate::provider::PriceContext;
-use crate::units::{PicoUsd, Tokens};
+use crate::units::{Counts, PicoUsd, Timestamp, Tokens};
+pub use error::{CatalogueError, CatalogueErrors};
 use format::{ModelRow, PriceFile, Rates, SCHEMA};
+use index::Index;
 pub use name::without_date;
+use own::{Own, OwnFile};
 use terms::Terms;
 
-const BUILTIN: &str = include_str!("../../../../../packaging/prices.json");
+/// The text of the catalogue that this program was built with.
+pub const BUILTIN: &str = include_str!("../../../../../packaging/prices.json");
 
 /// The prices of all models that we know prices of.
 #[derive(Debug)]
 pub struct Catalogue {
     version: String,
-    providers: BTreeSet<String>,
     rows: Vec<ModelRow>,
-    /// Every id and alias; values are indexes of `rows`.
-    names: HashMap<String, usize>,
+    index: Index,
+    own: Vec<Own>,
+}
+
+/// A call, as far as its price depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sale<'a> {
+    /// OpenTelemetry's `gen_ai.provider.name`.
+    pub provider: &'a str,
+    /// What the request's `Host` said.
+    pub host: Option<&'a str>,
+    /// The model that served.
+    pub model: &'a str,
+    /// What the provider says of how it was served.
+    pub context: &'a PriceContext,
+    /// When it ended, which is the time that providers with off-peak prices go by.
+    pub at: Timestamp,
+}
+
+/// Whose price it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The catalogue that is built in.
+    Table,
+    /// The host's own files.
+    Own,
+    /// The host's own files, which say that a subscription covers it.
+    Included,
+}
+
+/// What a call costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// All that has a price.
+    pub cost: PicoUsd,
+    /// Everything had one. Otherwise pieces were used that have none, and `cost` is a lower bound.
+    pub complete: bool,
+    /// Whose price it is.
+    pub origin: Origin,
 }
 
 impl Catalogue {
@@ -49,50 +97,36 @@ impl Catalogue {
     pub fn parse(text: &str) -> Result<Self, CatalogueErrors> {
         let file: PriceFile<serde_json::Value> = serde_json::from_str(text)
             .map_err(|error| CatalogueErrors(vec![CatalogueError::File(error)]))?;
-        if file.schema != SCHEMA {
-            return Err(CatalogueErrors(vec![CatalogueError::Schema(file.schema)]));
-        }
-        let mut errors = Vec::new();
-        let mut rows = Vec::new();
-        let mut names = HashMap::new();
-        for (index, value) in file.models.into_iter().enumerate() {
-            let row: ModelRow = match serde_json::from_value(value) {
-                Ok(row) => row,
-                Err(source) => {
-                    errors.push(CatalogueError::Row { row: index + 1, source });
-                    continue;
-                }
-            };
-            for source in [Some(&row.source), row.supplement.as_ref()].into_iter().flatten() {
-                if !file.sources.contains_key(source) {
-                    let (model, name) = (row.id.clone(), source.clone());
-                    errors.push(CatalogueError::Source { model, name });
-                }
-            }
-            let tiers = row.tiers.iter().map(|(tier, rates)| (tier.as_str(), rates));
-            for (tier, rates) in tiers.chain([("standard", &row.standard)]) {
-                if !are_well_formed(rates) {
-                    let (model, tier) = (row.id.clone(), tier.to_owned());
-                    errors.push(CatalogueError::Rates { model, tier });
-                }
-            }
-            for name in row.aliases.iter().chain([&row.id]) {
-                if names.insert(name.to_ascii_lowercase(), rows.len()).is_some() {
-                    errors.push(CatalogueError::Twice(name.clone()));
-                }
-            }
-            rows.push(row);
-        }
-        if !errors.is_empty() {
-            return Err(CatalogueErrors(errors));
-        }
-        let digest = Sha256::digest(text.as_bytes());
-        let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let providers = rows.iter().map(|row| row.provider.clone()).collect();
-        Ok(Self { version: format!("{}-{hash}", file.date), providers, rows, names })
+        let date = file.date;
+        let (rows, index) = checked(file).map_err(CatalogueErrors)?;
+        let version = format!("{date}-{}", short_hash(text.as_bytes()));
+        Ok(Self { version, rows, index, own: Vec::new() })
     }
 
-    /// The file's date and the first 32 bits of the SHA-256 of its text: `2026-11-23-1a2b3c4d`.
+    /// Lets the host's own files win, earlier ones over later ones. `text` is all that they say, for
+    /// the version.
+    ///
+    /// # Errors
+    /// If two of their rows have one name.
+    pub fn with_own(mut self, files: Vec<OwnFile>, text: &str) -> Result<Self, CatalogueErrors> {
+        if files.is_empty() {
+            return Ok(self);
+        }
+        let mut rows = Vec::new();
+        for file in files {
+            match file {
+                OwnFile::Entries(entries) => self.own.extend(entries),
+                OwnFile::Rows(own) => rows.extend(own),
+            }
+        }
+        Index::of(&rows).map_err(|names| CatalogueErrors(twice(names)))?;
+        self.own.extend(rows.into_iter().map(Own::from));
+        self.version = format!("{}+{}", self.version, short_hash(text.as_bytes()));
+        Ok(self)
+    }
+
+    /// The file's date and the first 32 bits of the SHA-256 of its text, `2026-11-23-1a2b3c4d`; with
+    /// `+` and the same of the host's own files behind it, if there are any.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -104,37 +138,119 @@ impl Catalogue {
         &self.rows
     }
 
-    /// Finds what `provider` calls `model`. A provider of whom no price is known sells nothing here.
-    /// The others may relay each other's models (a gateway's provider is known only by the form it
-    /// speaks), and names are unique among them.
+    /// What the host's own files say, in the order in which it is tried.
     #[must_use]
-    pub fn find(&self, provider: &str, model: &str) -> Option<&ModelRow> {
-        if !self.providers.contains(provider) {
-            return None;
-        }
-        name::candidates(model, self.providers.iter().map(String::as_str))
-            .iter()
-            .find_map(|name| self.names.get(name))
-            .and_then(|&index| self.rows.get(index))
+    pub fn own(&self) -> &[Own] {
+        &self.own
     }
 
-    /// What `tokens` of `model` cost under these conditions; `None` if that isn't known.
+    /// Finds what `provider` calls `model` where it is sold in `region`.
     #[must_use]
-    pub fn cost(
-        &self,
-        provider: &str,
-        model: &str,
-        context: &PriceContext,
-        tokens: &Tokens,
-    ) -> Option<PicoUsd> {
-        let row = self.find(provider, model)?;
-        let rates = match terms::of(context) {
-            Terms::Standard => &row.standard,
-            Terms::Tier(tier) => row.tiers.get(tier)?,
-            Terms::Unknown => return None,
-        };
-        cost::cost(rates, tokens)
+    pub fn find(&self, provider: &str, model: &str, region: Option<&str>) -> Option<&ModelRow> {
+        self.index.find(provider, model, region).and_then(|index| self.rows.get(index))
     }
+
+    /// What `tokens` and `counts` cost; `None` if that isn't known.
+    #[must_use]
+    pub fn quote(&self, sale: &Sale<'_>, tokens: &Tokens, counts: &Counts) -> Option<Quote> {
+        let names = name::candidates(sale.model);
+        let Some(own) = self.own.iter().find(|own| own.covers(sale, &names)) else {
+            let price = self.listed(sale, tokens, counts)?;
+            return Some(Quote {
+                cost: price.cost,
+                complete: price.complete,
+                origin: Origin::Table,
+            });
+        };
+        match &own.terms {
+            own::Terms::Included => {
+                Some(Quote { cost: PicoUsd::ZERO, complete: true, origin: Origin::Included })
+            }
+            own::Terms::Row(row) => {
+                let price = price(row, sale, tokens, counts)?;
+                Some(Quote { cost: price.cost, complete: price.complete, origin: Origin::Own })
+            }
+            own::Terms::Discount(rest) => {
+                let price = self.listed(sale, tokens, counts)?;
+                let cost = PicoUsd(scaled(price.cost.0, i128::from(rest.millionths())));
+                Some(Quote { cost, complete: price.complete, origin: Origin::Own })
+            }
+        }
+    }
+
+    fn listed(&self, sale: &Sale<'_>, tokens: &Tokens, counts: &Counts) -> Option<cost::Price> {
+        let row = self.find(sale.provider, sale.model, sale.context.region.as_deref())?;
+        price(row, sale, tokens, counts)
+    }
+}
+
+/// What a row says of a call.
+fn price(row: &ModelRow, sale: &Sale<'_>, tokens: &Tokens, counts: &Counts) -> Option<cost::Price> {
+    let rates = match terms::of(sale.context) {
+        Terms::Standard => match &row.off_peak {
+            Some(low) if low.windows.iter().any(|window| window.holds(sale.at)) => &low.rates,
+            Some(_) | None => &row.standard,
+        },
+        Terms::Tier(tier) => row.tiers.get(tier)?,
+        Terms::Unknown => return None,
+    };
+    let factor = terms::factor(&row.regions, sale.context.region.as_deref())?;
+    cost::cost(rates, factor, tokens, counts)
+}
+
+/// `amount` times so many millionths, a half rounded up.
+const fn scaled(amount: i128, millionths: i128) -> i128 {
+    amount.saturating_mul(millionths).saturating_add(500_000) / 1_000_000
+}
+
+/// The rows of a price file, checked, with their names.
+fn checked(
+    file: PriceFile<serde_json::Value>,
+) -> Result<(Vec<ModelRow>, Index), Vec<CatalogueError>> {
+    if file.schema != SCHEMA {
+        return Err(vec![CatalogueError::Schema(file.schema)]);
+    }
+    let mut errors = Vec::new();
+    let mut rows = Vec::new();
+    for (index, value) in file.models.into_iter().enumerate() {
+        let row: ModelRow = match serde_json::from_value(value) {
+            Ok(row) => row,
+            Err(source) => {
+                errors.push(CatalogueError::Row { row: index + 1, source });
+                continue;
+            }
+        };
+        for source in [Some(&row.source), row.supplement.as_ref()].into_iter().flatten() {
+            if !file.sources.contains_key(source) {
+                let (model, name) = (row.id.clone(), source.clone());
+                errors.push(CatalogueError::Source { model, name });
+            }
+        }
+        errors.extend(faults(&row));
+        rows.push(row);
+    }
+    match Index::of(&rows) {
+        Ok(index) if errors.is_empty() => Ok((rows, index)),
+        Ok(_) => Err(errors),
+        Err(names) => {
+            errors.extend(twice(names));
+            Err(errors)
+        }
+    }
+}
+
+fn twice(names: Vec<String>) -> Vec<CatalogueError> {
+    names.into_iter().map(CatalogueError::Twice).collect()
+}
+
+/// Which of a row's prices are missing, out of order or out of bounds.
+fn faults(row: &ModelRow) -> Vec<CatalogueError> {
+    let off_peak = row.off_peak.iter().map(|low| ("off_peak", &low.rates));
+    let tiers = row.tiers.iter().map(|(tier, rates)| (tier.as_str(), rates));
+    let all = tiers.chain(off_peak).chain([("standard", &row.standard)]);
+    all.filter(|(_, rates)| !are_well_formed(rates))
+        .map(|(tier, _)| CatalogueError::Rates { model: row.id.clone(), tier: tier.to_owned() })
+        .collect()
 }
 
 /// Whether there is a rate for every length of input, in order, and all are amounts in bounds.
@@ -142,65 +258,15 @@ fn are_well_formed(rates: &[Rates]) -> bool {
     let ordered = rates.is_sorted_by(|a, b| a.above < b.above);
     let complete = rates.first().is_some_and(|first| first.above == 0);
     let bounded = rates.iter().all(|rates| {
-        let mut prices = rates.prices().into_iter().flatten();
-        prices.all(|price| (PicoUsd::ZERO..=cost::LARGEST_RATE).contains(&price))
+        rates.prices().all(|price| (PicoUsd::ZERO..=cost::LARGEST_RATE).contains(&price))
     });
     ordered && complete && bounded
 }
 
-/// Something wrong with a price file.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogueError {
-    /// It isn't JSON, or not of the right shape.
-    #[error("not a price file: {0}")]
-    File(#[source] serde_json::Error),
-    /// It is of another version of the format.
-    #[error("schema {0} is not the one this program reads, {SCHEMA}")]
-    Schema(u32),
-    /// A row isn't of the right shape.
-    #[error("model number {row}: {source}")]
-    Row {
-        /// Counted from 1.
-        row: usize,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// A row refers to a source that the file doesn't name.
-    #[error("{model}: no source is called {name:?}")]
-    Source {
-        /// The row's id.
-        model: String,
-        /// What it refers to.
-        name: String,
-    },
-    /// Prices are missing, out of order or out of bounds.
-    #[error("{model}: prices {tier:?} must begin at 0 tokens, rise in `above` and be 0 to 100000")]
-    Rates {
-        /// The row's id.
-        model: String,
-        /// The service tier, or `standard`.
-        tier: String,
-    },
-    /// A name stands for two models.
-    #[error("{0} is listed twice")]
-    Twice(String),
-}
-
-/// Everything that is wrong with a price file. Never empty.
-#[derive(Debug, thiserror::Error)]
-pub struct CatalogueErrors(pub Vec<CatalogueError>);
-
-impl fmt::Display for CatalogueErrors {
-    /// One error a line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{error}")?;
-        }
-        Ok(())
-    }
+/// The first 32 bits of SHA-256.
+fn short_hash(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,14 +4,48 @@
 /// Longer names are no model's: what follows is not looked at.
 const LONGEST: usize = 200;
 
-/// The names to look up, best first. `makers` are the providers whose prefix may be taken off.
-pub(super) fn candidates<'a>(wire: &str, makers: impl Iterator<Item = &'a str>) -> Vec<String> {
+/// Makers whose prefix, `MAKER/` or `MAKER.`, may be taken off.
+const MAKERS: &[&str] = &[
+    "openai",
+    "anthropic",
+    "google",
+    "gemini",
+    "mistralai",
+    "mistral",
+    "cohere",
+    "deepseek",
+    "x-ai",
+    "xai",
+    "perplexity",
+    "groq",
+];
+
+/// Providers whose models are sold under their own names and at their own prices by whoever speaks
+/// their forms without being known by its host: a gateway is known only by the form that it speaks.
+const RELAYED: &[&str] =
+    &["openai", "anthropic", "gcp.gemini", "deepseek", "mistral_ai", "x_ai", "cohere"];
+
+/// Whose prices hold for what `provider` sells and has no prices of its own for. Azure sells
+/// OpenAI's models at OpenAI's prices, as genai-prices says too (`fallback_model_providers`). Other
+/// resellers have prices of their own, so what isn't listed for them isn't known.
+pub(super) fn relayed(provider: &str) -> &'static [&'static str] {
+    match provider {
+        "azure.ai.openai" => &["openai"],
+        "azure.ai.inference" => &["azure.ai.openai", "openai"],
+        _ if RELAYED.contains(&provider) => RELAYED,
+        _ => &[],
+    }
+}
+
+/// The names to look up, best first.
+pub(super) fn candidates(wire: &str) -> Vec<String> {
     if wire.len() > LONGEST {
         return Vec::new();
     }
     let wire = wire.trim().to_ascii_lowercase();
-    let bare = without_maker(&wire, makers);
-    let mut names = vec![wire.clone()];
+    let wire = without_path(&wire);
+    let bare = without_maker(wire);
+    let mut names = vec![wire.to_owned()];
     match bare.strip_prefix("ft:") {
         // `ft:BASE:organisation:name:id` has a price of its own. That of BASE would be a guess.
         Some(tuned) => {
@@ -20,6 +54,7 @@ pub(super) fn candidates<'a>(wire: &str, makers: impl Iterator<Item = &'a str>) 
             names.push(format!("ft:{}", without_date(base)));
         }
         None => {
+            names.push(without_throughput(bare).to_owned());
             names.push(bare.to_owned());
             names.push(without_date(bare).to_owned());
         }
@@ -28,17 +63,32 @@ pub(super) fn candidates<'a>(wire: &str, makers: impl Iterator<Item = &'a str>) 
     names
 }
 
+/// Takes off what is before the model in a resource's name: Amazon's `arn:…/`, Google's `models/` and
+/// `projects/…/models/`.
+fn without_path(name: &str) -> &str {
+    if name.starts_with("arn:") {
+        return name.rsplit('/').next().unwrap_or(name);
+    }
+    if name.starts_with("projects/") || name.starts_with("publishers/") {
+        return name.rsplit("/models/").next().unwrap_or(name);
+    }
+    name.strip_prefix("models/").unwrap_or(name)
+}
+
+/// Takes off the `:51k` that Amazon puts behind a model of another context length at the same price.
+fn without_throughput(name: &str) -> &str {
+    let Some((model, suffix)) = name.rsplit_once(':') else { return name };
+    let thousands = suffix.strip_suffix('k').unwrap_or_default();
+    let is_length = !thousands.is_empty() && thousands.bytes().all(|byte| byte.is_ascii_digit());
+    if is_length && model.contains(':') { model } else { name }
+}
+
 /// Takes off `MAKER/`, or `MAKER.` and the region `global.` before it, at which the price is the
 /// maker's own. Other regions have other prices, so their names stay as they are.
-fn without_maker<'a, 'b>(name: &'a str, makers: impl Iterator<Item = &'b str>) -> &'a str {
+fn without_maker(name: &str) -> &str {
     let local = name.strip_prefix("global.").unwrap_or(name);
-    for maker in makers {
-        let rest = local.strip_prefix(maker).and_then(|rest| rest.strip_prefix(['/', '.']));
-        if let Some(rest) = rest {
-            return rest;
-        }
-    }
-    name
+    let rest = MAKERS.iter().find_map(|maker| local.strip_prefix(maker)?.strip_prefix(['/', '.']));
+    rest.unwrap_or(name)
 }
 
 /// Takes off `-YYYY-MM-DD`, `-YYYYMMDD`, `-latest` or `@…`, which name a release of a model, not
@@ -80,7 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn last(wire: &str) -> String {
-        candidates(wire, ["anthropic", "openai"].into_iter()).pop().unwrap()
+        candidates(wire).pop().unwrap()
     }
 
     #[test]
@@ -97,15 +147,24 @@ mod tests {
             ("gpt-4-0613", "gpt-4-0613"),
             ("gpt-4o-2024-0806", "gpt-4o-2024-0806"),
             ("GPT-4o", "gpt-4o"),
+            ("arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova", "us.amazon.nova"),
+            ("publishers/google/models/gemini-x", "gemini-x"),
+            ("models/gemini-x", "gemini-x"),
         ] {
             assert_eq!(last(wire), name, "{wire}");
         }
     }
 
+    #[test]
+    fn a_context_length_leaves_the_price_alone() {
+        assert!(candidates("amazon.nova-v1:0:51k").contains(&"amazon.nova-v1:0".to_owned()));
+        assert!(!candidates("qwen:32k").contains(&"qwen".to_owned()));
+    }
+
     proptest! {
         #[test]
         fn no_name_is_too_hostile(wire in any::<String>(), tail in "[-@:./0-9ä]{0,14}") {
-            candidates(&format!("{wire}{tail}"), ["anthropic", "openai"].into_iter());
+            candidates(&format!("{wire}{tail}"));
         }
     }
 }
