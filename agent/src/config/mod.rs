@@ -214,7 +214,7 @@ impl Config {
     /// Whether anybody may be kept from model endpoints, or would be.
     #[must_use]
     pub fn enforces(&self) -> bool {
-        let by_budget = self.budgets.iter().any(|budget| budget.enforce != budget::Enforce::Off);
+        let by_budget = self.budgets.iter().any(|budget| budget.enforce != weir_core::detect::budget::Enforce::Off);
         self.enforce.offboarded != Enforcement::Off || by_budget
     }
 

@@ -142,6 +142,7 @@ impl Alerting {
                     | Entry::Batch(_)
                     | Entry::Blind(_)
                     | Entry::Change(_)
+                    | Entry::Block(_)
                     | Entry::Loss(_)
                     | Entry::Start(_)
                     | Entry::Stop(_),

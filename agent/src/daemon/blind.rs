@@ -202,8 +202,8 @@ impl Blind {
                     self.blind(flow, &endpoint, carried, is_closed, status);
                 }
                 Output::Plain { flow, endpoint, carried, request } => {
-                    if let Some((stamp, host)) = &mut opener {
-                        self.look(flow, *stamp, host);
+                    if let Some(opener) = &mut opener {
+                        self.look(flow, opener);
                     }
                     let Some(looked) = self.looked.pop(&flow.id) else { continue };
                     self.told_of(&Sighting {
@@ -238,7 +238,7 @@ impl Blind {
         });
         self.enforcer.seen(flow.process, place(stamp), &process.attribution.identity);
         match transport {
-            Transport::Tcp => self.enforcer.met(flow, End::Model),
+            Transport::Tcp | Transport::Http => self.enforcer.met(flow, End::Model),
             // The socket may have several other ends, which are known by their addresses.
             Transport::Quic => {}
         }
@@ -250,7 +250,7 @@ impl Blind {
     fn elsewhere(&self, opener: &mut Opener<'_>) {
         let Opener { flow, transport, stamp, host } = opener;
         match transport {
-            Transport::Tcp => self.enforcer.met(*flow, End::Other),
+            Transport::Tcp | Transport::Http => self.enforcer.met(*flow, End::Other),
             Transport::Quic => return,
         }
         if self.enforcer.wonders(flow.process, place(*stamp)) {

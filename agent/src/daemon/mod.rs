@@ -129,10 +129,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         enforcer.clone(),
         Arc::clone(&vitals),
     );
-    let alerts = Alerts::new(config.alerts);
+    let alerts = Alerts::new(config.alerts.clone());
     let alerting = Alerting::new(
         alerts.clone(),
-        config.webhooks,
+        config.webhooks.clone(),
         &config.host,
         reader.clone(),
         Checkpoints::new(&config.state_dir, "alert"),

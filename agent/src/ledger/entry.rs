@@ -137,6 +137,7 @@ impl Entry {
             | Self::Batch(_)
             | Self::Blind(_)
             | Self::Finding(_)
+            | Self::Block(_)
             | Self::Loss(_)
             | Self::Start(_)
             | Self::Stop(_) => None,

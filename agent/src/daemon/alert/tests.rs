@@ -13,7 +13,7 @@ use weir_core::alert::{Route, Settings};
 use weir_core::detect::{Detector, Evidence, Finding, FindingId, Severity, State, Subject};
 
 use super::super::changes::Changes;
-use super::super::settle::Keeper;
+use super::super::settle::{BATCH_TIME, Keeper};
 use super::*;
 use crate::config::{Format, Place};
 use crate::ledger::{Ledger, Options};
@@ -79,7 +79,14 @@ fn live(dir: &Path, port: &str, round: u64) {
         Arc::clone(&vitals),
     )
     .unwrap();
-    let keeper = Keeper { ledger, entries: kept, changes: Changes::default(), vitals };
+    let keeper = Keeper {
+        ledger,
+        entries: kept,
+        changes: Changes::default(),
+        patience: BATCH_TIME,
+        vitals,
+        turn: None,
+    };
     thread::spawn(move || keeper.run());
     alerting.run();
 }
