@@ -1,5 +1,5 @@
-//! Watches connections without reading them: programs on the root of the v2 hierarchy of cgroups, so
-//! that they see every process there. They stand beside whatever programs others have there, and let
+//! Watches connections without reading more of them than how they begin: programs on the root of the v2
+//! hierarchy of cgroups, so that they see every process there. They stand beside whatever programs others have there, and let
 //! everything pass. The kernel takes them away when this process ends, however it does.
 //!
 //! Watching is a help and no condition: where it isn't possible, everything else works, and

@@ -132,3 +132,36 @@ fn made_up_credentials_share_a_row_without_any() {
     let [rest] = rows.due(at(1000), true).try_into().unwrap();
     assert_eq!(rest.connections, 67);
 }
+
+proptest! {
+    /// However often and in whatever order it is looked at, what is told adds up to what it carried, and
+    /// nothing is kept of it once it is closed.
+    #[test]
+    fn what_a_connection_carries_is_told_once(
+        steps in prop::collection::vec((0u64..5000, any::<bool>()), 0..20),
+    ) {
+        let mut room = Room::new();
+        let request = request("POST /v1/chat/completions", HOST, "sekret");
+        room.feed(Input::Plain { flow: to(1, "192.0.2.1:80"), carried: SENT, request: &request });
+        let mut carried = SENT.written;
+        let mut told = SENT.written;
+        let mut outputs = Vec::new();
+        for (more, speaks) in steps {
+            carried += more;
+            outputs.extend(room.count(1, carried, 1000));
+            if speaks {
+                outputs.extend(room.speak(7, Some(HOST), 2000));
+            }
+            prop_assert_eq!(room.tick(100_000), [0; 0]);
+        }
+        outputs.extend(room.release(1, carried, 3000));
+        for output in outputs {
+            match output {
+                Output::More { carried, .. } => told += carried.written,
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+        prop_assert_eq!(told, carried);
+        prop_assert_eq!(room.0.blind().count(), 0);
+    }
+}
