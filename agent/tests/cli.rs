@@ -102,6 +102,7 @@ fn budgets_are_shown() {
     insta::assert_snapshot!("budgets", shown(&asked(&daemon, &["budget"])));
     let csv = asked(&daemon, &["budget", "teams", "--format", "csv"]);
     insta::assert_snapshot!("budgets_csv", shown(&csv));
+    insta::assert_snapshot!("budget_unused", shown(&asked(&daemon, &["budget", "unused"])));
     let json = asked(&daemon, &["budget", "--format", "json"]);
     let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(report["rows"][0]["used"]["usd"], "20.50");

@@ -64,8 +64,11 @@ impl Arguments {
 }
 
 fn table(report: &BudgetReport, names: &Names) -> String {
-    if report.rows.is_empty() {
+    if report.names.is_empty() {
         return "No budgets: [[budget]] in the configuration makes one.\n".to_owned();
+    }
+    if report.rows.is_empty() {
+        return format!("Nothing is used yet.\n{}", footer(report));
     }
     let mut table = blank_table(
         &[

@@ -204,11 +204,10 @@ async fn budgets(
     }
     let mut report = blocking(move || (control.budgets)()).await?;
     if let Some(name) = parameters.name {
+        report.names.retain(|known| *known == name);
         report.rows.retain(|row| row.budget == name);
-        if report.rows.is_empty() {
-            return Err(ApiError::Unknown(format!(
-                "no budget has the name {name:?}, or nobody an account of it"
-            )));
+        if report.names.is_empty() {
+            return Err(ApiError::Unknown(format!("no budget has the name {name:?}")));
         }
     }
     Ok(Json(report))

@@ -99,12 +99,24 @@ impl Detecting {
         self.enforcer.hold(self.detect.blocks(), Timestamp::now());
     }
 
-    /// Reads what was stored since the last checkpoint. What is found there and was said before is not
-    /// said again; nor is, where all of the log is read, what was over before anybody looked.
+    /// Reads what was stored since the last checkpoint, and looks at the time. What is found there and was
+    /// said before is not said again; nor is, where all of the log is read, what was over before anybody
+    /// looked. What was said then and isn't found any more, because detectors or the configuration have changed,
+    /// is over.
     fn catch_up(&mut self) {
         let mut said: HashSet<Said> = HashSet::new();
-        let mut found = self.read(|finding| said.extend([key(finding)]));
+        let mut open: HashMap<FindingId, Finding> = HashMap::new();
+        let mut found = self.read(|finding| {
+            said.insert(key(finding));
+            match finding.state {
+                State::Firing => drop(open.insert(finding.id.clone(), finding.clone())),
+                State::Resolved => drop(open.remove(&finding.id)),
+            }
+        });
+        found.extend(self.detect.tick(Timestamp::now()));
         if self.afresh {
+            found.iter().for_each(|finding| drop(open.remove(&finding.id)));
+            found.extend(open.into_values().map(not_found_again));
             let last: HashMap<_, _> =
                 found.iter().map(|finding| (finding.id.clone(), finding.state)).collect();
             let was_said: HashSet<_> = said.iter().map(|(id, _, _)| id.clone()).collect();
@@ -180,6 +192,17 @@ impl Detecting {
         if let Err(error) = self.checkpoints.save(&Checkpoint { position, parts }) {
             tracing::warn!(%error, "what detectors remember can't be written down");
         }
+    }
+}
+
+/// Says that a finding is over that detectors don't find any more.
+fn not_found_again(finding: Finding) -> Finding {
+    Finding {
+        time: Timestamp::now(),
+        state: State::Resolved,
+        summary: "What the configuration asks for now doesn't find this any more".to_owned(),
+        next_step: "Nothing is to be done".to_owned(),
+        ..finding
     }
 }
 

@@ -244,6 +244,7 @@ impl State {
         }
         BudgetReport {
             time: now,
+            names: self.budgets.iter().map(|counting| counting.budget.name.clone()).collect(),
             current: self.clock.is_some(),
             left_out: all.saturating_sub(rows.len()) as u64,
             rows,

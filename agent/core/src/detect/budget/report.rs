@@ -22,6 +22,9 @@ pub struct BudgetReport {
     /// What is stored was read up to a moment ago. After a start that takes some time, and until then
     /// not everything is counted.
     pub current: bool,
+    /// What the budgets are called, in the order of the configuration.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// One for each limit of each budget, and of each account of those that have several. In the order
     /// of the configuration; of one budget, those of which the most is used come first.
     pub rows: Vec<BudgetRow>,
