@@ -31,7 +31,8 @@ const ASKED: [(&[&str], &str); 6] = [
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     build::run(workspace)?;
     unit::run(workspace)?;
-    let dist = workspace.target.join("dist");
+    // Always there, wherever cargo builds: `agent/Cargo.toml` names it.
+    let dist = workspace.root.join("target/dist");
     container::remove(&dist)?;
     for folder in ["man", "completions"] {
         fs::create_dir_all(dist.join(folder))?;
@@ -44,8 +45,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     }
     fs::write(dist.join("copyright"), licences::copyright(workspace)?)?;
     let mut deb = Command::new(cargo_deb(workspace)?);
-    deb.current_dir(&workspace.root).args(["--package", "weir", "--no-build", "--no-strip"]);
-    // Its own list of what was built; what it makes is found by its name.
+    deb.current_dir(&workspace.root).args(["--quiet", "--package", "weir", "--no-build", "--no-strip"]);
     step("Debian package", deb.arg("--output").arg(&dist))?;
     let package = package(&dist)?;
     installs(&dist, &package)?;
