@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use weir::config::{ByteSize, Config, Days, LogFormat, LogLevel, Overrides, Seconds};
-use weir_core::detect::budget::{Enforce, Limit, Measure, Window};
+use weir_core::detect::Enforcement;
+use weir_core::detect::budget::{Limit, Measure, Window};
 use weir_core::meter::Dimension;
 
 fn parse(text: &str) -> Result<Config, String> {
@@ -63,7 +64,7 @@ fn the_smallest_budget_has_a_name_a_window_and_a_limit() {
     let budgets = parse(text).unwrap().budgets;
     let [budget] = budgets.as_slice() else { panic!("{budgets:?}") };
     assert_eq!(budget.name, "everything");
-    assert_eq!((budget.all.len(), budget.per, budget.enforce), (0, None, Enforce::Off));
+    assert_eq!((budget.all.len(), budget.per, budget.enforce), (0, None, Enforcement::Off));
     assert_eq!((budget.warn_at.as_slice(), budget.zone.name.as_str()), (&[800][..], "UTC"));
     let most = 25_000_000_000_000;
     assert_eq!(budget.limits, [Limit { window: Window::Hour, measure: Measure::Usd, most }]);
@@ -77,7 +78,7 @@ fn a_budget_can_have_several_windows() {
     assert_eq!(teams.all.len(), 3);
     assert_eq!(teams.per, Some(Dimension::Team));
     assert_eq!(teams.warn_at, [500, 800, 955]);
-    assert_eq!(teams.enforce, Enforce::DryRun);
+    assert_eq!(teams.enforce, Enforcement::DryRun);
     assert_eq!(teams.zone.name, "UTC");
     let limit = |window, measure, most| Limit { window, measure, most };
     assert_eq!(

@@ -45,7 +45,13 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     }
     fs::write(dist.join("copyright"), licences::copyright(workspace)?)?;
     let mut deb = Command::new(cargo_deb(workspace)?);
-    deb.current_dir(&workspace.root).args(["--quiet", "--package", "weir", "--no-build", "--no-strip"]);
+    deb.current_dir(&workspace.root).args([
+        "--quiet",
+        "--package",
+        "weir",
+        "--no-build",
+        "--no-strip",
+    ]);
     step("Debian package", deb.arg("--output").arg(&dist))?;
     let package = package(&dist)?;
     installs(&dist, &package)?;

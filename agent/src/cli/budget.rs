@@ -15,7 +15,8 @@ use std::io::Write;
 
 use comfy_table::Cell;
 use weir_core::detect::Amount;
-use weir_core::detect::budget::{BudgetReport, BudgetRow, BudgetState, Enforce};
+use weir_core::detect::Enforcement;
+use weir_core::detect::budget::{BudgetReport, BudgetRow, BudgetState};
 use weir_core::units::Timestamp;
 
 use super::connection::{Connection, converse, explain, health, read};
@@ -212,9 +213,9 @@ fn used_up(row: &BudgetRow, now: Timestamp) -> String {
 
 fn state(row: &BudgetRow) -> String {
     let consequence = match (row.state, row.enforce) {
-        (BudgetState::Exceeded, Enforce::Block) => ", blocked",
-        (BudgetState::Exceeded, Enforce::DryRun) => ", would be blocked",
-        (BudgetState::Exceeded, Enforce::Off)
+        (BudgetState::Exceeded, Enforcement::Block) => ", blocked",
+        (BudgetState::Exceeded, Enforcement::DryRun) => ", would be blocked",
+        (BudgetState::Exceeded, Enforcement::Off)
         | (BudgetState::Ok | BudgetState::Projected | BudgetState::Warned, _) => "",
     };
     format!("{}{consequence}", row.state.as_str())

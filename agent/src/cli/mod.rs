@@ -1,9 +1,9 @@
 //! The command line: one file per subcommand, whose own documentation is its manual. All but `run`
 //! ask a running daemon, or do without one; none looks at a probe.
 
-mod budget;
 mod alerts;
 mod blocks;
+mod budget;
 mod calls;
 mod completions;
 mod config;

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use jiff::tz::TimeZone;
 use toml::de::DeValue;
 use weir_core::detect::budget::{
-    BUDGETS_MAX, Budget, Condition, Enforce, LIMITS_MAX, Limit, Measure, WARNINGS_MAX, Window, Zone,
+    BUDGETS_MAX, Budget, Condition, LIMITS_MAX, Limit, Measure, WARNINGS_MAX, Window, Zone,
 };
 use weir_core::meter::Dimension;
 use weir_core::units::PicoUsd;
 
+use super::enforce::enforcement;
 use super::rules::text;
 use super::section::{Section, count, text as string};
 
@@ -48,7 +49,7 @@ fn budget(section: &mut Section<'_, '_>) -> Option<Budget> {
     });
     limits.extend(windows.into_iter().flatten());
     let warn_at = section.take("warn_at", warn_at);
-    let enforce = section.take("enforce", enforce);
+    let enforce = section.take("enforce", enforcement);
     let zone = section.take("time_zone", zone);
     // What is missing because it was wrong is no reason to complain about.
     if section.faults() == faults {
@@ -169,15 +170,6 @@ fn decimal(value: &DeValue<'_>) -> Option<i128> {
         | DeValue::Table(_) => return None,
     };
     digits.parse().ok().map(|PicoUsd(amount)| amount)
-}
-
-fn enforce(value: &DeValue<'_>) -> Result<Enforce, String> {
-    match string(value) {
-        Some("off") => Ok(Enforce::Off),
-        Some("dry-run") => Ok(Enforce::DryRun),
-        Some("block") => Ok(Enforce::Block),
-        Some(_) | None => Err("\"off\", \"dry-run\" or \"block\"".to_owned()),
-    }
 }
 
 fn zone(value: &DeValue<'_>) -> Result<Zone, String> {

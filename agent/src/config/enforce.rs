@@ -1,6 +1,7 @@
 //! `[enforce]`: who is kept from model endpoints, besides those whose budget says so.
 
 use toml::de::DeValue;
+use weir_core::detect::Enforcement;
 
 use super::section::{Section, text};
 
@@ -11,23 +12,12 @@ pub struct Enforce {
     pub offboarded: Enforcement,
 }
 
-/// What happens to somebody who may not use models.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Enforcement {
-    /// Nothing.
-    #[default]
-    Off,
-    /// It is said what would be blocked.
-    DryRun,
-    /// The way to model endpoints is closed.
-    Block,
-}
-
 pub(super) fn read(section: &mut Section<'_, '_>) -> Enforce {
     Enforce { offboarded: section.take("offboarded", enforcement).unwrap_or_default() }
 }
 
-fn enforcement(value: &DeValue<'_>) -> Result<Enforcement, String> {
+/// What is to happen, by its name.
+pub(super) fn enforcement(value: &DeValue<'_>) -> Result<Enforcement, String> {
     match text(value) {
         Some("off") => Ok(Enforcement::Off),
         Some("dry-run") => Ok(Enforcement::DryRun),

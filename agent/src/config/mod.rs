@@ -17,7 +17,7 @@ mod webhook;
 use std::path::{Path, PathBuf};
 
 pub use endpoint::{Endpoint, ParseEndpointError, Scheme};
-pub use enforce::{Enforce, Enforcement};
+pub use enforce::Enforce;
 pub use fingerprint_key::{FingerprintKeyError, fingerprint_key};
 pub use kubernetes::{ClientCertificate, KubeletAddress, Kubernetes};
 pub use problem::{ConfigError, Problem};
@@ -25,6 +25,7 @@ pub use units::{ByteSize, Days, ParseByteSizeError, Seconds};
 pub use webhook::{Format, Place, Webhook};
 use weir_core::alert::Settings;
 use weir_core::blind::HostPattern;
+use weir_core::detect::Enforcement;
 use weir_core::detect::budget::Budget;
 use weir_core::identity::Rules;
 
@@ -214,7 +215,7 @@ impl Config {
     /// Whether anybody may be kept from model endpoints, or would be.
     #[must_use]
     pub fn enforces(&self) -> bool {
-        let by_budget = self.budgets.iter().any(|budget| budget.enforce != weir_core::detect::budget::Enforce::Off);
+        let by_budget = self.budgets.iter().any(|budget| budget.enforce != Enforcement::Off);
         self.enforce.offboarded != Enforcement::Off || by_budget
     }
 

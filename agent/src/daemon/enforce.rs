@@ -4,11 +4,11 @@ use std::sync::mpsc::SyncSender;
 
 use anyhow::Context as _;
 use weir_core::blind::HostPattern;
-use weir_core::detect::{Offboarded, Rule};
+use weir_core::detect::{Enforcement, Offboarded, Rule};
 use weir_core::units::Timestamp;
 
 use crate::capture::Capture;
-use crate::config::{Config, Enforcement};
+use crate::config::Config;
 use crate::control::Blocks;
 use crate::enforce::Enforcer;
 use crate::ledger::{Entry, Reader};

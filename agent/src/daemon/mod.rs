@@ -195,9 +195,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         alerts: alerts.clone(),
         doctor: Box::new({
             let vitals = Arc::clone(&vitals);
-            move || {
-                doctor::report(&capture, &reader, &vitals, kubelet.as_ref(), &alerts, &enforcer)
-            }
+            move || doctor::report(&capture, &reader, &vitals, kubelet.as_ref(), &alerts, &enforcer)
         }),
     };
     tracing::info!(socket = %config.socket.display(), "watching");

@@ -5,6 +5,19 @@ use serde::{Deserialize, Serialize};
 use crate::identity::IdentityId;
 use crate::units::Timestamp;
 
+/// What happens to somebody who may not use models, or not any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Enforcement {
+    /// It is told.
+    #[default]
+    Off,
+    /// And it is said who would be kept from model endpoints, if it were [`Self::Block`].
+    DryRun,
+    /// And who it is is kept from model endpoints.
+    Block,
+}
+
 /// An identity whose way to model endpoints is closed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {

@@ -18,7 +18,7 @@ mod seen;
 
 use crate::identity::IdentityId;
 use crate::units::Timestamp;
-pub use block::{Block, Cause};
+pub use block::{Block, Cause, Enforcement};
 pub use budget::Budgets;
 pub use detector::Detector;
 pub use finding::{Amount, Evidence, Finding, FindingId, Severity, State, Subject};

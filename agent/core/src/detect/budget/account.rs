@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Cell, Open, Standing};
 use super::pace::{Burn, Pace};
 use super::say::About;
-use super::spec::{Budget, Enforce};
+use super::spec::Budget;
 use crate::detect::finding::CALLS_MAX;
-use crate::detect::{Block, Cause, Detector, Finding, State};
+use crate::detect::{Block, Cause, Detector, Enforcement, Finding, State};
 use crate::identity::IdentityId;
 use crate::meter::{Added, CallId, UsageRecord};
 use crate::units::Timestamp;
@@ -59,8 +59,8 @@ impl Account {
             cell.add(limit, &budget.zone.rules, record.time, now, &limit.measure.of(added));
         }
         match budget.enforce {
-            Enforce::Off => {}
-            Enforce::DryRun | Enforce::Block => self.note(&record.identity, now),
+            Enforcement::Off => {}
+            Enforcement::DryRun | Enforcement::Block => self.note(&record.identity, now),
         }
         if let Some(assigned) = &record.workload.assigned {
             self.owner.clone_from(&assigned.owner);
@@ -144,9 +144,9 @@ impl Account {
     /// Who should be blocked at `now`.
     pub(super) fn blocks(&self, budget: &Budget, now: Timestamp) -> Vec<Block> {
         let dry_run = match budget.enforce {
-            Enforce::Off => return Vec::new(),
-            Enforce::DryRun => true,
-            Enforce::Block => false,
+            Enforcement::Off => return Vec::new(),
+            Enforcement::DryRun => true,
+            Enforcement::Block => false,
         };
         let mut blocks = BTreeMap::new();
         for ((cell, standing), limit) in self.standings(budget, now).zip(&budget.limits) {

@@ -33,8 +33,8 @@ use account::Account;
 use counting::Counting;
 pub use report::{BudgetReport, BudgetRow, BudgetState, ROWS_MAX};
 pub use spec::{
-    BUDGETS_MAX, Budget, Condition, Enforce, LIMITS_MAX, Limit, Measure, ParseConditionError,
-    WARNINGS_MAX, Zone,
+    BUDGETS_MAX, Budget, Condition, LIMITS_MAX, Limit, Measure, ParseConditionError, WARNINGS_MAX,
+    Zone,
 };
 pub use window::{ParseWindowError, Window};
 

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Standing};
 use super::counting::Counting;
-use super::spec::{Budget, Enforce, Limit};
+use super::spec::{Budget, Limit};
 use super::window::Window;
-use crate::detect::Amount;
+use crate::detect::{Amount, Enforcement};
 use crate::meter::Dimension;
 use crate::units::Timestamp;
 
@@ -73,7 +73,7 @@ pub struct BudgetRow {
     pub unpriced_calls: u64,
     /// What happens when it is used up.
     #[serde(default)]
-    pub enforce: Enforce,
+    pub enforce: Enforcement,
 }
 
 /// How a limit stands, in a word.

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::account::Account;
 use super::cell::{Open, Standing};
 use super::pace::{Burn, Pace};
-use super::spec::{Budget, Enforce, Limit, Measure};
-use crate::detect::{Detector, Evidence, Finding, FindingId, Severity, State, Subject};
+use super::spec::{Budget, Limit, Measure};
+use crate::detect::{
+    Detector, Enforcement, Evidence, Finding, FindingId, Severity, State, Subject,
+};
 use crate::identity::IdentityId;
 use crate::meter::Dimension;
 use crate::units::{PicoUsd, Timestamp};
@@ -176,10 +178,10 @@ impl About<'_> {
             (State::Firing, Detector::BudgetBurn, _) => {
                 "See with `weir calls --follow` what is called so often, and stop it if nobody wants it"
             }
-            (State::Firing, _, Enforce::Block) => {
+            (State::Firing, _, Enforcement::Block) => {
                 "See with `weir budget` and `weir usage` who has used it; raise the limit in the configuration to let them go on"
             }
-            (State::Firing, _, Enforce::Off | Enforce::DryRun) => {
+            (State::Firing, _, Enforcement::Off | Enforcement::DryRun) => {
                 "See with `weir budget` and `weir usage` who has used it, and slow them down or raise the limit"
             }
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::series::Spent;
 use super::window::Window;
-use crate::detect::Amount;
+use crate::detect::{Amount, Enforcement};
 use crate::meter::{Added, Dimension, UsageRecord};
 use crate::units::PicoUsd;
 
@@ -33,7 +33,7 @@ pub struct Budget {
     /// Parts of the limit, in thousandths, at which to warn: ascending, between 0 and 1,000, both left out.
     pub warn_at: Vec<u32>,
     /// What happens when it is used up.
-    pub enforce: Enforce,
+    pub enforce: Enforcement,
     /// Where days, weeks and months begin.
     pub zone: Zone,
 }
@@ -69,19 +69,6 @@ pub enum Measure {
     Tokens,
     /// Calls.
     Calls,
-}
-
-/// What happens when a budget is used up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Enforce {
-    /// It is told.
-    #[default]
-    Off,
-    /// And who would be kept from model endpoints, if it were [`Self::Block`].
-    DryRun,
-    /// And whose calls have used it up are kept from model endpoints until the window ends.
-    Block,
 }
 
 /// Something that must be the case of a call.
@@ -168,7 +155,7 @@ impl Measure {
     }
 }
 
-impl Enforce {
+impl Enforcement {
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::detect::{Amount, Cause, Detector, Severity, State as FindingState};
+use crate::detect::{Amount, Cause, Detector, Enforcement, Severity, State as FindingState};
 use crate::identity::IdentityId;
 use crate::meter::{CallId, CostSource, Dimension, Settlement};
 use crate::units::{PicoUsd, Tokens};
@@ -49,7 +49,7 @@ fn budget(window: &str, measure: Measure, most: i128) -> Budget {
         per: None,
         limits: vec![Limit { window: window.parse().unwrap(), measure, most }],
         warn_at: vec![800],
-        enforce: Enforce::Off,
+        enforce: Enforcement::Off,
         zone: Zone { name: "UTC".to_owned(), rules: TimeZone::UTC },
     }
 }
@@ -215,7 +215,7 @@ fn a_burst_burns_and_a_plan_does_not() {
 
 #[test]
 fn what_leaves_a_rolling_window_gives_room() {
-    let enforce = Enforce::Block;
+    let enforce = Enforcement::Block;
     let mut budgets = Budgets::new(vec![Budget { enforce, ..dollars("24h", 100) }]);
     assert_eq!(said(&take(&mut budgets, &call(0, "a", 60))), []);
     assert_eq!(said(&take(&mut budgets, &call(12 * HOUR, "b", 50))), [(Firing, High)]);
@@ -232,7 +232,7 @@ fn what_leaves_a_rolling_window_gives_room() {
 #[test]
 fn who_used_a_budget_up_is_blocked_until_its_window_ends() {
     let with = |enforce| Budget { enforce, ..budget("hour", Measure::Calls, 2) };
-    let mut budgets = Budgets::new(vec![with(Enforce::Block)]);
+    let mut budgets = Budgets::new(vec![with(Enforcement::Block)]);
     take(&mut budgets, &call(-1, "before", 0));
     take(&mut budgets, &call(0, "a", 0));
     assert_eq!(budgets.blocks(), []);
@@ -247,7 +247,7 @@ fn who_used_a_budget_up_is_blocked_until_its_window_ends() {
     }
     tick(&mut budgets, HOUR);
     assert_eq!(budgets.blocks(), [], "at once, though the finding ends later");
-    for (enforce, expected) in [(Enforce::Off, None), (Enforce::DryRun, Some(true))] {
+    for (enforce, expected) in [(Enforcement::Off, None), (Enforcement::DryRun, Some(true))] {
         let mut budgets = Budgets::new(vec![with(enforce)]);
         take(&mut budgets, &call(0, "a", 0));
         take(&mut budgets, &call(1, "a", 0));
@@ -304,7 +304,7 @@ fn other_budgets_begin_anew() {
         (dollars("day", 100), true),
         (dollars("day", 101), false),
         (dollars("24h", 100), false),
-        (Budget { enforce: Enforce::Block, ..dollars("day", 100) }, false),
+        (Budget { enforce: Enforcement::Block, ..dollars("day", 100) }, false),
     ] {
         let mut other = Budgets::new(vec![budget]);
         assert_eq!(other.restore(&saved).is_ok(), same);
@@ -317,7 +317,7 @@ fn other_budgets_begin_anew() {
 fn budgets_of(calls: &[UsageRecord]) -> Budgets {
     let per = Some(Dimension::Identity);
     let mut budgets = Budgets::new(vec![
-        Budget { enforce: Enforce::Block, ..dollars("day", 20) },
+        Budget { enforce: Enforcement::Block, ..dollars("day", 20) },
         Budget { name: "c".to_owned(), per, ..dollars("hour", 5) },
         Budget { name: "d".to_owned(), ..dollars("24h", 30) },
     ]);
