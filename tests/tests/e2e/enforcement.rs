@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::Value;
 use weir_tests::harness::{Client, Daemon, Kind, Load, Scene, Who, wait_until};
+use weir_tests::play::Play as Directions;
 
 use crate::{Case, Play, case};
 
@@ -24,6 +25,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("who_is_offboarded_is_stopped_and_nobody_else", || stopped("block")),
         case("a_dry_run_stops_nobody", || stopped("dry-run")),
+        case("a_loop_that_uses_its_budget_up_is_stopped_within_one_call", used_up),
     ]
 }
 
@@ -37,6 +39,45 @@ fn blocks(daemon: &Daemon) -> anyhow::Result<Vec<Value>> {
     let report: Value = serde_json::from_str(&daemon.said(&["blocks", "--format", "json"])?)?;
     anyhow::ensure!(report["enforced"] == true, "{report}");
     Ok(report["blocks"].as_array().context("no blocks")?.clone())
+}
+
+/// Two identities call in a loop, and one of them has a budget. Each call takes as long as it may take to stop
+/// it, so the one that is under way then may come through, and no other.
+fn used_up() -> anyhow::Result<()> {
+    const LIMIT: usize = 5;
+    let scene = Scene::start()?;
+    let home = scene.directory().join("weir");
+    let config = format!(
+        "[blind_spots]\nhosts = [\"localhost\"]\n[[budget]]\nname = \"loop\"\nwindow = \"24h\"\n\
+         match = [\"identity:unit/weir-stopped.service\"]\nlimit_calls = {LIMIT}\nenforce = \"block\"\n"
+    );
+    let daemon = Daemon::start_with(scene.place(), &home, &config)?;
+    let mut play = Play { scene, daemon, callers: Vec::new(), unseen: 0 };
+    let hold_ms = u64::try_from(WITHIN.as_millis())?;
+    let load = || Load {
+        play: Directions { hold_ms, ..Directions::default() },
+        ..Load::new("chat", MANY)
+    };
+    let mut other = play.start(Kind::OpenAiSync, OTHER, &load())?;
+    let mut stopped = play.start(Kind::OpenAiSync, STOPPED, &load())?;
+    let mut held = Vec::new();
+    wait_until("the budget to be used up", Duration::from_secs(20), || {
+        held = blocks(&play.daemon)?;
+        Ok(!held.is_empty())
+    })?;
+    sleep(QUIET);
+    let (made, others) = (calls_of(&play, &stopped), calls_of(&play, &other));
+    anyhow::ensure!((LIMIT..=LIMIT + 1).contains(&made), "{made} of {LIMIT}: {held:?}");
+    anyhow::ensure!(held[0]["cause"]["budget"] == "loop", "{held:?}");
+    sleep(QUIET);
+    anyhow::ensure!(calls_of(&play, &stopped) == made, "it goes on: {:?}", blocks(&play.daemon)?);
+    anyhow::ensure!(calls_of(&play, &other) > others && other.is_running()?, "others are stopped");
+
+    play.daemon.said(&["identity", "unblock", "unit/weir-stopped.service"])?;
+    play.run(Kind::OpenAiSync, STOPPED, &Load::new("chat", 1))?;
+    stopped.kill();
+    other.kill();
+    Ok(())
 }
 
 /// Two identities call in a loop, and one of them is offboarded.
