@@ -97,13 +97,8 @@ impl Blind {
             }
             FlowEvent::Plain { flow, carried, data, stamp } => {
                 let request = Request::read(data, &self.key);
-                match request {
-                    Some(request) => {
-                        self.table.handle(Input::Plain { flow, carried, request: &request });
-                        self.settle(Some((stamp, host)));
-                    }
-                    None => self.capture.forget(flow.id),
-                }
+                self.table.handle(Input::Plain { flow, carried, request: request.as_ref() });
+                self.settle(Some((stamp, host)));
             }
             FlowEvent::Released { id, carried, time } => {
                 self.table.handle(Input::Released { id, carried, time });
