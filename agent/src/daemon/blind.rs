@@ -110,14 +110,9 @@ impl Blind {
             }
             FlowEvent::Plain { flow, carried, data, stamp } => {
                 let request = Request::read(data, &self.key);
-                match request {
-                    Some(request) => {
-                        self.table.handle(Input::Plain { flow, carried, request: &request });
-                        let transport = Transport::Http;
-                        self.settle(Some(Opener { flow, transport, stamp, host }));
-                    }
-                    None => self.capture.forget(flow.id),
-                }
+                self.table.handle(Input::Plain { flow, carried, request: request.as_ref() });
+                let transport = Transport::Http;
+                self.settle(Some(Opener { flow, transport, stamp, host }));
             }
             FlowEvent::Released { id, carried, time } => {
                 self.table.handle(Input::Released { id, carried, time });

@@ -76,8 +76,8 @@ pub enum Input<'a> {
         flow: Flow,
         /// How much it has carried so far.
         carried: Carried,
-        /// The request.
-        request: &'a Request,
+        /// The request; absent if it says too little.
+        request: Option<&'a Request>,
     },
     /// How much a connection has carried so far.
     Counted {

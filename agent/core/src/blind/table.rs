@@ -189,8 +189,10 @@ impl Table {
     }
 
     /// A connection whose first request could be seen is judged at once.
-    fn plain(&mut self, flow: Flow, carried: Carried, request: &Request) {
-        let Some(endpoint) = self.plain_endpoint(flow.remote, request) else {
+    fn plain(&mut self, flow: Flow, carried: Carried, request: Option<&Request>) {
+        let known =
+            request.and_then(|request| Some((request, self.plain_endpoint(flow.remote, request)?)));
+        let Some((request, endpoint)) = known else {
             self.outputs.push_back(Output::Forget { id: flow.id });
             return;
         };

@@ -42,7 +42,7 @@ fn only_what_goes_to_a_model_counts() {
     ] {
         let request = request(line, host, "sekret");
         let (flow, carried) = (to(1, remote), SENT);
-        let outputs = Room::new().feed(Input::Plain { flow, carried, request: &request });
+        let outputs = Room::new().feed(Input::Plain { flow, carried, request: Some(&request) });
         let expected = match expected {
             Some((host, known_by)) => {
                 let host = host.to_owned();
@@ -53,6 +53,9 @@ fn only_what_goes_to_a_model_counts() {
         };
         assert_eq!(outputs, [expected], "{line} {host}");
     }
+    let flow = to(1, "192.0.2.1:80");
+    let outputs = Room::new().feed(Input::Plain { flow, carried: SENT, request: None });
+    assert_eq!(outputs, [Output::Forget { id: flow.id }]);
 }
 
 /// It is no connection that a TLS library could have shown.
@@ -61,7 +64,7 @@ fn what_is_read_is_set_against_no_plain_connection() {
     let mut room = Room::new();
     let flow = to(1, "192.0.2.1:80");
     let request = request("POST /v1/chat/completions", HOST, "sekret");
-    room.feed(Input::Plain { flow, carried: SENT, request: &request });
+    room.feed(Input::Plain { flow, carried: SENT, request: Some(&request) });
     assert!(!room.0.is_following());
     room.greet(super::flow(2, 7, 0), HOST);
     room.count(2, 5000, 100);
@@ -142,7 +145,7 @@ proptest! {
     ) {
         let mut room = Room::new();
         let request = request("POST /v1/chat/completions", HOST, "sekret");
-        room.feed(Input::Plain { flow: to(1, "192.0.2.1:80"), carried: SENT, request: &request });
+        room.feed(Input::Plain { flow: to(1, "192.0.2.1:80"), carried: SENT, request: Some(&request) });
         let mut carried = SENT.written;
         let mut told = SENT.written;
         let mut outputs = Vec::new();
