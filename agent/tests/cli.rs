@@ -351,8 +351,8 @@ fn prices_are_imported_checked_and_shown() {
     let show = [&["prices", "show", "--format", "json", "gpt-4o"][..], &config].concat();
     let output = weir(&show).output().unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["own"].as_array().unwrap().len(), 2, "{report}");
-    assert_eq!(report["own"][1]["terms"]["row"]["standard"][0]["input"], "0.15");
+    assert_eq!(report["own"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(report["own_models"][0]["standard"][0]["input"], "0.15");
     let models = report["models"].as_array().unwrap();
     let gpt = models.iter().find(|row| row["provider"] == "openai").unwrap();
     assert_eq!(gpt["standard"][0]["input"], "2.50");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! $ weir prices import --format litellm model_prices_and_context_window.json > 50-litellm.json
-//! weir: 3,012 models; 1,402 things were left out
+//! weir: 2,359 models; 2,731 things were left out
 //! ```
 //!
 //! Nothing is fetched. CSV has a line of titles: `provider`, `model`, and any price of the format, such
