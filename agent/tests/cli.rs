@@ -354,3 +354,75 @@ fn the_manual_has_a_page_for_each_command() {
         assert!(text.starts_with(".ie") && text.contains(word), "{page}: {text}");
     }
 }
+
+const IMPORTED: &str = r#"{"groq/llama-x": {"litellm_provider": "groq", "mode": "chat",
+    "input_cost_per_token": 1.5e-7, "output_cost_per_token": 6e-7}, "x": {"litellm_provider": "y"}}"#;
+
+#[test]
+fn prices_are_imported_checked_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(place("map.json"), IMPORTED).unwrap();
+    let import = ["prices", "import", "--format", "litellm", &place("map.json")];
+    let output = weir(&import).output().unwrap();
+    assert!(output.status.success(), "{}", shown(&output));
+    std::fs::create_dir(place("prices.d")).unwrap();
+    std::fs::write(place("prices.d/50.json"), &output.stdout).unwrap();
+    let own = "[[price]]\nprovider = 'groq'\ndiscount_percent = '10'\n";
+    std::fs::write(place("prices.d/10.toml"), own).unwrap();
+    std::fs::write(place("weir.toml"), format!("prices.dir = '{}'\n", place("prices.d"))).unwrap();
+
+    let files = [place("prices.d/10.toml"), place("prices.d/50.json")];
+    let output = weir(&["prices", "check", &files[0], &files[1]]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    let config = ["--config", &place("weir.toml")];
+    let show = [&["prices", "show", "--format", "json", "gpt-4o"][..], &config].concat();
+    let output = weir(&show).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["own"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(report["own_models"][0]["standard"][0]["input"], "0.15");
+    let models = report["models"].as_array().unwrap();
+    let gpt = models.iter().find(|row| row["provider"] == "openai").unwrap();
+    assert_eq!(gpt["standard"][0]["input"], "2.50");
+
+    std::fs::write(place("prices.d/60.toml"), "[[price]]\nincluded = true\n").unwrap();
+    let output = weir(&["prices", "check", &place("prices.d/60.toml")]).output().unwrap();
+    assert_eq!(output.status.code(), Some(6), "{}", shown(&output));
+    assert_eq!(weir(&show).output().unwrap().status.code(), Some(6));
+}
+
+#[test]
+fn a_table_of_prices_is_imported_line_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ours.csv");
+    std::fs::write(&file, "provider,model,input,output\nopenai,Ours,1,2\nopenai,more,1,\n")
+        .unwrap();
+    let import = ["prices", "import", "--format", "csv", file.to_str().unwrap()];
+    let output = weir(&import).output().unwrap();
+    let rows: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(rows["models"][1]["standard"][0]["output"], "2.00", "{rows}");
+    assert_eq!(rows["models"][0]["id"], "more");
+    std::fs::write(&file, "provider,model,inptu\nopenai,ours,1\nopenai,,1\n").unwrap();
+    let output = weir(&import).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = shown(&output);
+    assert!(
+        said.contains("line 2: unknown field `inptu`") && said.contains("line 3: no model"),
+        "{said}"
+    );
+}
+
+#[test]
+fn history_is_priced_again() {
+    let mut daemon = Daemon::start();
+    daemon.store(&[call(1, "ann", "gpt-4o"), call(2, "ann", "own")]);
+    let rerate = ["prices", "rerate", "--since", "2000-01-01", "--format", "json"];
+    let output = asked(&daemon, &rerate);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    let of = |model: &str| rows.iter().find(|row| row["model"] == model).unwrap();
+    assert_eq!((&of("gpt-4o")["calls"], &of("gpt-4o")["unpriced_after"]), (&1.into(), &0.into()));
+    assert_eq!(of("own")["unpriced_after"], 1, "{report}");
+    let output = asked(&daemon, &["prices", "rerate", "--version", "2000-01-01-00000000"]);
+    assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
+}

@@ -118,7 +118,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("left out {line}");
     }
     println!("{} changes; {} models", changes.len(), new.models.len());
-    let text = render(&new)?;
+    let text = new.render()?;
     Catalogue::parse(&text).context("the new catalogue is wrong")?;
     if args.check {
         ensure!(changes.is_empty(), "the catalogue differs from its sources");
@@ -161,18 +161,4 @@ fn keep_dates(new: &mut PriceFile, old: Option<&PriceFile>) {
     if new.models == old.models && new.sources == old.sources {
         new.date = old.date;
     }
-}
-
-/// One row a line, so that a difference between two catalogues reads as one of models.
-fn render(file: &PriceFile) -> Result<String> {
-    let head = PriceFile::<()> {
-        schema: file.schema,
-        date: file.date,
-        sources: file.sources.clone(),
-        models: Vec::new(),
-    };
-    let head = serde_json::to_string_pretty(&head)?;
-    let head = head.strip_suffix("[]\n}").context("the head doesn't end in the models")?;
-    let rows = file.models.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
-    Ok(format!("{head}[\n    {}\n  ]\n}}\n", rows.join(",\n    ")))
 }

@@ -232,7 +232,11 @@ fn prices(config: &Config) -> anyhow::Result<Catalogue> {
     if let Err(error) = own.kept().keep(&config.state_dir, catalogue.version()) {
         tracing::warn!(%error, "the version of the prices can't be kept");
     }
-    tracing::info!(version = catalogue.version(), own = catalogue.own().len(), "prices");
+    tracing::info!(
+        version = catalogue.version(),
+        own = catalogue.own().len() + catalogue.own_rows().len(),
+        "prices"
+    );
     Ok(catalogue)
 }
 

@@ -10,8 +10,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use weir_core::meter::Catalogue;
+use weir_core::meter::catalogue::CatalogueErrors;
 use weir_core::meter::catalogue::own::{self, OwnFile};
-use weir_core::meter::catalogue::{CatalogueErrors, format::PriceFile};
 
 pub use kept::{Kept, KeptError};
 
@@ -115,23 +115,6 @@ impl OwnPrices {
 /// With everything that is wrong with it, a line each.
 pub fn check(path: &Path) -> Result<OwnFile, String> {
     own::read(value(path)?).map_err(|errors| errors.to_string())
-}
-
-/// A price file as text, one row a line.
-///
-/// # Errors
-/// Never: a price file has no value that JSON has no form for.
-pub fn render(file: &PriceFile) -> serde_json::Result<String> {
-    let head = PriceFile::<()> {
-        schema: file.schema,
-        date: file.date,
-        sources: file.sources.clone(),
-        models: Vec::new(),
-    };
-    let head = serde_json::to_string_pretty(&head)?;
-    let head = head.strip_suffix("[]\n}").unwrap_or(&head);
-    let rows = file.models.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
-    Ok(format!("{head}[\n    {}\n  ]\n}}\n", rows.join(",\n    ")))
 }
 
 fn priced(table: Catalogue, own: &[serde_json::Value]) -> Result<Catalogue, CatalogueErrors> {

@@ -112,7 +112,8 @@ pub(super) fn run(python: &Path, golden: Option<&Path>) -> Result<()> {
 /// A few cases of each provider, tier and calculator.
 #[derive(Default)]
 struct Sample<'a> {
-    taken: BTreeMap<(&'a str, Option<&'a str>, Option<&'a str>, &'static str), usize>,
+    /// By provider, tier, region and calculator.
+    taken: BTreeMap<[&'a str; 4], usize>,
     cases: Vec<Golden<'a>>,
 }
 
@@ -128,9 +129,9 @@ impl<'a> Sample<'a> {
     fn offer(&mut self, case: &'a Case, cost: Option<PicoUsd>, calculator: &'static str) {
         const EACH: usize = 4;
         let Some(cost_usd) = cost else { return };
-        let kind = (case.provider.as_str(), case.tier.as_deref());
         let region = case.region.as_deref().filter(|_| case.provider != "aws.bedrock");
-        let taken = self.taken.entry((kind.0, kind.1, region, calculator)).or_default();
+        let (tier, region) = (case.tier.as_deref().unwrap_or(""), region.unwrap_or(""));
+        let taken = self.taken.entry([&case.provider, tier, region, calculator]).or_default();
         *taken += 1;
         if *taken <= EACH {
             self.cases.push(Golden { case, calculator, cost_usd });

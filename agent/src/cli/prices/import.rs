@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! $ weir prices import --format litellm model_prices_and_context_window.json > 50-litellm.json
-//! weir: 3,012 models; 1,402 things were left out
+//! weir: 2,359 models; 2,731 things were left out
 //! ```
 //!
 //! Nothing is fetched. CSV has a line of titles: `provider`, `model`, and any price of the format, such
@@ -21,7 +21,7 @@ use weir_core::units::Timestamp;
 
 use super::super::output::{counted, grouped};
 use crate::exit::Exit;
-use crate::prices::{bounded, render};
+use crate::prices::bounded;
 
 /// So many bytes a file that is imported may have.
 const FILE_MAX: u64 = 64 << 20;
@@ -85,7 +85,7 @@ impl Arguments {
             sources: BTreeMap::from([source(self.format, &self.file)]),
             models: rows,
         };
-        let text = render(&file)?;
+        let text = file.render()?;
         // What can't be read again must not be written.
         own::read(serde_json::from_str(&text)?).context("these prices can't be used")?;
         std::io::stdout().write_all(text.as_bytes())?;

@@ -53,6 +53,7 @@ pub(super) struct Arguments {
 struct Shown<'a> {
     version: &'a str,
     own: &'a [Own],
+    own_models: &'a [ModelRow],
     models: Vec<&'a ModelRow>,
 }
 
@@ -70,8 +71,13 @@ impl Arguments {
         let text = match self.format {
             Format::Table => table(&catalogue, &rows),
             Format::Json => {
-                let (version, own) = (catalogue.version(), catalogue.own());
-                format!("{}\n", serde_json::to_string(&Shown { version, own, models: rows })?)
+                let shown = Shown {
+                    version: catalogue.version(),
+                    own: catalogue.own(),
+                    own_models: catalogue.own_rows(),
+                    models: rows,
+                };
+                format!("{}\n", serde_json::to_string(&shown)?)
             }
             Format::Csv => csv(&rows)?,
         };
@@ -130,7 +136,7 @@ fn table(catalogue: &Catalogue, rows: &[&ModelRow]) -> String {
     }
     let version = catalogue.version();
     text.push_str(&format!("\nDollars for a million tokens, by prices {version}\n"));
-    let own = catalogue.own().len() as u64;
+    let own = (catalogue.own().len() + catalogue.own_rows().len()) as u64;
     if own > 0 {
         let own = counted(own, "entry", "entries");
         text.push_str(&format!("{own} of this host's own come before these\n"));

@@ -32,6 +32,21 @@ pub struct PriceFile<M = ModelRow> {
     pub models: Vec<M>,
 }
 
+impl PriceFile {
+    /// The file as text, one row a line, so that a difference between two reads as one of models.
+    ///
+    /// # Errors
+    /// If a value has no form in JSON, which none of these has.
+    pub fn render(&self) -> serde_json::Result<String> {
+        let (date, sources) = (self.date, self.sources.clone());
+        let head = PriceFile::<()> { schema: self.schema, date, sources, models: Vec::new() };
+        let head = serde_json::to_string_pretty(&head)?;
+        let head = head.strip_suffix("[]\n}").unwrap_or(&head);
+        let rows = self.models.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+        Ok(format!("{head}[\n    {}\n  ]\n}}\n", rows.join(",\n    ")))
+    }
+}
+
 /// A published data set that rows were taken from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -54,6 +54,16 @@ impl Index {
             .filter_map(|provider| self.providers.get(provider))
             .find_map(|known| known.find(&names, region))
     }
+
+    /// The row of what `provider` calls `model`, and of nobody else.
+    pub(super) fn sold_by(
+        &self,
+        provider: &str,
+        model: &str,
+        region: Option<&str>,
+    ) -> Option<usize> {
+        self.providers.get(provider)?.find(&candidates(model), region)
+    }
 }
 
 impl Names {

@@ -42,6 +42,8 @@ pub struct Catalogue {
     rows: Vec<ModelRow>,
     index: Index,
     own: Vec<Own>,
+    own_rows: Vec<ModelRow>,
+    own_index: Index,
 }
 
 /// A call, as far as its price depends on it.
@@ -100,10 +102,11 @@ impl Catalogue {
         let date = file.date;
         let (rows, index) = checked(file).map_err(CatalogueErrors)?;
         let version = format!("{date}-{}", short_hash(text.as_bytes()));
-        Ok(Self { version, rows, index, own: Vec::new() })
+        let (own, own_rows, own_index) = (Vec::new(), Vec::new(), Index::default());
+        Ok(Self { version, rows, index, own, own_rows, own_index })
     }
 
-    /// Lets the host's own files win, earlier ones over later ones. `text` is all that they say, for
+    /// Lets the host's own files win: first their entries, earlier ones over later ones, then their rows. `text` is all that they say, for
     /// the version.
     ///
     /// # Errors
@@ -112,15 +115,14 @@ impl Catalogue {
         if files.is_empty() {
             return Ok(self);
         }
-        let mut rows = Vec::new();
         for file in files {
             match file {
                 OwnFile::Entries(entries) => self.own.extend(entries),
-                OwnFile::Rows(own) => rows.extend(own),
+                OwnFile::Rows(rows) => self.own_rows.extend(rows),
             }
         }
-        Index::of(&rows).map_err(|names| CatalogueErrors(twice(names)))?;
-        self.own.extend(rows.into_iter().map(Own::from));
+        self.own_index =
+            Index::of(&self.own_rows).map_err(|names| CatalogueErrors(twice(names)))?;
         self.version = format!("{}+{}", self.version, short_hash(text.as_bytes()));
         Ok(self)
     }
@@ -138,10 +140,16 @@ impl Catalogue {
         &self.rows
     }
 
-    /// What the host's own files say, in the order in which it is tried.
+    /// The entries of the host's own files, in the order in which they are tried.
     #[must_use]
     pub fn own(&self) -> &[Own] {
         &self.own
+    }
+
+    /// The rows of the host's own files, which come before those of the same name and provider here.
+    #[must_use]
+    pub fn own_rows(&self) -> &[ModelRow] {
+        &self.own_rows
     }
 
     /// Finds what `provider` calls `model` where it is sold in `region`.
@@ -155,37 +163,43 @@ impl Catalogue {
     pub fn quote(&self, sale: &Sale<'_>, tokens: &Tokens, counts: &Counts) -> Option<Quote> {
         let names = name::candidates(sale.model);
         let Some(own) = self.own.iter().find(|own| own.covers(sale, &names)) else {
-            let price = self.listed(sale, tokens, counts)?;
-            return Some(Quote {
-                cost: price.cost,
-                complete: price.complete,
-                origin: Origin::Table,
-            });
+            return self.listed(sale, tokens, counts);
         };
         match &own.terms {
             own::Terms::Included => {
                 Some(Quote { cost: PicoUsd::ZERO, complete: true, origin: Origin::Included })
             }
-            own::Terms::Row(row) => {
-                let price = price(row, sale, tokens, counts)?;
-                Some(Quote { cost: price.cost, complete: price.complete, origin: Origin::Own })
-            }
+            own::Terms::Row(row) => price(row, sale, tokens, counts, Origin::Own),
             own::Terms::Discount(rest) => {
-                let price = self.listed(sale, tokens, counts)?;
-                let cost = PicoUsd(scaled(price.cost.0, i128::from(rest.millionths())));
-                Some(Quote { cost, complete: price.complete, origin: Origin::Own })
+                let listed = self.listed(sale, tokens, counts)?;
+                let cost = PicoUsd(scaled(listed.cost.0, i128::from(rest.millionths())));
+                Some(Quote { cost, origin: Origin::Own, ..listed })
             }
         }
     }
 
-    fn listed(&self, sale: &Sale<'_>, tokens: &Tokens, counts: &Counts) -> Option<cost::Price> {
-        let row = self.find(sale.provider, sale.model, sale.context.region.as_deref())?;
-        price(row, sale, tokens, counts)
+    /// What the rows say, the host's own first.
+    fn listed(&self, sale: &Sale<'_>, tokens: &Tokens, counts: &Counts) -> Option<Quote> {
+        let region = sale.context.region.as_deref();
+        let own = self.own_index.sold_by(sale.provider, sale.model, region);
+        match own.and_then(|index| self.own_rows.get(index)) {
+            Some(row) => price(row, sale, tokens, counts, Origin::Own),
+            None => {
+                let row = self.find(sale.provider, sale.model, region)?;
+                price(row, sale, tokens, counts, Origin::Table)
+            }
+        }
     }
 }
 
 /// What a row says of a call.
-fn price(row: &ModelRow, sale: &Sale<'_>, tokens: &Tokens, counts: &Counts) -> Option<cost::Price> {
+fn price(
+    row: &ModelRow,
+    sale: &Sale<'_>,
+    tokens: &Tokens,
+    counts: &Counts,
+    origin: Origin,
+) -> Option<Quote> {
     let rates = match terms::of(sale.context) {
         Terms::Standard => match &row.off_peak {
             Some(low) if low.windows.iter().any(|window| window.holds(sale.at)) => &low.rates,
@@ -195,7 +209,8 @@ fn price(row: &ModelRow, sale: &Sale<'_>, tokens: &Tokens, counts: &Counts) -> O
         Terms::Unknown => return None,
     };
     let factor = terms::factor(&row.regions, sale.context.region.as_deref())?;
-    cost::cost(rates, factor, tokens, counts)
+    let price = cost::cost(rates, factor, tokens, counts)?;
+    Some(Quote { cost: price.cost, complete: price.complete, origin })
 }
 
 /// `amount` times so many millionths, a half rounded up.

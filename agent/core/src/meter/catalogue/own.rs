@@ -80,18 +80,6 @@ impl Own {
     }
 }
 
-impl From<ModelRow> for Own {
-    fn from(row: ModelRow) -> Self {
-        let models = row.aliases.iter().chain([&row.id]).map(|name| name.to_ascii_lowercase());
-        Self {
-            provider: Some(row.provider.clone()),
-            host: None,
-            models: models.collect(),
-            terms: Terms::Row(Box::new(row)),
-        }
-    }
-}
-
 /// An entry as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

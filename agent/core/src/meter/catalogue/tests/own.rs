@@ -95,6 +95,33 @@ fn a_price_file_of_ones_own_wins_and_is_in_the_version() {
 }
 
 #[test]
+fn rows_of_ones_own_have_regions_and_are_nobody_elses() {
+    let row = |id: &str, input: &str, region: &str| {
+        serde_json::json!({"provider": "openai", "id": id, "source": "s", "taken": "2026-11-23",
+            "standard": [{"input": input}], "regions": {region: "1"}})
+    };
+    let file = serde_json::json!({"schema": 2, "date": "2026-11-23",
+        "sources": {"s": {"version": "1", "url": "u", "license": "l"}},
+        "models": [row("gpt-4o", "7", "*"), row("eu/gpt-4o", "8", "eu")]});
+    let discount = serde_json::json!({"price": [{"model": "gpt-4o", "discount_percent": "50"}]});
+    let files = [file.clone(), discount].map(|file| read(file).unwrap());
+    let halved = Catalogue::builtin().unwrap().with_own(files.into(), "x").unwrap();
+    let plain = Catalogue::builtin().unwrap().with_own(vec![read(file).unwrap()], "x").unwrap();
+    let eu = PriceContext { region: Some("eu".to_owned()), ..PriceContext::default() };
+    let none = PriceContext::default();
+    for (catalogue, provider, context, dollars) in [
+        (&plain, "openai", &none, "7.00"),
+        (&plain, "openai", &eu, "8.00"),
+        (&plain, "azure.ai.openai", &none, "2.50"),
+        (&halved, "openai", &eu, "4.00"),
+        (&halved, "azure.ai.openai", &none, "1.25"),
+    ] {
+        let cost = cost(catalogue, provider, "gpt-4o", context, &input(1_000_000)).unwrap();
+        assert_eq!(cost.to_string(), dollars, "{provider} {context:?}");
+    }
+}
+
+#[test]
 fn every_error_of_an_own_file_is_reported() {
     let own = r#"
         [[price]]
