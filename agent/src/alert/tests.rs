@@ -1,6 +1,6 @@
 //! Receivers of our own, as hostile as they come, and what an attempt makes of them.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

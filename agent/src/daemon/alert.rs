@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
-use weir_core::alert::{AlertEvent, Answer, Delivery, Line};
+use weir_core::alert::{AlertEvent, Answer, Delivery};
 use weir_core::units::Timestamp;
 
 use super::vitals::Vitals;
@@ -131,21 +131,12 @@ impl Alerting {
                 break;
             }
             match entry {
-                Ok(Entry::Finding(finding)) => alerts.book().take(Line::Finding(&finding)),
-                Ok(Entry::Alert(event)) => {
-                    unread.remove(&event.id);
-                    alerts.book().take(Line::Alert(&event));
+                Ok(entry) => {
+                    alerts.take(&entry);
+                    if let Some(name) = entry.name() {
+                        unread.remove(name);
+                    }
                 }
-                Ok(
-                    Entry::Call(_)
-                    | Entry::Edge(_)
-                    | Entry::Batch(_)
-                    | Entry::Blind(_)
-                    | Entry::Change(_)
-                    | Entry::Loss(_)
-                    | Entry::Start(_)
-                    | Entry::Stop(_),
-                ) => {}
                 Err(error) => {
                     tracing::warn!(%error, "alerts can't read the log");
                     break;

@@ -31,12 +31,12 @@ pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    list: list::Arguments,
+    list: list::List,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    List(list::Arguments),
+    List(list::List),
     Show(list::Show),
     Ack(say::Ack),
     Silence(say::Silence),
