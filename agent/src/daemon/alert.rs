@@ -19,6 +19,8 @@ use crate::ledger::{Checkpoint, Checkpoints, Entry, Follow, Position, Reader};
 
 /// How often it is looked at what is to be done.
 const TICK: Duration = Duration::from_secs(1);
+/// The same where there is nobody to tell.
+const IDLE: Duration = Duration::from_secs(60);
 /// How often what is known is written down. What is stored in between is read again.
 const SAVE: Duration = Duration::from_secs(300);
 /// The one part of a checkpoint.
@@ -101,6 +103,7 @@ impl Alerting {
     /// Runs until the daemon stops. Attempts that are under way then are made again after the next start.
     pub(super) fn run(mut self) {
         let mut saved = Instant::now();
+        let patience = if self.webhooks.is_empty() { IDLE } else { TICK };
         while !self.vitals.is_stopping() {
             self.read();
             self.take_answers();
@@ -110,7 +113,7 @@ impl Alerting {
                 saved = Instant::now();
                 self.save();
             }
-            self.follow.wait(TICK);
+            self.follow.wait(patience);
         }
         self.save();
         self.runtime.shutdown_background();
