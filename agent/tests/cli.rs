@@ -9,7 +9,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use support::{Daemon, call};
+use support::{Daemon, call, finding};
+use weir_core::detect::Severity;
 use weir_core::http::{CredentialKind, CredentialPlace};
 use weir_core::identity::Assigned;
 use weir_core::meter::UsageRecord;
@@ -50,6 +51,9 @@ fn help_teaches() {
         "identity offboard",
         "identity rename",
         "credentials",
+        "alerts",
+        "alerts silence",
+        "alerts test",
         "doctor",
         "metrics",
         "config check",
@@ -82,6 +86,31 @@ fn wrong_arguments_are_usage_errors() {
 fn without_a_daemon_it_says_how_to_start_one() {
     let output = weir(&["usage", "--socket", "/nonexistent/weir.sock"]).output().unwrap();
     insta::assert_snapshot!(shown(&output));
+}
+
+#[test]
+fn alerts_are_listed_shown_and_acknowledged() {
+    let daemon = Daemon::start();
+    assert!(shown(&asked(&daemon, &["alerts"])).starts_with("Nothing is wrong."));
+    daemon.find(finding(0xab, Severity::High));
+    let acked = asked(&daemon, &["alerts", "ack", "abab", "--comment", "mine"]);
+    assert_eq!(acked.status.code(), Some(0), "{}", shown(&acked));
+    insta::assert_snapshot!("alerts", shown(&asked(&daemon, &["alerts", "list"])));
+    let text = shown(&asked(&daemon, &["alerts", "show", "ab"]));
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("acked")).collect();
+    insta::assert_snapshot!("alert", lines.join("\n"));
+    let silenced = asked(&daemon, &["alerts", "silence", "severity=high", "--for", "2h"]);
+    assert_eq!(silenced.status.code(), Some(0), "{}", shown(&silenced));
+    assert!(shown(&asked(&daemon, &["alerts"])).contains("silenced"));
+    for (arguments, code) in [
+        (&["alerts", "silence", "severity=high", "--for", "2026-11-01"][..], 2),
+        (&["alerts", "silence", "colour=red"], 2),
+        (&["alerts", "silence"], 2),
+        (&["alerts", "show", "cd"], 1),
+        (&["alerts", "test", "nobody"], 1),
+    ] {
+        assert_eq!(asked(&daemon, arguments).status.code(), Some(code), "{arguments:?}");
+    }
 }
 
 #[test]

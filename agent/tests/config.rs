@@ -1,11 +1,15 @@
 //! The configuration as files: what is accepted, and what is said of what is not.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
-use weir::config::{ByteSize, Config, Days, LogFormat, LogLevel, Overrides, Seconds};
-use weir_core::detect::Enforcement;
+use weir::config::{
+    ByteSize, Config, Days, Format, LogFormat, LogLevel, Overrides, Place, Seconds,
+};
+use weir_core::alert::{Label, Settings};
 use weir_core::detect::budget::{Limit, Measure, Window};
+use weir_core::detect::{Enforcement, Severity};
 use weir_core::meter::Dimension;
 
 fn parse(text: &str) -> Result<Config, String> {
@@ -56,6 +60,24 @@ fn everything_can_be_said() {
     assert_eq!(bot.spec().approved_models, ["gpt-5*"]);
     assert_eq!(people.label(), "unix:user:*, unix:gid:100");
     assert_eq!(people.spec().assigned.team.as_deref(), Some("people"));
+    let [security, chat, siem] = config.webhooks.as_slice() else { panic!("three webhooks") };
+    let routes: Vec<_> = config.webhooks.iter().map(|webhook| webhook.route.clone()).collect();
+    let expected = Settings {
+        group_by: vec![Label::Team],
+        group_wait: Duration::ZERO,
+        group_interval: Duration::from_secs(60),
+        repeat_interval: Duration::from_secs(86_400),
+        routes,
+    };
+    assert_eq!(config.alerts, expected);
+    assert_eq!(security.secret_file, Some(PathBuf::from("/etc/weir/webhook.secret")));
+    assert_eq!(security.route.min_severity, Severity::Low);
+    assert!(security.route.send_resolved);
+    assert_eq!(chat.place, Place::File(PathBuf::from("/etc/weir/slack.url")));
+    assert_eq!((chat.format, chat.route.per_minute), (Format::Slack, 5));
+    assert!(!chat.route.send_resolved);
+    assert_eq!(siem.route.heartbeat, Some(Duration::from_secs(300)));
+    assert_eq!(siem.ca_file, Some(PathBuf::from("/etc/weir/siem-ca.crt")));
 }
 
 #[test]
@@ -147,6 +169,9 @@ fn all_errors_are_reported_at_once() {
     insta::assert_snapshot!("many_errors", bad(include_str!("data/config/bad/many_errors.toml")));
     insta::assert_snapshot!("rules", bad(include_str!("data/config/bad/rules.toml")));
     insta::assert_snapshot!("budgets", bad(include_str!("data/config/bad/budgets.toml")));
+    let webhooks = bad(include_str!("data/config/bad/webhooks.toml"));
+    assert!(!webhooks.contains("s3cr3t"), "{webhooks}");
+    insta::assert_snapshot!("webhooks", webhooks);
     insta::assert_snapshot!("syntax", bad(include_str!("data/config/bad/syntax.toml")));
     insta::assert_snapshot!("wrong_shapes", bad(include_str!("data/config/bad/wrong_shapes.toml")));
     insta::assert_snapshot!(
@@ -182,7 +207,7 @@ fn the_packaged_file_shows_the_defaults() {
         .collect();
     assert_eq!(parse(&said), Ok(Config::default()));
     let settings = packaged.lines().filter(|line| setting(line)).count();
-    assert_eq!(settings, 16, "a key is missing from packaging/weir.toml or from this count");
+    assert_eq!(settings, 22, "a key is missing from packaging/weir.toml or from this count");
 }
 
 #[test]
@@ -201,7 +226,9 @@ proptest! {
     fn nothing_like_a_configuration_makes_it_panic(
         pieces in prop::collection::vec(prop::sample::select(&[
             "[", "]", "[[", "]]", "=", "==", ".", ",", "\n", " ", "\"", "'", "\"\"\"", "{", "}",
-            "#", "rule", "match", "name", "labels", "budget", "window", "\"day\"", "limit_usd", "warn_at", "\"unix:uid:7\"", "ledger", "log", "host", "retention_days", "ring_bytes", "level", "1", "-1", "0x",
+            "#", "rule", "match", "name", "labels", "budget", "window", "\"day\"", "limit_usd", "warn_at",
+            "webhook", "url", "alerts", "\"https://a/\"", "\"unix:uid:7\"", "ledger", "log", "host",
+            "retention_days", "ring_bytes", "level", "1", "-1", "0x",
             "1e9", "2026-11-23", "true", "\"16MiB\"", "\\u0000", "ö",
         ][..]), 0..40)
     ) {

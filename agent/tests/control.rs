@@ -10,8 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Daemon, call};
+use support::{Daemon, call, finding};
 use weir::control::{Client, ClientError};
+use weir_core::detect::Severity;
 use weir_core::meter::UsageRecord;
 use weir_core::secret::FingerprintKey;
 
@@ -288,6 +289,67 @@ fn what_an_administrator_says_is_kept_with_who_said_it() {
             matches!(refused, Err(ClientError::Refused { status: 400 | 404, .. })),
             "{wrong}: {refused:?}"
         );
+    }
+}
+
+#[test]
+fn what_is_said_of_alerts_is_kept_and_counts() {
+    let daemon = Daemon::start();
+    daemon.find(finding(0xab, Severity::High));
+    daemon.find(finding(0xac, Severity::Critical));
+    let post = |target: &str| ask(Client::new(&daemon.socket()).post(target));
+    let said = |target: &str| -> Value { serde_json::from_slice(&post(target).unwrap()).unwrap() };
+    let phases = || {
+        let report = get(&daemon, "/v1/alerts").unwrap();
+        let alerts = report["alerts"].as_array().unwrap().clone();
+        alerts.iter().map(|alert| alert["phase"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(phases(), ["firing", "firing"]);
+    said("/v1/alerts/ack?id=ac&comment=mine");
+    assert_eq!(phases(), ["acknowledged", "firing"]);
+    let uid = rustix::process::geteuid().as_raw();
+    assert_eq!(get(&daemon, "/v1/alert?id=ac").unwrap()["acked_by"], uid);
+    let silence = said(
+        "/v1/alerts/silence?match=severity%3Dhigh%0Adetector%3Dbudget&until=2027-01-01T00:00:00Z",
+    );
+    let silence = silence["id"].as_str().unwrap();
+    assert_eq!(phases(), ["acknowledged", "silenced"]);
+    said(&format!("/v1/alerts/unsilence?id={}", &silence[..6]));
+    assert_eq!(phases(), ["acknowledged", "firing"]);
+    let tests = said("/v1/alerts/test");
+    assert_eq!(tests["tests"][0]["webhook"], "security");
+    assert_eq!(get(&daemon, "/v1/alerts").unwrap()["webhooks"][0]["waiting"], 1);
+    for wrong in [
+        "/v1/alerts/ack?id=a",
+        "/v1/alerts/ack?id=",
+        "/v1/alerts/ack?id=ab&comment=%0a",
+        "/v1/alerts/silence?match=&until=2027-01-01T00:00:00Z",
+        "/v1/alerts/silence?match=colour%3Dred&until=2027-01-01T00:00:00Z",
+        "/v1/alerts/silence?match=severity%3Dhigh&until=2020-01-01T00:00:00Z",
+        "/v1/alerts/silence?match=severity%3Dhigh&until=2099-01-01T00:00:00Z",
+        "/v1/alerts/silence?match=severity%3Dhigh&until=soon",
+        "/v1/alerts/unsilence?id=0",
+        "/v1/alerts/test?webhook=nobody",
+        "/v1/alerts/replay",
+        "/v1/alerts/replay?id=msg_1",
+    ] {
+        let refused = post(wrong);
+        assert!(
+            matches!(refused, Err(ClientError::Refused { status: 400 | 404, .. })),
+            "{wrong}: {refused:?}"
+        );
+    }
+    let daemon = of_two_users();
+    for (user, group, request, status) in [
+        (1000, None, "GET /v1/alerts", "403"),
+        (1000, None, "GET /v1/alert?id=ab", "403"),
+        (1002, Some(4711), "GET /v1/alerts", "200"),
+        (1002, Some(4711), "POST /v1/alerts/test", "403"),
+        (1002, Some(4711), "POST /v1/alerts/replay", "403"),
+        (1000, None, "POST /v1/alerts/unsilence?id=ab", "403"),
+    ] {
+        let Some(answer) = ask_as(&daemon, user, group, request) else { return };
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
     }
 }
 

@@ -19,8 +19,10 @@ mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use weir_core::alert::{AlertView, AlertsReport, Book, Settings, WebhookView};
+use weir_core::alert::{AlertView, AlertsReport, Book, Line, Settings, WebhookView};
 use weir_core::units::Timestamp;
+
+use crate::ledger::Entry;
 
 pub(crate) use post::attempt;
 
@@ -38,6 +40,22 @@ impl Alerts {
     /// The book, while nobody else has it. To be held for a moment.
     pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the next line of the log.
+    pub fn take(&self, entry: &Entry) {
+        match entry {
+            Entry::Finding(finding) => self.book().take(Line::Finding(finding)),
+            Entry::Alert(event) => self.book().take(Line::Alert(event)),
+            Entry::Call(_)
+            | Entry::Edge(_)
+            | Entry::Batch(_)
+            | Entry::Blind(_)
+            | Entry::Change(_)
+            | Entry::Loss(_)
+            | Entry::Start(_)
+            | Entry::Stop(_) => {}
+        }
     }
 
     /// Everything; findings that are over only if `all` are wanted.

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::config::Endpoint;
@@ -59,7 +59,9 @@ impl Secrets {
     pub(super) fn keys(&self) -> Result<Vec<Zeroizing<Vec<u8>>>, SecretError> {
         let key = |line: &Zeroizing<String>| {
             let digits = line.strip_prefix(KEY_PREFIX).unwrap_or(line);
-            let key = STANDARD.decode(digits).ok().map(Zeroizing::new);
+            // Some leave out what fills it up, as the reference library may.
+            let digits = digits.trim_end_matches('=');
+            let key = STANDARD_NO_PAD.decode(digits).ok().map(Zeroizing::new);
             key.filter(|key| (24..=64).contains(&key.len())).ok_or(SecretError::Malformed)
         };
         let keys: Vec<_> = self.0.iter().map(key).collect::<Result<_, _>>()?;
@@ -89,6 +91,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     #[test]
@@ -101,8 +105,10 @@ mod tests {
             Secrets::read(&path)
         };
         let key = STANDARD.encode([7; 24]);
-        let two = read(&format!("whsec_{key}\n\n{key}\n"), 0o600).unwrap_or_default();
-        assert_eq!(two.keys().unwrap().len(), 2);
+        let long = STANDARD.encode([7; 32]);
+        let bare = long.trim_end_matches('=');
+        let all = format!("whsec_{key}\n\n{key}\n{long}\n{bare}\n");
+        assert_eq!(read(&all, 0o600).unwrap_or_default().keys().unwrap().len(), 4);
         assert_eq!(read("token", 0o400).unwrap_or_default().token(), Some("token"));
         for (text, mode, expected) in [
             ("token", 0o640, SecretError::Exposed),

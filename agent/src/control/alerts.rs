@@ -176,7 +176,7 @@ pub(super) async fn test(
         let now = Timestamp::now();
         let test = Notification::without_findings(&webhook, Reason::Test, now, &new_id()?);
         let notification = test.id.clone();
-        say(Arc::clone(&control), What::Queued(Box::new(test))).await?;
+        drop(say(Arc::clone(&control), What::Queued(Box::new(test))).await?);
         tests.push(Begun { webhook, notification });
     }
     Ok(Json(Tests { tests }))

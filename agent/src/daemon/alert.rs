@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
-use weir_core::alert::{AlertEvent, Answer, Delivery, Line};
+use weir_core::alert::{AlertEvent, Answer, Delivery};
 use weir_core::units::Timestamp;
 
 use super::vitals::Vitals;
@@ -19,6 +19,8 @@ use crate::ledger::{Checkpoint, Checkpoints, Entry, Follow, Position, Reader};
 
 /// How often it is looked at what is to be done.
 const TICK: Duration = Duration::from_secs(1);
+/// The same where there is nobody to tell.
+const IDLE: Duration = Duration::from_secs(60);
 /// How often what is known is written down. What is stored in between is read again.
 const SAVE: Duration = Duration::from_secs(300);
 /// The one part of a checkpoint.
@@ -101,6 +103,7 @@ impl Alerting {
     /// Runs until the daemon stops. Attempts that are under way then are made again after the next start.
     pub(super) fn run(mut self) {
         let mut saved = Instant::now();
+        let patience = if self.webhooks.is_empty() { IDLE } else { TICK };
         while !self.vitals.is_stopping() {
             self.read();
             self.take_answers();
@@ -110,7 +113,7 @@ impl Alerting {
                 saved = Instant::now();
                 self.save();
             }
-            self.follow.wait(TICK);
+            self.follow.wait(patience);
         }
         self.save();
         self.runtime.shutdown_background();
@@ -131,22 +134,12 @@ impl Alerting {
                 break;
             }
             match entry {
-                Ok(Entry::Finding(finding)) => alerts.book().take(Line::Finding(&finding)),
-                Ok(Entry::Alert(event)) => {
-                    unread.remove(&event.id);
-                    alerts.book().take(Line::Alert(&event));
+                Ok(entry) => {
+                    alerts.take(&entry);
+                    if let Some(name) = entry.name() {
+                        unread.remove(name);
+                    }
                 }
-                Ok(
-                    Entry::Call(_)
-                    | Entry::Edge(_)
-                    | Entry::Batch(_)
-                    | Entry::Blind(_)
-                    | Entry::Change(_)
-                    | Entry::Block(_)
-                    | Entry::Loss(_)
-                    | Entry::Start(_)
-                    | Entry::Stop(_),
-                ) => {}
                 Err(error) => {
                     tracing::warn!(%error, "alerts can't read the log");
                     break;

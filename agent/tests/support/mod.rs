@@ -9,7 +9,9 @@ use tokio::sync::oneshot;
 use weir::alert::Alerts;
 use weir::control::{Blocks, Busy, ChangeError, Check, Control, DoctorReport, Socket, serve};
 use weir::ledger::{Entry, Ledger, Options};
+use weir_core::alert::{Route, Settings};
 use weir_core::detect::budget::BudgetReport;
+use weir_core::detect::{Detector, Evidence, Finding, FindingId, Severity, State, Subject};
 use weir_core::identity::{
     Assigned, Explanation, IdentityId, Namespace, Pod, Process, ProcessFacts, Rule, RuleSpec,
     Rules, Workload,
@@ -22,6 +24,7 @@ use weir_core::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 pub(crate) struct Daemon {
     pub(crate) directory: tempfile::TempDir,
     ledger: Arc<Mutex<Ledger>>,
+    alerts: Alerts,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -44,6 +47,7 @@ impl Daemon {
         let (ledger, _report) = Ledger::open(&state_dir, Timestamp::now(), options).unwrap();
         let reader = ledger.reader();
         let ledger = Arc::new(Mutex::new(ledger));
+        let alerts = alerts();
         let control = Control {
             reader,
             state_dir,
@@ -55,14 +59,15 @@ impl Daemon {
             started: Timestamp::now(),
             auditors,
             say: Box::new({
-                let ledger = Arc::clone(&ledger);
+                let (ledger, alerts) = (Arc::clone(&ledger), alerts.clone());
                 move |entry| {
+                    alerts.take(&entry);
                     let appended = ledger.lock().unwrap().append(Timestamp::now(), &[entry]);
                     appended.map(drop).map_err(|_error| ChangeError::Busy)
                 }
             }),
             budgets: Box::new(budgets),
-            alerts: Alerts::default(),
+            alerts: alerts.clone(),
             blocks: Box::new(Blocks::default),
             doctor: Box::new(|| DoctorReport {
                 checks: vec![Check::fail("ring", "the reader has stopped", "restart the daemon")],
@@ -77,12 +82,17 @@ impl Daemon {
             let stopped = async { drop(stopped.await) };
             runtime.block_on(serve(socket, control, stopped)).unwrap();
         });
-        Self { directory, ledger, stop: Some(stop), thread: Some(thread) }
+        Self { directory, ledger, alerts, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Its ledger, to be written to.
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap()
+    }
+
+    /// Knows of a finding, as if the log had it.
+    pub(crate) fn find(&self, finding: Finding) {
+        self.alerts.take(&Entry::Finding(Box::new(finding)));
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -224,4 +234,36 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
 
 fn socket_in(directory: &Path) -> PathBuf {
     directory.join("weir.sock")
+}
+
+/// Alerts with one webhook, that nobody tells anything.
+fn alerts() -> Alerts {
+    let route = Route {
+        webhook: "security".to_owned(),
+        min_severity: Severity::Low,
+        send_resolved: true,
+        per_minute: 30,
+        heartbeat: None,
+    };
+    Alerts::new(Settings { routes: vec![route], ..Settings::default() })
+}
+
+/// A budget that is used up. The first digits of its id are those of `number`.
+pub(crate) fn finding(number: u8, severity: Severity) -> Finding {
+    let time: Timestamp = "2026-11-26T08:00:00Z".parse().unwrap();
+    Finding {
+        id: FindingId(format!("{number:02x}").repeat(16)),
+        time,
+        since: time,
+        state: State::Firing,
+        detector: Detector::Budget,
+        severity,
+        subject: Subject::Budget(format!("budget-{number}")),
+        identity: Some(IdentityId("spiffe://weir.local/host/host-1/user/ann".to_owned())),
+        owner: None,
+        team: None,
+        summary: "$26.00 of $25.00 an hour are used".to_owned(),
+        evidence: Evidence::default(),
+        next_step: "Look at what user/ann does.".to_owned(),
+    }
 }

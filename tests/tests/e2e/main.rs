@@ -4,6 +4,7 @@
 //! printed, unless `WEIR_E2E=require`. One case runs at a time: each has a daemon of its own, and a
 //! daemon sees all of the host.
 
+mod alerts;
 mod bad_input;
 mod blind_spots;
 mod budget;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         service::cases(),
         budget::cases(),
         enforcement::cases(),
+        alerts::cases(),
     ];
     let trials = cases
         .into_iter()

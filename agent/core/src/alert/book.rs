@@ -79,6 +79,9 @@ pub(super) struct Told {
     pub(super) severity: Severity,
     /// It was told that it is over, or need not be.
     pub(super) resolved: bool,
+    /// It was told nothing at all, because nobody was.
+    #[serde(default)]
+    pub(super) muted: bool,
 }
 
 impl Known {
@@ -164,7 +167,8 @@ impl Book {
             return;
         }
         let untold: Vec<_> = self.memory.receivers.keys().cloned().collect();
-        let told = Told { time: finding.time, severity: finding.severity, resolved: true };
+        let (time, severity) = (finding.time, finding.severity);
+        let told = Told { time, severity, resolved: true, muted: true };
         if let Some(known) = self.memory.findings.get_mut(&finding.id) {
             for webhook in untold {
                 known.told.entry(webhook).or_insert_with(|| told.clone());
@@ -239,7 +243,8 @@ impl Book {
         for finding in &notification.findings {
             if let Some(known) = self.memory.findings.get_mut(&finding.id) {
                 let resolved = finding.state == State::Resolved;
-                let told = Told { time: *time, severity: finding.severity, resolved };
+                let severity = finding.severity;
+                let told = Told { time: *time, severity, resolved, muted: false };
                 known.told.insert(webhook.clone(), told);
             }
         }

@@ -298,14 +298,17 @@ impl Receiver {
         };
         let waiting = self.outbox.values().find(|waiting| waiting.notification.id == *id);
         let is_extra = waiting.is_some_and(|waiting| waiting.parked.is_some());
-        match reason {
-            Reason::Test => What::Dead { tried, problem },
-            _ if problem == Problem::Status(410) => What::Gone(tried),
-            Reason::Heartbeat => What::Dead { tried, problem },
-            Reason::News | Reason::Repeat if !is_extra && delivery.attempt + 1 >= ATTEMPTS_MAX => {
+        let is_last = !is_extra && delivery.attempt + 1 >= ATTEMPTS_MAX;
+        match (reason, problem) {
+            (Reason::News | Reason::Repeat | Reason::Heartbeat, Problem::Status(410)) => {
+                What::Gone(tried)
+            }
+            (Reason::News | Reason::Repeat, problem) if !is_last => {
+                What::Failed { tried, problem, not_before }
+            }
+            (Reason::News | Reason::Repeat | Reason::Test | Reason::Heartbeat, problem) => {
                 What::Dead { tried, problem }
             }
-            Reason::News | Reason::Repeat => What::Failed { tried, problem, not_before },
         }
     }
 

@@ -237,7 +237,8 @@ impl Book {
             Some(Acked { time, uid, comment }) => (Some(*time), Some(*uid), comment.clone()),
             None => (None, None, None),
         };
-        let told = known.told.iter().map(|(webhook, told)| self.told(known, webhook, told));
+        let told = known.told.iter().filter(|(_, told)| !told.muted);
+        let told = told.map(|(webhook, told)| self.told(known, webhook, told));
         AlertView {
             finding: known.latest().clone(),
             phase,
@@ -262,7 +263,7 @@ impl Book {
             }
             Some(_) | None => Sent::Done,
         };
-        let Told { time, severity, resolved } = told;
+        let Told { time, severity, resolved, muted: _ } = told;
         let webhook = webhook.to_owned();
         ToldView { webhook, time: *time, severity: *severity, resolved: *resolved, sent }
     }

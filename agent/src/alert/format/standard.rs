@@ -6,17 +6,18 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
 use weir_core::alert::{Notification, Reason};
+use weir_core::detect::State;
 use zeroize::Zeroizing;
 
-use super::{Message, SecretError, Telling, state};
+use super::{Message, SecretError, Telling};
 
 pub(super) fn message(telling: &Telling<'_>) -> Result<Message, SecretError> {
     let Notification { id, time, reason, labels, findings, more, firing, .. } =
         telling.notification;
     let kind = match reason {
-        Reason::News | Reason::Repeat => match state(telling.notification.state()) {
-            "resolved" => "finding.resolved",
-            _ => "finding.firing",
+        Reason::News | Reason::Repeat => match telling.notification.state() {
+            State::Firing => "finding.firing",
+            State::Resolved => "finding.resolved",
         },
         Reason::Test => "weir.test",
         Reason::Heartbeat => "weir.heartbeat",

@@ -20,7 +20,7 @@ const ID_SHOWN: usize = 8;
 
 /// List what is wrong, who was told of it, what is silenced, and how it goes with webhooks.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct List {
     /// With what is over, of the last week
     #[arg(long)]
     all: bool,
@@ -51,7 +51,7 @@ enum Format {
     Json,
 }
 
-impl Arguments {
+impl List {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let parameters = [("all", self.all.then(|| "true".to_owned()))];
         print(&self.connection, &target("/v1/alerts", &parameters), self.format, |body, names| {

@@ -24,19 +24,19 @@ use crate::exit::Exit;
   weir alerts
   weir alerts list --all --format json | jq '.alerts[].finding.summary'
   weir alerts ack 3f1c9a20 --comment 'looking into it'
-  weir alerts silence identity=spiffe://*/ns/test/* --for 2h
+  weir alerts silence 'identity=spiffe://weir.local/ns/test/*' --for 2h
   weir alerts test security"
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    list: list::Arguments,
+    list: list::List,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    List(list::Arguments),
+    List(list::List),
     Show(list::Show),
     Ack(say::Ack),
     Silence(say::Silence),
