@@ -11,8 +11,6 @@ use crate::identity::Aliases;
 use crate::meter::{Added, Dimension, UsageRecord};
 use crate::units::Timestamp;
 
-/// Most accounts of a budget, times its limits. Those that were used least recently are forgotten.
-pub(super) const ACCOUNTS_MAX: usize = 10_000;
 /// Longest name of an account, in bytes. Two that are the same so far are one.
 const NAME_MAX: usize = 1_024;
 
@@ -24,17 +22,20 @@ pub(super) struct Counting {
     accounts: LruCache<String, Account>,
     /// Those of which something was said, or that have a consequence.
     open: BTreeSet<String>,
+    /// How many accounts there may be: those that were used least recently are forgotten.
+    most: usize,
     /// How many were forgotten.
     pub(super) forgotten: u64,
 }
 
 impl Counting {
-    pub(super) fn new(budget: Budget) -> Self {
+    /// One with `most` accounts at most, and one at least.
+    pub(super) fn new(budget: Budget, most: usize) -> Self {
         let mut accounts = LruCache::unbounded();
         if budget.per.is_none() {
             accounts.put(String::new(), Account::new(&budget));
         }
-        Self { budget, accounts, open: BTreeSet::new(), forgotten: 0 }
+        Self { budget, accounts, open: BTreeSet::new(), most: most.max(1), forgotten: 0 }
     }
 
     /// Counts a record, if it counts here.
@@ -121,7 +122,7 @@ impl Counting {
         } else {
             open.remove(&whom);
         }
-        while self.accounts.len().saturating_mul(self.budget.limits.len()) > ACCOUNTS_MAX {
+        while self.accounts.len() > self.most {
             let Some((whom, mut account)) = self.accounts.pop_lru() else { return };
             account.close(&self.budget, &whom, now, found);
             self.open.remove(&whom);

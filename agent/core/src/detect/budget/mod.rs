@@ -38,6 +38,8 @@ pub use spec::{
 };
 pub use window::{ParseWindowError, Window};
 
+/// Most accounts of all budgets that have several, each counted as often as its budget has limits.
+const ACCOUNTS_MAX: usize = 10_000;
 /// Changes with what [`Budgets::save`] writes.
 const LAYOUT: u32 = 1;
 /// What is ended by the clock alone ends so much later: by then the records of that time are stored, and
@@ -179,8 +181,11 @@ impl Rule for Budgets {
 
 impl State {
     fn new(budgets: Vec<Budget>) -> Self {
+        let several = budgets.iter().filter(|budget| budget.per.is_some());
+        let limits: usize = several.map(|budget| budget.limits.len()).sum();
+        let most = ACCOUNTS_MAX / limits.max(1);
         Self {
-            budgets: budgets.into_iter().map(Counting::new).collect(),
+            budgets: budgets.into_iter().map(|budget| Counting::new(budget, most)).collect(),
             aliases: Aliases::default(),
             records: None,
             passed: None,

@@ -285,13 +285,13 @@ fn accounts_are_bounded() {
     let per = Some(Dimension::Identity);
     let mut budgets = Budgets::new(vec![Budget { per, ..dollars("day", 1) }]);
     let mut open = 0_i64;
-    for number in 0..counting::ACCOUNTS_MAX + 10 {
+    for number in 0..ACCOUNTS_MAX + 10 {
         for (state, _) in said(&take(&mut budgets, &call(0, &number.to_string(), 1))) {
             open += if state == Firing { 1 } else { -1 };
         }
     }
     let report = budgets.report(at(1));
-    assert_eq!((report.rows.len(), report.forgotten), (counting::ACCOUNTS_MAX, 10));
+    assert_eq!((report.rows.len(), report.forgotten), (ACCOUNTS_MAX, 10));
     assert_eq!(open, 10_000, "what is forgotten isn't left open");
 }
 
