@@ -7,6 +7,7 @@ mod demo;
 mod fuzz;
 mod prices;
 mod setup;
+mod simulate;
 mod test;
 mod tidy;
 mod workspace;
@@ -51,6 +52,7 @@ enum Task {
     Bench,
     Fuzz(fuzz::Arguments),
     Prices(prices::Args),
+    Simulate(simulate::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -74,5 +76,6 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Bench => bench::run(&workspace),
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Task::Prices(arguments) => prices::run(arguments),
+        Task::Simulate(arguments) => simulate::run(&workspace, arguments),
     }
 }

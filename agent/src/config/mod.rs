@@ -2,6 +2,7 @@
 //! error, and all errors are reported at once, each with its place. `packaging/weir.toml` explains
 //! every key.
 
+mod detect;
 mod fingerprint_key;
 mod kubernetes;
 mod problem;
@@ -47,6 +48,8 @@ pub struct Config {
     pub control: Control,
     /// The daemon's own log.
     pub log: Log,
+    /// What is looked for in what is stored.
+    pub detect: weir_core::detect::Settings,
     /// Who is called what, and who pays: `[[rule]]`, in the order of the file.
     pub rules: Rules,
 }
@@ -153,6 +156,7 @@ impl Default for Config {
                 auditor_group: "weir-auditors".to_owned(),
             },
             log: Log { level: LogLevel::Info, format: LogFormat::Text },
+            detect: weir_core::detect::Settings::default(),
             rules: Rules::default(),
             state_dir,
         }

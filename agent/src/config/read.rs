@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use weir_core::blind::HostPattern;
 use weir_core::identity::Rules;
 
+use super::detect;
 use super::kubernetes::{self, Kubernetes};
 use super::problem::{ConfigError, Found};
 use super::rules::rules;
@@ -37,6 +38,7 @@ pub(super) struct Draft {
     auditor_group: Option<String>,
     level: Option<LogLevel>,
     format: Option<LogFormat>,
+    detect: weir_core::detect::Settings,
     rules: Rules,
 }
 
@@ -91,6 +93,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.control.auditor_group, draft.auditor_group);
     set(&mut config.log.level, draft.level);
     set(&mut config.log.format, draft.format);
+    config.detect = draft.detect;
     config.rules = draft.rules;
     config
 }
@@ -133,6 +136,7 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     (draft.level, draft.format) = top.table("log", |section| {
         (section.take("level", log_level), section.take("format", log_format))
     });
+    draft.detect = top.table("detect", detect::read);
     draft.rules = rules(&mut top);
     top.finish();
     draft
@@ -187,7 +191,7 @@ fn programs(value: &DeValue<'_>) -> Result<Vec<PathBuf>, String> {
     paths.iter().map(|path| absolute_path(path.get_ref())).collect()
 }
 
-fn switch(value: &DeValue<'_>) -> Result<bool, String> {
+pub(super) fn switch(value: &DeValue<'_>) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| "true or false".to_owned())
 }
 

@@ -26,8 +26,8 @@ use std::thread;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use weir_core::detect::Detect;
-use weir_core::identity::Namespace;
+use weir_core::detect::{Detect, Settings, Watches};
+use weir_core::identity::{Namespace, Rules};
 use weir_core::meter::{Catalogue, Meter};
 use weir_core::pipeline::Pipeline;
 use weir_core::units::Timestamp;
@@ -98,7 +98,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         Blind::new(capture.clone(), &config.blind_spots, entries.clone(), Arc::clone(&vitals));
     let (changes, changed) = (Changes::default(), entries.clone());
     let detecting = Detecting::new(
-        Detect::default,
+        detectors(config.detect, config.rules.clone(), &config.host),
         &reader,
         Checkpoints::new(&config.state_dir, "detect"),
         entries.clone(),
@@ -163,6 +163,15 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     closed.coded()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Makes the detectors, which remember nothing yet.
+fn detectors(settings: Settings, rules: Rules, host: &str) -> impl Fn() -> Detect + use<> {
+    let mut settings = settings;
+    if let Some(loss) = &mut settings.loss {
+        loss.host = host.to_owned();
+    }
+    move || Detect::new(vec![Box::new(Watches::of(settings.clone(), &rules))])
 }
 
 /// This host, and how asking the kubelet goes where the configuration has one.
