@@ -115,6 +115,29 @@ fn a_budget_can_have_several_windows() {
 }
 
 #[test]
+fn detectors_have_parameters() {
+    let config = parse(include_str!("data/config/good/detect.toml")).unwrap();
+    let detect = config.detect;
+    assert_eq!(detect.loss, None);
+    let spike = detect.token_spike.unwrap();
+    assert_eq!((spike.z_thousandths, spike.factor_thousandths, spike.effect), (4250, 5000, 10_000));
+    assert_eq!(detect.cost_spike.unwrap().effect, 25_000);
+    assert_eq!(detect.blind_spot.unwrap().bytes, 1 << 16);
+    assert_eq!(detect.dormant_revival, Config::default().detect.dormant_revival);
+    for (text, problem) in [
+        ("[detect.lost]", "detect.lost: no such key; did you mean `loss`?"),
+        ("[detect.loss]\nbytes = -1", "detect.loss.bytes: expected a number of bytes"),
+        ("[detect.token_spike]\nz = 0", "detect.token_spike.z: expected a number from 0.1 to 100"),
+        ("[detect.cost_spike]\neffect_usd = nan", "detect.cost_spike.effect_usd: expected dollars"),
+        ("[detect.off_hours]\ncalls = 2.5", "detect.off_hours.calls: expected a number from 1"),
+        ("[detect.off_hours]\nenabled = 1", "detect.off_hours.enabled: expected true or false"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.contains(problem), "{text}: {error}");
+    }
+}
+
+#[test]
 fn the_kubelet_is_verified_and_shown_something() {
     let url = "kubelet_url = 'https://127.0.0.1'";
     for (text, problem) in [
@@ -207,7 +230,7 @@ fn the_packaged_file_shows_the_defaults() {
         .collect();
     assert_eq!(parse(&said), Ok(Config::default()));
     let settings = packaged.lines().filter(|line| setting(line)).count();
-    assert_eq!(settings, 22, "a key is missing from packaging/weir.toml or from this count");
+    assert_eq!(settings, 116, "a key is missing from packaging/weir.toml or from this count");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod dist;
 mod fuzz;
 mod prices;
 mod setup;
+mod simulate;
 mod test;
 mod tidy;
 mod unit;
@@ -56,6 +57,7 @@ enum Task {
     Bench,
     Fuzz(fuzz::Arguments),
     Prices(prices::Args),
+    Simulate(simulate::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -80,5 +82,6 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Bench => bench::run(&workspace),
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Task::Prices(arguments) => prices::run(arguments),
+        Task::Simulate(arguments) => simulate::run(&workspace, arguments),
     }
 }

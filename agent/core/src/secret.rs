@@ -58,15 +58,45 @@ impl FingerprintKey {
     /// HMAC-SHA256 of `scheme ‖ 0 ‖ credential`, cut to 128 bits.
     #[must_use]
     pub fn fingerprint(&self, scheme: &str, credential: &[u8]) -> Fingerprint {
+        let mut sealing = self.sealing(scheme);
+        sealing.update(credential);
+        sealing.finish()
+    }
+
+    /// The same of what comes in pieces.
+    #[must_use]
+    pub fn sealing(&self, scheme: &str) -> Sealing {
         let mut mac = match Hmac::<Sha256>::new_from_slice(self.0.as_slice()) {
             Ok(mac) => mac,
             Err(_impossible) => unreachable!("HMAC takes a key of any length"),
         };
         mac.update(scheme.as_bytes());
         mac.update(&[0]);
-        mac.update(credential);
-        let digest = mac.finalize().into_bytes();
+        Sealing(mac)
+    }
+}
+
+/// A fingerprint that is being made. Nothing of what goes in is kept.
+#[derive(Clone)]
+pub struct Sealing(Hmac<Sha256>);
+
+impl Sealing {
+    /// The next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// What stands for all pieces together.
+    #[must_use]
+    pub fn finish(self) -> Fingerprint {
+        let digest = self.0.finalize().into_bytes();
         Fingerprint(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl fmt::Debug for Sealing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealing")
     }
 }
 
@@ -133,6 +163,10 @@ mod tests {
         assert_eq!(one, key.fingerprint("bearer", b"sk-1"));
         assert_ne!(one, key.fingerprint("bearer", b"sk-2"));
         assert_ne!(one, key.fingerprint("x-api-key", b"sk-1"));
+        let mut sealing = key.sealing("bearer");
+        sealing.update(b"sk");
+        sealing.update(b"-1");
+        assert_eq!(one, sealing.finish());
         assert_ne!(one, FingerprintKey::new([2; 32]).fingerprint("bearer", b"sk-1"));
     }
 

@@ -3,6 +3,7 @@
 //! every key.
 
 mod budget;
+mod detect;
 mod endpoint;
 mod enforce;
 mod fingerprint_key;
@@ -61,6 +62,8 @@ pub struct Config {
     pub control: Control,
     /// The daemon's own log.
     pub log: Log,
+    /// What is looked for in what is stored.
+    pub detect: weir_core::detect::Settings,
     /// Who is called what, and who pays: `[[rule]]`, in the order of the file.
     pub rules: Rules,
     /// How much may be used up: `[[budget]]`, in the order of the file. Each has another name.
@@ -189,6 +192,7 @@ impl Default for Config {
                 auditor_group: "weir-auditors".to_owned(),
             },
             log: Log { level: LogLevel::Info, format: LogFormat::Text },
+            detect: weir_core::detect::Settings::default(),
             rules: Rules::default(),
             budgets: Vec::new(),
             alerts: Settings::default(),

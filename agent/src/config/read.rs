@@ -11,6 +11,7 @@ use weir_core::detect::budget::Budget;
 use weir_core::identity::Rules;
 
 use super::budget::budgets;
+use super::detect;
 use super::enforce::{self, Enforce};
 use super::kubernetes::{self, Kubernetes};
 use super::problem::{ConfigError, Found};
@@ -45,6 +46,7 @@ pub(super) struct Draft {
     auditor_group: Option<String>,
     level: Option<LogLevel>,
     format: Option<LogFormat>,
+    detect: weir_core::detect::Settings,
     rules: Rules,
     budgets: Vec<Budget>,
     alerts: Settings,
@@ -105,6 +107,7 @@ pub(super) fn merge(draft: Draft, overrides: Overrides) -> Config {
     set(&mut config.control.auditor_group, draft.auditor_group);
     set(&mut config.log.level, draft.level);
     set(&mut config.log.format, draft.format);
+    config.detect = draft.detect;
     config.rules = draft.rules;
     config.budgets = draft.budgets;
     config.alerts = draft.alerts;
@@ -154,6 +157,7 @@ fn draft(table: DeTable<'_>, found: &mut Vec<Found>) -> Draft {
     (draft.level, draft.format) = top.table("log", |section| {
         (section.take("level", log_level), section.take("format", log_format))
     });
+    draft.detect = top.table("detect", detect::read);
     draft.rules = rules(&mut top);
     draft.budgets = budgets(&mut top);
     draft.alerts = alerts(&mut top);
@@ -211,7 +215,7 @@ fn programs(value: &DeValue<'_>) -> Result<Vec<PathBuf>, String> {
     paths.iter().map(|path| absolute_path(path.get_ref())).collect()
 }
 
-fn switch(value: &DeValue<'_>) -> Result<bool, String> {
+pub(super) fn switch(value: &DeValue<'_>) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| "true or false".to_owned())
 }
 

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use weir_core::detect::{Budgets, Detect, Rule};
+use weir_core::detect::{Budgets, Detect, Rule, Watches};
 use weir_core::identity::Namespace;
 use weir_core::meter::{Catalogue, Meter};
 use weir_core::pipeline::Pipeline;
@@ -219,7 +219,12 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
 /// Everything that looks at what is stored, as the configuration wants it. None remembers anything yet.
 fn rules(config: &Config, budgets: &Budgets) -> Vec<Box<dyn Rule>> {
-    let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(budgets.afresh())];
+    let mut settings = config.detect.clone();
+    if let Some(loss) = &mut settings.loss {
+        loss.host = config.host.clone();
+    }
+    let watches = Watches::of(settings, &config.rules);
+    let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(budgets.afresh()), Box::new(watches)];
     rules.extend(enforce::rules(config));
     rules
 }

@@ -145,6 +145,8 @@ pub(super) fn call(number: u64, time: Timestamp) -> UsageRecord {
         duplicate_of: None,
         settles: None,
         retry: None,
+        request_fp: None,
+        step_fp: None,
         trace_id: None,
         parent_id: None,
         user_agent: None,

@@ -223,6 +223,8 @@ pub(crate) fn call(number: u32, user: &str, model: &str) -> UsageRecord {
         duplicate_of: None,
         settles: None,
         retry: None,
+        request_fp: None,
+        step_fp: None,
         trace_id: None,
         parent_id: None,
         user_agent: None,

@@ -8,23 +8,60 @@
 //! when something begins, again when it gets worse, and once more when it is over; a [`FindingId`] names all
 //! of these. Whom to tell, and how often, is not its business.
 
+pub mod agent_chain;
+pub mod agent_loop;
+mod baseline;
+pub mod blind_spot;
 mod block;
 pub mod budget;
+pub mod cost_drift;
+mod cost_spike;
+pub mod credential_leaked;
+pub mod credential_shared;
+mod declared;
 mod detector;
+pub mod dormant_revival;
+pub mod environment_crossing;
+pub mod exposed_credential;
 pub mod finding;
+pub mod human_use;
 mod lifts;
+pub mod llmjacking;
+pub mod long_lived_credential;
+pub mod loss;
+pub mod new_model;
+pub mod new_provider;
+mod novelty;
+pub mod off_hours;
 mod offboarded;
+pub mod retry_storm;
 mod seen;
+mod settings;
+mod sharers;
+pub mod spike;
+mod token_spike;
+pub mod unpriced_model;
+pub mod unsafe_cost;
+pub mod use_after_offboarding;
+mod watch;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use crate::identity::IdentityId;
 use crate::units::Timestamp;
 pub use block::{Block, Cause, Enforcement};
 pub use budget::Budgets;
 pub use detector::Detector;
+use finding::CALLS_MAX;
 pub use finding::{Amount, Evidence, Finding, FindingId, Severity, State, Subject};
 use lifts::Lifts;
 pub use offboarded::Offboarded;
 pub use seen::{Lost, Seen};
+pub use settings::Settings;
+pub use watch::Watches;
 
 /// Something that looks at one stored record after another and says what it finds.
 pub trait Rule: Send {

@@ -56,6 +56,8 @@ pub struct RequestHead {
     pub hints: Box<Hints>,
     /// What the body is.
     pub body: BodyHead,
+    /// What the body is fingerprinted with.
+    pub key: FingerprintKey,
 }
 
 /// What is kept of an answer's head.
@@ -188,6 +190,7 @@ impl RequestHead {
             credential: Credential::find(fields, &query, key).map(Box::new),
             hints: Box::new(Hints::new(fields)),
             body: BodyHead::new(fields)?,
+            key: key.clone(),
         })
     }
 }

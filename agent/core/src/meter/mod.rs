@@ -142,6 +142,8 @@ impl Meter {
             duplicate_of: None,
             settles: None,
             retry: call.hints.retry,
+            request_fp: call.request_fp,
+            step_fp: call.step_fp,
             trace_id: call.hints.trace_id,
             parent_id: call.hints.parent_id,
             user_agent: call.hints.user_agent,

@@ -224,6 +224,14 @@ pub struct UsageRecord {
     /// How often the caller's client says that it had tried the call before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<u32>,
+    /// Stands for the body of the request, as a fingerprint does for a credential: the same body has the
+    /// same one. Absent if the body wasn't seen to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_fp: Option<Fingerprint>,
+    /// Stands for the tools that the request shows the model to have called last, with their arguments: while
+    /// an agent goes in a circle, it is the same in one request after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_fp: Option<Fingerprint>,
     /// The W3C trace that the caller says it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
@@ -244,6 +252,28 @@ pub struct UsageRecord {
     /// The version of the catalogue that priced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_version: Option<String>,
+}
+
+impl UsageRecord {
+    /// Whether it adds anything to what was used: a repeat doesn't, since what it says is billed with another
+    /// record.
+    #[must_use]
+    pub const fn adds(&self) -> bool {
+        self.duplicate_of.is_none()
+    }
+
+    /// Whether it is a call of its own: neither a repeat nor the end of a call that has a record.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.adds() && self.settles.is_none()
+    }
+
+    /// Whether the provider began to answer and said of no error.
+    #[must_use]
+    pub fn has_succeeded(&self) -> bool {
+        let answered = self.status.is_some_and(|status| (200..300).contains(&status));
+        answered && self.state != CallState::Error
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -35,6 +35,8 @@ pub(super) fn call() -> ModelCall {
         max_output: None,
         retrieved: false,
         result_of: None,
+        request_fp: None,
+        step_fp: None,
         credential: None,
         hints: Hints::default(),
         started: second(100),

@@ -43,6 +43,7 @@ mod responses_session;
 mod route;
 mod sample;
 mod session;
+mod step;
 mod tgi_generate;
 mod token_exchange;
 mod usage;
@@ -57,7 +58,7 @@ pub use glance::{Glance, Glanced};
 pub use token_exchange::IssuedToken;
 
 use crate::http::{Credential, Hints};
-use crate::secret::Payload;
+use crate::secret::{Fingerprint, Payload};
 use crate::units::{ConnectionId, Counts, PicoUsd, Role, Timestamp, Tokens};
 
 /// Whose endpoint a host is, as OpenTelemetry names providers; `None` where nobody knows.
@@ -306,6 +307,10 @@ pub struct ModelCall {
     pub response_id: Option<String>,
     /// The provider's word for what went wrong (`error.type` or `error.code`).
     pub error_type: Option<String>,
+    /// Stands for the body of the request, if all of it was seen.
+    pub request_fp: Option<Fingerprint>,
+    /// Stands for the tools that the request shows the model to have called last, with their arguments.
+    pub step_fp: Option<Fingerprint>,
     /// What is known of the credential that the request carried.
     pub credential: Option<Credential>,
     /// What the request's head says of the caller's doings beside the call.

@@ -3,9 +3,11 @@
 use super::form::{CacheTtl, inside};
 use super::json::{Scanner, Token};
 use super::multipart::Parts;
+use super::step::Step;
 use super::{Api, Countable, Message};
 use crate::http::coding::Decoder;
 use crate::http::{BodyKind, RequestHead};
+use crate::secret::{Fingerprint, Sealing};
 
 /// Most text that is kept for counting, in bytes.
 pub(super) const MAX_TEXT: usize = 8 * 1024 * 1024;
@@ -101,6 +103,9 @@ const COHERE_KEYS: &[&str] =
 pub(super) struct Question {
     decoder: Decoder,
     body: Body,
+    /// Of all that came; nothing once something didn't.
+    seal: Option<Sealing>,
+    step: Step,
     pub(super) said: Said,
 }
 
@@ -155,22 +160,49 @@ impl Question {
         let mut said = Said::default();
         // Of other forms nobody looks whether there is more in the prompt than its text.
         said.text.input_open = keys(api) != KEYS;
-        Self { decoder: Decoder::new(&head.body.coding), body, said }
+        Self {
+            decoder: Decoder::new(&head.body.coding),
+            body,
+            seal: Some(head.key.sealing("request")),
+            step: Step::new(&head.key),
+            said,
+        }
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
-        let (body, said) = (&mut self.body, &mut self.said);
-        let decoded = self.decoder.feed(data, |plain| match body {
-            Body::Json(scanner) => scanner.feed(plain, |path, token| said.read(path, token)),
-            Body::Form(parts) => parts.feed(plain, |name, value| said.read_field(name, value)),
+        let Self { decoder, body, seal, step, said } = self;
+        let decoded = decoder.feed(data, |plain| {
+            if let Some(seal) = seal {
+                seal.update(plain);
+            }
+            match body {
+                Body::Json(scanner) => scanner.feed(plain, |path, token| {
+                    step.read(path, token);
+                    said.read(path, token);
+                }),
+                Body::Form(parts) => parts.feed(plain, |name, value| said.read_field(name, value)),
+            }
         });
         if decoded.is_err() {
+            self.seal = None;
             self.body.lose();
         }
     }
 
+    /// Stands for the body, if all of it came.
+    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
+        let seal = self.seal.as_ref().filter(|_| self.is_whole())?;
+        Some(seal.clone().finish())
+    }
+
+    /// Stands for the tools that the model called last, if all of the body came.
+    pub(super) fn step(&self) -> Option<Fingerprint> {
+        self.step.last().filter(|_| self.is_whole())
+    }
+
     pub(super) fn lose(&mut self) {
         self.decoder.lose();
+        self.seal = None;
         self.body.lose();
     }
 

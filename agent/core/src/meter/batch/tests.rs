@@ -82,6 +82,8 @@ fn result(of: ResultOf, by: u32, hours: i64, credential: Option<Credential>) -> 
         sample: None,
         response_id: None,
         error_type: None,
+        request_fp: None,
+        step_fp: None,
         credential,
         hints: crate::http::Hints::default(),
         started: at(hours),

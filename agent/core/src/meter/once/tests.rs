@@ -57,6 +57,8 @@ fn seen(pid: u32, host: &str, seconds: std::ops::Range<u64>) -> UsageRecord {
         duplicate_of: None,
         settles: None,
         retry: None,
+        request_fp: None,
+        step_fp: None,
         trace_id: None,
         parent_id: None,
         user_agent: None,

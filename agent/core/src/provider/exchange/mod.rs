@@ -329,6 +329,8 @@ impl Exchange {
             sample: None,
             response_id: None,
             error_type: None,
+            request_fp: self.question.as_ref().and_then(Question::fingerprint),
+            step_fp: self.question.as_ref().and_then(Question::step),
             credential: self.head.as_ref().and_then(|head| head.credential.as_deref().cloned()),
             hints: self.head.as_ref().map(|head| (*head.hints).clone()).unwrap_or_default(),
             started: self.started,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::secret::FingerprintKey;
 
 fn said(body: &str, api: Option<Api>) -> Said {
     let mut scanner = Scanner::only(keys(api));
@@ -131,6 +132,8 @@ fn how_long_to_cache_is_known_of_a_whole_body_only() {
         let mut question = Question {
             decoder: Decoder::new(""),
             body: Body::Json(Scanner::only(keys(Some(Api::Converse)))),
+            seal: None,
+            step: Step::new(&FingerprintKey::new([1; 32])),
             said: Said::default(),
         };
         question.feed(body.as_bytes());
