@@ -52,6 +52,7 @@ impl Alerts {
             | Entry::Batch(_)
             | Entry::Blind(_)
             | Entry::Change(_)
+            | Entry::Block(_)
             | Entry::Loss(_)
             | Entry::Start(_)
             | Entry::Stop(_) => {}

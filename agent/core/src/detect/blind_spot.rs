@@ -1,7 +1,7 @@
 //! Connections to a model endpoint that nothing is read of: calls that nobody counts.
 //!
-//! A program that ended too soon, or a connection older than the daemon, is good to know; anything else is low,
-//! and medium once [`Settings::bytes`] were sent. See `docs/blind-spots.md`.
+//! A program that ended too soon, a connection older than the daemon, or plain HTTP to this host is good to know;
+//! anything else is low, and medium once [`Settings::bytes`] were sent. See `docs/blind-spots.md`.
 
 use std::collections::BTreeMap;
 
@@ -61,9 +61,12 @@ impl Watch for BlindSpots {
         sent.bytes = sent.bytes.saturating_add(spot.written);
         sent.connections = sent.connections.saturating_add(spot.connections);
         sent.from.get_or_insert(spot.time);
+        let is_local = spot.plain_http.as_ref().is_some_and(|said| said.loopback);
         let severity = match spot.reason {
             Reason::JoinedLate | Reason::TooShort | Reason::Lost => Severity::Informational,
-            Reason::Quic
+            Reason::PlainHttp if is_local => Severity::Informational,
+            Reason::PlainHttp
+            | Reason::Quic
             | Reason::Jvm
             | Reason::Refused
             | Reason::NoSymbols

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Detect, Finding, Lost, Seen, Severity, State, Watches};
+use crate::blind::{BlindSpot, KnownBy, PlainRequest, Reason, Transport};
 use crate::identity::{Assigned, IdentityId, Process, Workload};
 use crate::meter::{CallId, CostSource, UsageRecord, UsageSource};
 use crate::provider::{Api, CallState};
@@ -13,6 +14,7 @@ use crate::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 #[derive(Clone, Debug)]
 pub(super) enum Line {
     Call(Box<UsageRecord>),
+    Blind(Box<BlindSpot>),
     Lost(Lost),
     Offboarded(IdentityId, Timestamp),
     Restored(IdentityId, Timestamp),
@@ -25,6 +27,7 @@ impl Line {
     pub(super) fn seen(&self) -> Seen<'_> {
         match self {
             Self::Call(record) => Seen::Call(record),
+            Self::Blind(spot) => Seen::Blind(spot),
             Self::Lost(lost) => Seen::Lost(lost),
             Self::Offboarded(identity, time) => Seen::Offboarded(identity, *time),
             Self::Restored(identity, time) => Seen::Restored(identity, *time),
@@ -32,6 +35,38 @@ impl Line {
             Self::Started(time) => Seen::Started(*time),
             Self::Stopped(time) => Seen::Stopped(*time),
         }
+    }
+}
+
+impl Line {
+    /// A model call by plain HTTP.
+    pub(super) fn plain(time: Timestamp, loopback: bool, key: Option<u8>) -> Self {
+        Self::Blind(Box::new(BlindSpot {
+            time,
+            until: time,
+            identity: IdentityId("a".to_owned()),
+            process: Process { pid: 1, exe: None, uid: 0 },
+            unit: None,
+            container: None,
+            host: "models".to_owned(),
+            known_by: KnownBy::Request,
+            remote: "10.0.0.7:80".parse().unwrap(),
+            transport: Transport::Http,
+            reason: Reason::PlainHttp,
+            connections: 1,
+            written: 400,
+            read: Some(0),
+            plain_http: Some(Box::new(PlainRequest {
+                loopback,
+                provider: None,
+                api: None,
+                credential: key.map(Log::print),
+                credential_kind: None,
+                credential_in: None,
+                credential_ids: std::collections::BTreeMap::new(),
+                assigned: None,
+            })),
+        }))
     }
 }
 
