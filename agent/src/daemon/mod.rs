@@ -65,7 +65,7 @@ const ENTRIES_MAX: usize = 4096;
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If it can't start, or can't stop in good order, with the [`Exit`](crate::exit::Exit) that says
+/// If it can't start, or can't stop in good order, with the [`Exit`] that says
 /// what kind of remedy there is.
 pub fn run(config: Config) -> anyhow::Result<()> {
     forbid_core_dumps()?;
