@@ -143,7 +143,7 @@ fn the_packaged_file_shows_the_defaults() {
         .collect();
     assert_eq!(parse(&said), Ok(Config::default()));
     let settings = packaged.lines().filter(|line| setting(line)).count();
-    assert_eq!(settings, 15, "a key is missing from packaging/weir.toml or from this count");
+    assert_eq!(settings, 16, "a key is missing from packaging/weir.toml or from this count");
 }
 
 #[test]
