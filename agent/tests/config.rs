@@ -230,7 +230,7 @@ fn the_packaged_file_shows_the_defaults() {
         .collect();
     assert_eq!(parse(&said), Ok(Config::default()));
     let settings = packaged.lines().filter(|line| setting(line)).count();
-    assert_eq!(settings, 116, "a key is missing from packaging/weir.toml or from this count");
+    assert_eq!(settings, 120, "a key is missing from packaging/weir.toml or from this count");
 }
 
 #[test]
