@@ -171,10 +171,11 @@ impl Watch for AgentChain {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Log, firing};
+    use super::super::testing::{Line, Log, firing};
     use super::super::watch::Watches;
     use super::*;
-    use crate::identity::Agent;
+    use crate::identity::{Agent, IdentityId, Process};
+    use crate::meter::{EdgeId, EdgeRecord};
 
     fn check(log: Log, expected: &[Severity]) {
         let mut watches = Watches::default();
@@ -213,6 +214,37 @@ mod tests {
             for pid in 0..processes {
                 log = log.with(|like| like.process.pid = pid).calls("a", 1);
             }
+            check(log, expected);
+        }
+    }
+
+    #[test]
+    fn many_messages_to_other_agents_are_found() {
+        let message = |number: u64, protocol, log: Log| {
+            log.line(|time| {
+                Line::Edge(Box::new(EdgeRecord {
+                    id: EdgeId(format!("{number:032x}")),
+                    time,
+                    identity: IdentityId("a".to_owned()),
+                    process: Process { pid: 7, exe: None, uid: 1000 },
+                    protocol,
+                    host: None,
+                    method: "message/send".to_owned(),
+                    tool: None,
+                    trace_id: None,
+                    parent_id: None,
+                    on_behalf_of: None,
+                    status: Some(200),
+                }))
+            })
+            .after(SignedDuration::from_secs(1))
+        };
+        for (protocol, count, expected) in [
+            (Protocol::A2a, 20, &[] as &[_]),
+            (Protocol::A2a, 21, &[Severity::Medium]),
+            (Protocol::Mcp, 50, &[]),
+        ] {
+            let log = (0..count).fold(Log::new(), |log, number| message(number, protocol, log));
             check(log, expected);
         }
     }

@@ -106,3 +106,54 @@ impl Watch for BlindSpots {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::super::testing::{Line, Log, firing};
+    use super::super::watch::Watches;
+    use super::*;
+    use crate::blind::{BlindSpot, KnownBy, Transport};
+    use crate::identity::{IdentityId, Process};
+
+    fn blind(log: Log, reason: Reason, written: u64) -> Log {
+        log.line(|now| {
+            Line::Blind(Box::new(BlindSpot {
+                time: now,
+                until: now,
+                identity: IdentityId("a".to_owned()),
+                process: Process { pid: 7, exe: None, uid: 1000 },
+                unit: None,
+                container: None,
+                host: "api.openai.com".to_owned(),
+                known_by: KnownBy::Name,
+                remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
+                transport: Transport::Tcp,
+                reason,
+                connections: 1,
+                written,
+                read: None,
+            }))
+        })
+    }
+
+    #[test]
+    fn what_is_not_read_is_found_by_its_reason() {
+        let low = ("a", Severity::Low);
+        let one = |reason, written| blind(Log::new(), reason, written);
+        for (log, expected) in [
+            (one(Reason::UnknownTls, 1000), &[low] as &[_]),
+            (one(Reason::Quic, 1 << 20), &[("a", Severity::Medium)]),
+            (one(Reason::TooShort, 1 << 20), &[("a", Severity::Informational)]),
+            (blind(one(Reason::Jvm, 1000), Reason::Jvm, 1000), &[low]),
+            (blind(one(Reason::Jvm, 1000), Reason::Jvm, 1 << 20), &[low, ("a", Severity::Medium)]),
+            (blind(one(Reason::Jvm, 1000), Reason::Quic, 1000), &[low, low]),
+            (blind(one(Reason::Jvm, 1 << 19).after_hours(25), Reason::Jvm, 1 << 19), &[low, low]),
+        ] {
+            let mut watches = Watches::default();
+            watches.add::<BlindSpots>(Some(Settings::default()));
+            assert_eq!(log.firing(watches), firing(expected));
+        }
+    }
+}

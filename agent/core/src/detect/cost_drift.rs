@@ -172,10 +172,9 @@ impl CostDrift {
                     calls,
                     ..Evidence::default()
                 },
-                next_step: format!(
-                    "See what it is spent on with `weir usage --identity {identity} --by model`, and set a \
-                     [[budget]] if it is meant"
-                ),
+                next_step: "See what it is spent on with `weir usage --since 14d --by identity,model`, and set \
+                            a [[budget]] if it is meant"
+                    .to_owned(),
             });
         }
     }

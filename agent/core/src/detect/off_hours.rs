@@ -1,6 +1,6 @@
 //! More than [`Settings::calls`] calls in an hour of the week in which there never were any.
 //!
-//! Known are 168 hours of the week in UTC, over six weeks ([`Week`]). An hour counts as quiet if there was nothing
+//! Known are 168 hours of the week in UTC, over six weeks. An hour counts as quiet if there was nothing
 //! in it, nor in the one before and after it, on any day of its kind, working or not; who works at a terminal
 //! may do so on any day. Nothing is said in the first [`Settings::weeks`] weeks, nor of whoever is busy in more
 //! than half of all hours, or hardly ever. Low. (OWASP NHI2, NHI10.)

@@ -1,5 +1,4 @@
-//! Far more than usual within a few minutes: of tokens ([`token_spike`](super::token_spike)) or of dollars
-//! ([`cost_spike`](super::cost_spike)).
+//! Far more than usual within a few minutes: of tokens (`token_spike`) or of dollars (`cost_spike`).
 //!
 //! Two sums of five minutes in a row are unusual, each by all of these:
 //! - the modified z-score of its logarithm is above [`Settings::z_thousandths`] (3.5, Iglewicz and Hoaglin, "How

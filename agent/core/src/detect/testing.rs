@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::{Detect, Finding, Lost, Seen, Severity, State, Watches};
 use crate::blind::{BlindSpot, KnownBy, PlainRequest, Reason, Transport};
 use crate::identity::{Assigned, IdentityId, Process, Workload};
-use crate::meter::{CallId, CostSource, UsageRecord, UsageSource};
+use crate::meter::{CallId, CostSource, EdgeRecord, UsageRecord, UsageSource};
 use crate::provider::{Api, CallState};
 use crate::secret::{Fingerprint, FingerprintKey};
 use crate::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
@@ -14,8 +14,9 @@ use crate::units::{Counts, PicoUsd, Role, Timestamp, Tokens};
 #[derive(Clone, Debug)]
 pub(super) enum Line {
     Call(Box<UsageRecord>),
-    Blind(Box<BlindSpot>),
     Lost(Lost),
+    Blind(Box<BlindSpot>),
+    Edge(Box<EdgeRecord>),
     Offboarded(IdentityId, Timestamp),
     Restored(IdentityId, Timestamp),
     Renamed(IdentityId, IdentityId, Timestamp),
@@ -27,8 +28,9 @@ impl Line {
     pub(super) fn seen(&self) -> Seen<'_> {
         match self {
             Self::Call(record) => Seen::Call(record),
-            Self::Blind(spot) => Seen::Blind(spot),
             Self::Lost(lost) => Seen::Lost(lost),
+            Self::Blind(spot) => Seen::Blind(spot),
+            Self::Edge(edge) => Seen::Edge(edge),
             Self::Offboarded(identity, time) => Seen::Offboarded(identity, *time),
             Self::Restored(identity, time) => Seen::Restored(identity, *time),
             Self::Renamed(from, to, time) => Seen::Renamed(from, to, *time),

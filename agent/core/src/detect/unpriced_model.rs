@@ -82,7 +82,7 @@ impl Watch for UnpricedModel {
                 details: BTreeMap::from([("model".to_owned(), model.to_owned())]),
                 ..Evidence::default()
             },
-            next_step: format!("Give {name} a price of your own; docs/detectors.md says where"),
+            next_step: format!("Give {name} a price of your own: `weir prices --help` says how"),
         });
     }
 }
