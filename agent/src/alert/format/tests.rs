@@ -148,7 +148,7 @@ fn each_key_signs_what_was_sent_and_when() {
     assert_eq!(signatures.split(' ').count(), 2);
     assert!(signatures.split(' ').all(|one| one.starts_with("v1,") && one.len() == 47));
     assert_eq!(
-        super::standard::sign(
+        standard::sign(
             &Secrets::of(&[KEY]).keys().unwrap()[0],
             b"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}",
         ),
