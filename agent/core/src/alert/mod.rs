@@ -19,6 +19,7 @@
 mod book;
 mod event;
 mod group;
+mod news;
 mod outbox;
 mod report;
 mod schedule;

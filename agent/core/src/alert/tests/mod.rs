@@ -19,7 +19,7 @@ pub(super) const HOUR: Duration = Duration::from_hours(1);
 /// A line of the simulated log.
 #[derive(Clone, Debug)]
 pub(super) enum Logged {
-    Finding(Finding),
+    Finding(Box<Finding>),
     Alert(AlertEvent),
 }
 
@@ -95,7 +95,7 @@ impl World {
 
     pub(super) fn find(&mut self, id: &str, state: State, severity: Severity) {
         let finding = finding(id, state, severity, self.now);
-        self.append(Logged::Finding(finding));
+        self.append(Logged::Finding(Box::new(finding)));
     }
 
     pub(super) fn fires(&mut self, id: &str, severity: Severity) {

@@ -189,7 +189,7 @@ fn a_long_group_is_told_in_pieces_below_twenty_kilobytes() {
     for number in 0..100 {
         let mut long = finding(&format!("a{number}"), State::Firing, High, world.now);
         long.summary = "\u{1}".repeat(4000);
-        world.append(Logged::Finding(long));
+        world.append(Logged::Finding(Box::new(long)));
     }
     world.wait(10 * MINUTE);
     let told: usize = world.sent.iter().map(|(sent, ..)| sent.findings.len()).sum();
