@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use lru::LruCache;
 use weir_core::blind::{
-    BlindSpot, Carried, Endpoint, Flow, FlowId, Hosts, Input, Output, Reason, Rows, Sighting,
-    Table, Transport,
+    BlindSpot, Carried, Endpoint, Flow, FlowId, Hosts, Input, KnownBy, Output, Reason, Rows,
+    Sighting, Table, Transport,
 };
 use weir_core::identity::Attribution;
 use weir_core::plain::Request;
@@ -200,6 +200,9 @@ impl Blind {
                     if let Some(opener) = &mut opener {
                         self.look(flow, opener);
                     }
+                    if endpoint.known_by != KnownBy::Request {
+                        self.enforcer.met(flow, End::Model);
+                    }
                     let Some(looked) = self.looked.pop(&flow.id) else { continue };
                     self.told_of(&Sighting {
                         flow,
@@ -233,9 +236,10 @@ impl Blind {
         });
         self.enforcer.seen(flow.process, place(stamp), &process.attribution.identity);
         match transport {
-            Transport::Tcp | Transport::Http => self.enforcer.met(flow, End::Model),
-            // The socket may have several other ends, which are known by their addresses.
-            Transport::Quic => {}
+            Transport::Tcp => self.enforcer.met(flow, End::Model),
+            // The socket may have several other ends, which are known by their addresses; and whoever likes can
+            // ask anybody for an answer of a model in plain HTTP.
+            Transport::Quic | Transport::Http => {}
         }
         let looked = Looked { process, lost: self.capture.lost() };
         self.looked.put(flow.id, looked);

@@ -386,6 +386,17 @@ mod tests {
     }
 
     #[test]
+    fn what_other_rules_have_found_is_over() {
+        let mut bench = Bench::new();
+        bench.append(&[start(1)]);
+        bench.detecting().catch_up();
+        assert_eq!(bench.store(), [(1, State::Firing)]);
+        let mut without = Detecting { detect: Detect::default(), ..bench.detecting() };
+        without.catch_up();
+        assert_eq!(bench.store(), [(1, State::Resolved)]);
+    }
+
+    #[test]
     fn what_the_ledger_has_no_room_for_waits() {
         let mut bench = Bench::new();
         bench.append(&[start(1)]);

@@ -134,6 +134,7 @@ mod tests {
                 connections: 1,
                 written,
                 read: None,
+                plain_http: None,
             }))
         })
     }
