@@ -64,6 +64,8 @@ pub fn numbered_call(number: u64) -> UsageRecord {
         trace_id: None,
         parent_id: None,
         user_agent: None,
+        request_fp: None,
+        step_fp: None,
         gateway: false,
         on_behalf_of: None,
         price_version: None,

@@ -229,6 +229,7 @@ impl World {
             connections: 1,
             written: 2000,
             read: None,
+            plain_http: None,
         })
     }
 
