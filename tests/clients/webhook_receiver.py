@@ -1,8 +1,9 @@
 """A receiver of Standard Webhooks that verifies with the reference library: `webhook_receiver.py SECRET…`.
-Prints its port, and then for each request `TYPE ID verified`, or what is wrong with it. What isn't verified it
-refuses."""
+Prints its port, and then for each request a line of JSON: its `id` with `type` and `title`, or with the `error`
+for which it was refused."""
 
 import http.server
+import json
 import sys
 
 from standardwebhooks import Webhook
@@ -18,14 +19,14 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         try:
             # Each secret in use signs, so each receiver finds its own.
             told = [webhook.verify(body, dict(self.headers)) for webhook in webhooks]
-            word = told[0]["type"], self.headers["webhook-id"], "verified"
+            said = {"type": told[0]["type"], "title": told[0]["data"]["title"]}
             status = 204 if len(body) < 20_000 else 413
         except Exception as error:
-            word, status = ("-", self.headers.get("webhook-id", "-"), repr(error)), 400
+            said, status = {"error": repr(error)}, 400
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
-        print(*word, flush=True)
+        print(json.dumps({"id": self.headers.get("webhook-id")} | said), flush=True)
 
     def log_message(self, *_):
         pass

@@ -1,6 +1,7 @@
 //! The demonstration behind `cargo xtask demo`: real clients make real TLS calls under several
 //! identities, `weir` watches, and every call, token and identity it names is checked against what
-//! the model server answered. Ends with a failure if a single one differs.
+//! the model server answered; and that a budget which they use up is told to a webhook, whose library
+//! verifies it. Ends with a failure if anything differs.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,8 +10,19 @@ use anyhow::Context as _;
 use weir_tests::harness::client::Stream;
 use weir_tests::harness::compare::{compare, sums_differ};
 use weir_tests::harness::who::{CAST, clean_up};
-use weir_tests::harness::{Client, Daemon, Kind, Load, Scene};
+use weir_tests::harness::{Client, Daemon, Kind, Load, Receiver, Scene, keep_secrets};
 
+/// What the calls use up.
+const BUDGET: &str = r#"
+[alerts]
+group_wait_seconds = 0
+
+[[budget]]
+name = "everything"
+window = "24h"
+limit_usd = 0.01
+"#;
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// How many calls each client makes of each API it speaks.
 const CALLS: u32 = 12;
 
@@ -32,8 +44,17 @@ fn demo() -> anyhow::Result<()> {
 
     let scene = Scene::start()?;
     progress(&format!("a model server answers on https://{}/v1", scene.server.host()));
-    let daemon = Daemon::start(scene.place(), &scene.directory().join("weir"))?;
-    progress("the daemon watches, with a state directory of its own");
+    let secret = scene.directory().join("webhook.secret");
+    keep_secrets(&secret, &[SECRET])?;
+    let mut webhook = Receiver::start(scene.place(), &[SECRET])?;
+    let config = format!(
+        "{BUDGET}\n[[webhook]]\nname = 'security'\nurl = '{}'\nformat = 'standard'\nsecret_file = '{}'\n",
+        webhook.url,
+        secret.display()
+    );
+    let home = scene.directory().join("weir");
+    let daemon = Daemon::start_searched(scene.place(), &home, &config)?;
+    progress("the daemon watches, with a state directory of its own, a budget and a webhook");
 
     let mut clients = Vec::new();
     for (kind, who) in Kind::ALL.into_iter().zip(CAST.into_iter().cycle()) {
@@ -54,6 +75,12 @@ fn demo() -> anyhow::Result<()> {
     println!("\n$ weir usage --by identity,model --since 1h");
     print!("{}", daemon.said(&["usage", "--by", "identity,model", "--since", "1h"])?);
     println!();
+
+    println!("$ weir budget");
+    println!("{}", daemon.said(&["budget"])?);
+    let told = webhook.told()?;
+    anyhow::ensure!(told["type"] == "finding.firing", "the webhook was told {told}");
+    println!("the webhook was told, and its library has verified:\n{told:#}\n");
 
     let verdict = compare(&truth, &callers, &calls);
     let log = || format!("the daemon's log:\n{}", daemon.log().unwrap_or_default());

@@ -7,6 +7,7 @@ pub mod container;
 pub mod daemon;
 pub mod kind;
 mod place;
+mod receiver;
 mod unit;
 pub mod who;
 
@@ -19,6 +20,7 @@ pub use client::{Client, Load};
 pub use daemon::Daemon;
 pub use kind::Kind;
 pub use place::Place;
+pub use receiver::{Receiver, keep_secrets};
 pub use who::Who;
 
 use crate::server::ModelServer;

@@ -1,12 +1,7 @@
 //! Webhooks that are told something by the daemon, and what their own library thinks of the signature.
 
-use std::io::{BufRead as _, BufReader, Lines};
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, ChildStdout, Command, Stdio};
-
-use anyhow::Context as _;
 use serde_json::Value;
-use weir_tests::harness::{Daemon, Scene};
+use weir_tests::harness::{Daemon, Receiver, Scene, keep_secrets};
 
 use crate::{Case, case};
 
@@ -18,52 +13,15 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![case("signatures_are_verified_by_the_reference_library", signatures)]
 }
 
-/// A receiver that verifies, until it is dropped.
-struct Receiver {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Receiver {
-    fn start(scene: &Scene, secrets: &[&str]) -> anyhow::Result<(Self, String)> {
-        let place = scene.place();
-        let mut child = Command::new(&place.python)
-            .arg(place.clients.join("webhook_receiver.py"))
-            .args(secrets)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("can't run Python")?;
-        let stdout = child.stdout.take().context("no standard output")?;
-        let mut receiver = Self { child, lines: BufReader::new(stdout).lines() };
-        let port = receiver.line()?;
-        Ok((receiver, format!("http://127.0.0.1:{port}/hook")))
-    }
-
-    fn line(&mut self) -> anyhow::Result<String> {
-        Ok(self.lines.next().context("the receiver has ended")??)
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
 fn signatures() -> anyhow::Result<()> {
     let scene = Scene::start()?;
     let secret = scene.directory().join("webhook.secret");
-    std::fs::write(&secret, SECRETS.join("\n"))?;
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600))?;
+    keep_secrets(&secret, &SECRETS)?;
     // The second receiver has a key of its own, which we don't know.
-    let (mut good, good_url) = Receiver::start(&scene, &SECRETS)?;
-    let (mut other, other_url) =
-        Receiver::start(&scene, &["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])?;
+    let mut good = Receiver::start(scene.place(), &SECRETS)?;
+    let mut other = Receiver::start(scene.place(), &["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])?;
     let webhooks =
-        [("good", good_url, 60), ("other", other_url, 86_400)].map(|(name, url, beat)| {
+        [("good", &good.url, 60), ("other", &other.url, 86_400)].map(|(name, url, beat)| {
             format!(
                 "[[webhook]]\nname = '{name}'\nurl = '{url}'\nformat = 'standard'\n\
              secret_file = '{}'\nheartbeat_seconds = {beat}\n",
@@ -73,18 +31,18 @@ fn signatures() -> anyhow::Result<()> {
     let home = scene.directory().join("weir");
     let daemon = Daemon::start_with(scene.place(), &home, &webhooks.concat())?;
     // A heart begins to beat at once.
-    let beat = good.line()?;
-    anyhow::ensure!(
-        beat.starts_with("weir.heartbeat msg_") && beat.ends_with(" verified"),
-        "{beat}"
-    );
-    let refused = other.line()?;
-    anyhow::ensure!(refused.contains("WebhookVerificationError"), "{refused}");
+    let is_message = |told: &Value, kind: &str| {
+        told["type"] == kind && told["id"].as_str().is_some_and(|id| id.starts_with("msg_"))
+    };
+    let beat = good.told()?;
+    anyhow::ensure!(is_message(&beat, "weir.heartbeat"), "{beat}");
+    let refused = other.told()?;
+    anyhow::ensure!(refused["error"].to_string().contains("WebhookVerificationError"), "{refused}");
 
     let said = daemon.said(&["alerts", "test", "good"])?;
     anyhow::ensure!(said == "good: taken\n", "{said}");
-    let test = good.line()?;
-    anyhow::ensure!(test.starts_with("weir.test msg_") && test.ends_with(" verified"), "{test}");
+    let test = good.told()?;
+    anyhow::ensure!(is_message(&test, "weir.test"), "{test}");
     let refused = daemon.ask(&["alerts", "test", "other"])?;
     anyhow::ensure!(refused.status.code() == Some(1), "{refused:?}");
     anyhow::ensure!(refused.stdout == b"other: it answers 400\n", "{refused:?}");

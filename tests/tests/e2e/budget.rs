@@ -1,13 +1,17 @@
-//! Budgets: what real calls use up is found, kept and shown.
+//! Budgets: what real calls use up is found, kept, shown and told.
 
 use std::time::Duration;
 
 use serde_json::Value;
-use weir_tests::harness::{Daemon, Kind, Load, Scene, Who, wait_until};
+use weir_tests::harness::{Daemon, Kind, Load, Receiver, Scene, Who, keep_secrets, wait_until};
 
 use crate::{Case, Play, case};
 
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const CONFIG: &str = r#"
+[alerts]
+group_wait_seconds = 0
+
 [[budget]]
 name = "everything"
 window = "day"
@@ -21,13 +25,22 @@ limit_calls = 1000
 "#;
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![case("a_budget_that_is_used_up_is_found_and_shown", used_up)]
+    vec![case("a_budget_that_is_used_up_is_found_shown_and_told", used_up)]
 }
 
 fn used_up() -> anyhow::Result<()> {
     let scene = Scene::start()?;
     let home = scene.directory().join("weir");
-    let daemon = Daemon::start_searched(scene.place(), &home, CONFIG)?;
+    let secret = scene.directory().join("webhook.secret");
+    keep_secrets(&secret, &[SECRET])?;
+    let mut receiver = Receiver::start(scene.place(), &[SECRET])?;
+    let webhook = format!(
+        "[[webhook]]\nname = 'security'\nurl = '{}'\nformat = 'standard'\nsecret_file = '{}'\n",
+        receiver.url,
+        secret.display()
+    );
+    let config = [CONFIG, &webhook].concat();
+    let daemon = Daemon::start_with(scene.place(), &home, &config)?;
     let mut play = Play { scene, daemon, callers: Vec::new(), unseen: 0 };
     play.run(Kind::Curl, Who::Myself, &Load::new("chat", 2))?;
     let mut row = Value::Null;
@@ -56,5 +69,8 @@ fn used_up() -> anyhow::Result<()> {
             line.contains(r#""kind":"finding""#) && line.contains(r#""detector":"budget""#)
         }))
     })?;
+    let told = receiver.told()?;
+    anyhow::ensure!(told["type"] == "finding.firing", "{told}");
+    anyhow::ensure!(told["title"].to_string().contains("everything"), "{told}");
     play.check(2)
 }
