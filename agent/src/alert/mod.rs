@@ -1,12 +1,12 @@
 //! The shell around [`weir_core::alert`]: forms a notification as its receiver wants it, and brings it there.
 //!
 //! What to tell, when, and what an answer means is decided in the core. Here are one file for each form, the
-//! rules for addresses ([`address`](self)), and one attempt over the network.
+//! rules for addresses, and one attempt over the network.
 //!
 //! - *Only where the configuration says.* No redirects, no proxy from the environment. A name is resolved
 //!   once, and what was looked at is what is connected to.
 //! - *Encrypted and verified*, except to a literal loopback address. There is no way to skip it.
-//! - *Bounded.* An attempt takes [`TIMEOUT`](post::TIMEOUT) at most, and of an answer only its head is read.
+//! - *Bounded.* An attempt takes 20 seconds at most, and of an answer only its head is read.
 //! - *No secret is shown.* Whatever goes wrong is one of a few words ([`Problem`](weir_core::alert::Problem)).
 
 mod address;
