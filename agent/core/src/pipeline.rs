@@ -112,9 +112,9 @@ enum Made {
     Call(Box<ModelCall>),
     Batch(Box<BatchNews>),
     Edge(Box<Edge>),
-    /// It was asked by that process, for this trace.
+    /// One of these has asked the other, for this trace.
     Asked {
-        caller: ProcessKey,
+        asked: Asked,
         trace_id: String,
     },
 }
@@ -323,9 +323,11 @@ impl Pipeline {
                 }
                 Effect::Traced { role, trace_id, parent_id } => {
                     let span = Span::new(&trace_id, &parent_id);
+                    // Facts are asked for of whom something is seen now, and of nobody else.
+                    self.ask(id.process, time);
                     let asked = span.and_then(|span| self.spans.note(span, role, id.process));
-                    if let Some(Asked { caller, callee }) = asked {
-                        self.hand_out(callee, Made::Asked { caller, trace_id }, time);
+                    if let Some(asked) = asked {
+                        self.hand_out(id.process, Made::Asked { asked, trace_id }, time);
                     }
                 }
                 Effect::Skip { until } => self.outputs.push_back(Output::Steer {
@@ -411,11 +413,10 @@ impl Pipeline {
                 self.stats.edges += 1;
                 Output::Edge { edge, attribution }
             }
-            Made::Asked { caller, trace_id } => {
-                let caller =
-                    self.processes.get(&caller).and_then(|state| state.attribution.clone());
-                let Some(caller) = caller else { return };
-                Output::Asked { trace_id, caller, callee: attribution }
+            Made::Asked { asked: Asked { caller, callee }, trace_id } => {
+                let known = |key| self.processes.get(&key)?.attribution.clone();
+                let (Some(caller), Some(callee)) = (known(caller), known(callee)) else { return };
+                Output::Asked { trace_id, caller, callee }
             }
         });
     }

@@ -94,6 +94,17 @@ pub struct ModelRow {
     pub regions: BTreeMap<String, Factor>,
 }
 
+impl ModelRow {
+    /// The same in as little memory as it takes: there are thousands.
+    pub(super) fn shrunk(mut self) -> Self {
+        let off_peak = self.off_peak.iter_mut().map(|off_peak| &mut off_peak.rates);
+        let all = self.tiers.values_mut().chain([&mut self.standard]).chain(off_peak);
+        all.for_each(Vec::shrink_to_fit);
+        self.aliases.shrink_to_fit();
+        self
+    }
+}
+
 /// Prices that replace the standard ones at some hours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -21,6 +21,7 @@ mod name;
 pub mod own;
 mod terms;
 
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::provider::PriceContext;
@@ -97,10 +98,11 @@ impl Catalogue {
     /// # Errors
     /// With everything that is wrong with it, not only the first.
     pub fn parse(text: &str) -> Result<Self, CatalogueErrors> {
-        let file: PriceFile<serde_json::Value> = serde_json::from_str(text)
+        let file: PriceFile<&RawValue> = serde_json::from_str(text)
             .map_err(|error| CatalogueErrors(vec![CatalogueError::File(error)]))?;
         let date = file.date;
-        let (rows, index) = checked(file).map_err(CatalogueErrors)?;
+        let (rows, index) =
+            checked(file, |row| serde_json::from_str(row.get())).map_err(CatalogueErrors)?;
         let version = format!("{date}-{}", short_hash(text.as_bytes()));
         let (own, own_rows, own_index) = (Vec::new(), Vec::new(), Index::default());
         Ok(Self { version, rows, index, own, own_rows, own_index })
@@ -218,9 +220,11 @@ const fn scaled(amount: i128, millionths: i128) -> i128 {
     amount.saturating_mul(millionths).saturating_add(500_000) / 1_000_000
 }
 
-/// The rows of a price file, checked, with their names.
-fn checked(
-    file: PriceFile<serde_json::Value>,
+/// The rows of a price file, each read by `read` so that it can have an error of its own, checked, with their
+/// names.
+fn checked<M>(
+    file: PriceFile<M>,
+    read: impl Fn(M) -> serde_json::Result<ModelRow>,
 ) -> Result<(Vec<ModelRow>, Index), Vec<CatalogueError>> {
     if file.schema != SCHEMA {
         return Err(vec![CatalogueError::Schema(file.schema)]);
@@ -228,8 +232,8 @@ fn checked(
     let mut errors = Vec::new();
     let mut rows = Vec::new();
     for (index, value) in file.models.into_iter().enumerate() {
-        let row: ModelRow = match serde_json::from_value(value) {
-            Ok(row) => row,
+        let row = match read(value) {
+            Ok(row) => row.shrunk(),
             Err(source) => {
                 errors.push(CatalogueError::Row { row: index + 1, source });
                 continue;

@@ -112,7 +112,8 @@ pub fn read(value: serde_json::Value) -> Result<OwnFile, CatalogueErrors> {
     let one = |error| CatalogueErrors(vec![CatalogueError::File(error)]);
     if value.get("schema").is_some() {
         let file: PriceFile<serde_json::Value> = serde_json::from_value(value).map_err(one)?;
-        return Ok(OwnFile::Rows(checked(file).map_err(CatalogueErrors)?.0));
+        let (rows, _index) = checked(file, serde_json::from_value).map_err(CatalogueErrors)?;
+        return Ok(OwnFile::Rows(rows));
     }
     let Entries { price } = serde_json::from_value(value).map_err(one)?;
     let mut errors = Vec::new();

@@ -262,7 +262,7 @@ fn every_error_of_a_file_is_reported() {
     A: no source is called "s"
     A: prices "flex" must begin at 0 tokens, rise in `above` and be 0 to 100000
     A: prices "standard" must begin at 0 tokens, rise in `above` and be 0 to 100000
-    model number 3: unknown field `inptu`, expected one of `above`, `input`, `cache_read`, `cache_write`, `cache_write_1h`, `cache_write_12h`, `output`, `reasoning`, `input_audio`, `input_image`, `input_video`, `input_tool`, `cache_read_audio`, `cache_read_image`, `output_audio`, `output_image`, `request`, `pieces`
+    model number 3: unknown field `inptu`, expected one of `above`, `input`, `cache_read`, `cache_write`, `cache_write_1h`, `cache_write_12h`, `output`, `reasoning`, `input_audio`, `input_image`, `input_video`, `input_tool`, `cache_read_audio`, `cache_read_image`, `output_audio`, `output_image`, `request`, `pieces` at line 1 column 88
     A is listed twice
     "#);
     insta::assert_snapshot!(

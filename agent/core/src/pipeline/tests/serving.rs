@@ -77,8 +77,10 @@ fn who_is_asked_for_a_trace_is_told_apart_from_who_asks() {
             });
             while let Some(output) = pipeline.poll() {
                 match output {
-                    Output::NeedFacts(process) => {
-                        pipeline.handle(Input::Facts { process, attribution: of(process).into() });
+                    Output::NeedFacts(wanted) => {
+                        assert_eq!(wanted, process, "facts are of whom something is seen now");
+                        let attribution = of(process).into();
+                        pipeline.handle(Input::Facts { process, attribution });
                     }
                     Output::Asked { trace_id, caller, callee } => {
                         steps.push((trace_id, caller.process.pid, callee.process.pid));
