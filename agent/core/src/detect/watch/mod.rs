@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 
 use super::declared::Declared;
 use super::{CALLS_MAX, Detector, Finding, Rule, Seen};
-use crate::identity::IdentityId;
+use crate::identity::{Aliases, IdentityId};
 use crate::meter::{CallId, UsageRecord};
 use crate::units::{Role, Timestamp};
 pub(super) use episode::{Episodes, Report, Say, Whose};
@@ -31,8 +31,6 @@ const LAG: SignedDuration = SignedDuration::from_secs(60);
 const STEP_BACK: SignedDuration = SignedDuration::from_hours(1);
 /// The longest that a call is believed to have taken.
 const CALL_MAX: SignedDuration = SignedDuration::from_hours(24);
-/// Most renamed identities that are remembered.
-const ALIASES_MAX: usize = 10_000;
 
 /// What is particular to one detector. Its fields are what it remembers.
 pub(super) trait Watch: Default + Serialize + DeserializeOwned + Send + 'static {
@@ -174,7 +172,7 @@ pub struct Watches {
 struct Clock {
     now: Option<Timestamp>,
     /// What identities are called now.
-    aliases: BTreeMap<String, String>,
+    aliases: Aliases,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -216,7 +214,7 @@ impl Rule for Watches {
         let now = self.clock.see(end(seen));
         self.pass(now, found);
         if let Seen::Renamed(from, to, _) = seen {
-            self.clock.rename(from, to);
+            self.clock.aliases.rename(&from.0, &to.0);
             self.watches.iter_mut().for_each(|watch| watch.rename(&from.0, &to.0));
             return;
         }
@@ -285,22 +283,12 @@ impl Clock {
         now
     }
 
-    fn rename(&mut self, from: &IdentityId, to: &IdentityId) {
-        let to = self.named(to).into_owned().0;
-        for name in self.aliases.values_mut().filter(|name| **name == from.0) {
-            name.clone_from(&to);
-        }
-        if self.aliases.len() < ALIASES_MAX {
-            self.aliases.insert(from.0.clone(), to.clone());
-        }
-        // Who gets an old name back is called that.
-        self.aliases.remove(&to);
-    }
-
     fn named<'a>(&self, identity: &'a IdentityId) -> Cow<'a, IdentityId> {
-        match self.aliases.get(&identity.0) {
-            Some(name) => Cow::Owned(IdentityId(name.clone())),
-            None => Cow::Borrowed(identity),
+        let current = self.aliases.current(&identity.0);
+        if current == identity.0 {
+            Cow::Borrowed(identity)
+        } else {
+            Cow::Owned(IdentityId(current.to_owned()))
         }
     }
 
