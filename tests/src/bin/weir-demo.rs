@@ -20,7 +20,7 @@ group_wait_seconds = 0
 [[budget]]
 name = "everything"
 window = "24h"
-limit_usd = 0.01
+limit_usd = 5.0
 "#;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// How many calls each client makes of each API it speaks.
