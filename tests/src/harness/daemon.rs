@@ -160,7 +160,7 @@ impl Daemon {
         if let Err(error) = arrived {
             eprintln!("      {error:#}");
         }
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(Duration::from_millis(1_200));
         self.calls(host)
     }
 

@@ -9,9 +9,8 @@ use weir_tests::harness::{Daemon, Place};
 
 use crate::{Case, case};
 
-/// Before a tokenizer was needed. Of the daemon as tests have it: 20 MiB of that are buffers of the ledger's store,
-/// which a release doesn't touch before it needs them, and 18 MiB the rings that it shares with the kernel.
-const RESIDENT_KIB: u64 = 80 << 10;
+/// Before a tokenizer was needed.
+const RESIDENT_KIB: u64 = 60 << 10;
 
 /// How long to look, and how often: somebody else on the host may start a program meanwhile.
 const WINDOW: Duration = Duration::from_secs(3);
